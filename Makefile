@@ -1,0 +1,49 @@
+# Every target sets up all it needs first: Debian packages (as root; else it prints the command), a virtual
+# environment in .venv, and this project in it.
+
+SHELL  := /bin/sh
+VENV   ?= .venv
+PY     := $(VENV)/bin/python
+export SCANOUT_VENV := $(VENV)
+
+WINDOW_PACKAGES := libgl1 libegl1 libgl1-mesa-dri libfreetype6 libfontconfig1
+TEST_PACKAGES   := libpixman-1-0 linux-libc-dev
+REAL_PACKAGES   := $(TEST_PACKAGES) $(WINDOW_PACKAGES) gcc libc6-dev xvfb xauth xdotool x11-apps libdrm-tests \
+                   qemu-system-x86 qemu-system-gui
+
+.PHONY: demo test test-real check bench clean help
+
+help:
+	@echo "make demo       see it: simulated guests on a screen (a window where there is a display, else demo.png)"
+	@echo "make test       the tests"
+	@echo "make test-real  real guests: a UML kernel, QEMU, real windows"
+	@echo "make check      types, style, architecture, coverage of virtio/, the wheel"
+	@echo "make bench      the benchmarks, each against its peer"
+
+demo:
+	@.ci/setup window $(if $(DISPLAY)$(WAYLAND_DISPLAY),$(WINDOW_PACKAGES))
+	@$(VENV)/bin/scanout demo $(DEMO)
+
+test:
+	@.ci/setup test $(TEST_PACKAGES)
+	$(PY) -m pytest $(PYTEST)
+
+test-real:
+	@.ci/setup test,window $(REAL_PACKAGES)
+	$(PY) -m pytest -m real $(PYTEST)
+
+check:
+	@.ci/setup test,window,check
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(PY) -m coverage run --source=virtio -m pytest -q tests/virtio
+	$(PY) -m coverage report --fail-under=95
+	.ci/wheel $(VENV)
+
+bench:
+	@.ci/setup window $(REAL_PACKAGES)
+	$(VENV)/bin/scanout bench $(BENCH)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .coverage demo.png

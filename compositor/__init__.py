@@ -1,0 +1,1 @@
+"""compositor: what the host does with frames."""

@@ -1,0 +1,98 @@
+"""When an output is repainted.
+
+`FixedRefresh` is a monitor: frames appear on a grid of vblanks, and what arrives between two of them
+waits, so that several guests share one repaint. `OnDemand` follows the guest, like a variable-refresh
+panel: a frame is presented as soon as it is flushed, but never sooner than `min_interval_ns` after the
+last one. A real kernel's virtio-gpu driver has a vblank timer of its own with no phase in common with the
+host's; a fixed grid would halve its rate for an unlucky phase (its flip waits for the flush's fence), so
+real guests get `OnDemand`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+# 10**12: millihertz times nanoseconds in one cycle per second.
+_MILLIHERTZ_NS = 1_000_000_000_000
+
+
+class Scheduler(Protocol):
+    """The part of a clock that a frame clock needs."""
+
+    def now_ns(self) -> int:
+        """The time now, nanoseconds."""
+
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> object:
+        """Run `callback` at `when_ns`."""
+
+
+class FrameClock(Protocol):
+    """Decides when the repaint that was asked for happens."""
+
+    missed_vblanks: int
+
+    def schedule(self) -> None:
+        """A repaint is wanted; asking again before it happened changes nothing."""
+
+
+class FixedRefresh:
+    """Repaints on the vblank grid k / refresh, exact in integers: no drift after any number of frames.
+
+    Attributes:
+        missed_vblanks: Vblanks that passed while a repaint was due and did not happen.
+    """
+
+    def __init__(self, clock: Scheduler, refresh_mhz: int, repaint: Callable[[], None]) -> None:
+        self.missed_vblanks = 0
+        self._clock = clock
+        self._refresh_mhz = refresh_mhz
+        self._repaint = repaint
+        self._due: int | None = None
+
+    def vblank_ns(self, index: int) -> int:
+        """Time of vblank number `index`, rounded up to a nanosecond."""
+        return -(-index * _MILLIHERTZ_NS // self._refresh_mhz)
+
+    def last_vblank(self) -> int:
+        """Number of the last vblank, the one at this very moment included."""
+        return self._clock.now_ns() * self._refresh_mhz // _MILLIHERTZ_NS
+
+    def schedule(self) -> None:
+        """Repaint at the next vblank."""
+        if self._due is None:
+            self._due = self.last_vblank() + 1
+            self._clock.call_at(self.vblank_ns(self._due), self._fire)
+
+    def _fire(self) -> None:
+        if self._due is not None:
+            self.missed_vblanks += max(0, self.last_vblank() - self._due)
+        self._due = None
+        self._repaint()
+
+
+class OnDemand:
+    """Repaints at once, at most every `min_interval_ns`."""
+
+    def __init__(self, clock: Scheduler, repaint: Callable[[], None], *, min_interval_ns: int = 0) -> None:
+        self.missed_vblanks = 0
+        self._clock = clock
+        self._repaint = repaint
+        self._min_interval_ns = min_interval_ns
+        self._earliest_ns = 0
+        self._scheduled = False
+
+    def schedule(self) -> None:
+        """Repaint now, or as soon as the last frame has been shown for long enough."""
+        if self._scheduled:
+            return
+        if self._clock.now_ns() >= self._earliest_ns:
+            self._run()
+        else:
+            self._scheduled = True
+            self._clock.call_at(self._earliest_ns, self._run)
+
+    def _run(self) -> None:
+        self._scheduled = False
+        self._earliest_ns = self._clock.now_ns() + self._min_interval_ns
+        self._repaint()

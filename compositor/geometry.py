@@ -1,0 +1,60 @@
+"""Integer rectangles, in pixels, y down."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Rect(NamedTuple):
+    """Half-open: covers x <= column < x + width, y <= row < y + height. Empty when a size is <= 0."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """First column beyond the rectangle."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        """First row beyond the rectangle."""
+        return self.y + self.height
+
+    @property
+    def empty(self) -> bool:
+        """Whether it covers no pixel."""
+        return self.width <= 0 or self.height <= 0
+
+    @property
+    def area(self) -> int:
+        """Number of pixels covered."""
+        return 0 if self.empty else self.width * self.height
+
+    def intersect(self, other: Rect) -> Rect:
+        """The common part; `Rect(0, 0, 0, 0)` when there is none."""
+        x, y = max(self.x, other.x), max(self.y, other.y)
+        width, height = min(self.right, other.right) - x, min(self.bottom, other.bottom) - y
+        return Rect(x, y, width, height) if width > 0 and height > 0 else EMPTY
+
+    def union(self, other: Rect) -> Rect:
+        """The smallest rectangle that covers both; an empty one counts for nothing."""
+        if self.empty:
+            return other
+        if other.empty:
+            return self
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        return Rect(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
+
+    def contains(self, other: Rect) -> bool:
+        """Whether every pixel of `other` lies inside."""
+        return other.empty or self.intersect(other) == other
+
+    def translate(self, dx: int, dy: int) -> Rect:
+        """Moved by (dx, dy)."""
+        return Rect(self.x + dx, self.y + dy, self.width, self.height)
+
+
+EMPTY = Rect(0, 0, 0, 0)

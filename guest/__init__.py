@@ -1,0 +1,1 @@
+"""guest: what runs inside a virtual machine, simulated or real."""

@@ -1,0 +1,45 @@
+import pytest
+
+from virtio.clock import Calendar
+from virtio.errors import Misuse
+
+
+def test_events_run_in_order_of_time_then_registration() -> None:
+    calendar, log = Calendar(), []
+    for when, name in [(20, "c"), (10, "a"), (20, "d"), (10, "b")]:
+        calendar.call_at(when, lambda name=name: log.append((calendar.now_ns(), name)))
+    while calendar.run_next():
+        pass
+    assert log == [(10, "a"), (10, "b"), (20, "c"), (20, "d")]
+
+
+def test_an_event_in_the_past_runs_now_after_those_already_due() -> None:
+    calendar, log = Calendar(), []
+
+    def first() -> None:
+        calendar.call_at(0, lambda: log.append(calendar.now_ns()))
+
+    calendar.call_at(10, first)
+    calendar.call_at(10, lambda: log.append(-1))
+    while calendar.run_next():
+        pass
+    assert log == [-1, 10]
+
+
+def test_a_cancelled_event_neither_runs_nor_holds_time() -> None:
+    calendar = Calendar()
+    calendar.call_at(5, lambda: pytest.fail("ran")).cancel()
+    assert calendar.next_ns() is None
+    assert not calendar.run_next()
+    assert calendar.now_ns() == 0
+
+
+def test_time_never_goes_backwards_and_never_jumps_over_an_event() -> None:
+    calendar = Calendar()
+    calendar.advance_to(7)
+    calendar.call_at(9, lambda: None)
+    with pytest.raises(Misuse, match="from 7 to 6"):
+        calendar.advance_to(6)
+    with pytest.raises(Misuse, match="next event 9"):
+        calendar.advance_to(10)
+    assert calendar.now_ns() == 7

@@ -1,0 +1,97 @@
+"""The calendar of virtual time: who may run next.
+
+Events run in the order of (time, registration), so that equal times have one fixed order. Time moves only
+from one event to the next, and computing costs none.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Protocol
+
+from virtio.errors import Misuse
+
+NANOSECONDS = 1_000_000_000
+
+
+class Event:
+    """One appointment. `cancel` it while it has not run; a late cancel does nothing."""
+
+    __slots__ = ("callback", "when_ns")
+
+    def __init__(self, when_ns: int, callback: Callable[[], None] | None) -> None:
+        self.when_ns = when_ns
+        self.callback = callback
+
+    def cancel(self) -> None:
+        """Never run the callback."""
+        self.callback = None
+
+
+class Cancellable(Protocol):
+    """What `Clock.call_at` returns."""
+
+    def cancel(self) -> None:
+        """Never run the callback."""
+
+
+class Clock(Protocol):
+    """A source of time to schedule on, virtual or real; nanoseconds since the run began."""
+
+    def now_ns(self) -> int:
+        """The time now."""
+
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> Cancellable:
+        """Run `callback` at `when_ns`, or as soon as possible when that has passed."""
+
+
+class Calendar:
+    """The virtual clock: time is wherever the last event was."""
+
+    def __init__(self) -> None:
+        self._now_ns = 0
+        self._order = 0
+        self._heap: list[tuple[int, int, Event]] = []
+
+    def now_ns(self) -> int:
+        """The time of the event that runs, or ran last."""
+        return self._now_ns
+
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> Event:
+        """Enter an appointment; one in the past runs now, after those that are due already."""
+        event = Event(max(when_ns, self._now_ns), callback)
+        heapq.heappush(self._heap, (event.when_ns, self._order, event))
+        self._order += 1
+        return event
+
+    def next_ns(self) -> int | None:
+        """Time of the next event; None when the calendar is empty."""
+        while self._heap and self._heap[0][2].callback is None:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def run_next(self) -> bool:
+        """Jump to the next event and run it.
+
+        Returns:
+            False when there is none.
+        """
+        if self.next_ns() is None:
+            return False
+        self._now_ns, _, event = heapq.heappop(self._heap)
+        callback, event.callback = event.callback, None
+        if callback is not None:
+            callback()
+        return True
+
+    def advance_to(self, when_ns: int) -> None:
+        """Let time pass to `when_ns` without an event.
+
+        Raises:
+            Misuse: Time would go backwards, or an event lies in between.
+        """
+        following = self.next_ns()
+        if when_ns < self._now_ns or (following is not None and following < when_ns):
+            raise Misuse(f"calendar: cannot jump from {self._now_ns} to {when_ns} ns, next event {following}")
+        self._now_ns = when_ns

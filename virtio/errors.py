@@ -1,0 +1,42 @@
+"""Who is to blame: the driver, our caller, or we.
+
+Handlers raise; exactly one dispatcher per device (`virtio.gpu.device`) and one per connection
+(`virtio.vhost_user.connection`) turns a `DriverFault` into an answer, so that no guest can raise
+through the loop that serves it.
+"""
+
+from __future__ import annotations
+
+
+class ScanoutError(Exception):
+    """Base of every error that this program raises on purpose.
+
+    The message is one line: what is wrong, where, and what to do.
+    """
+
+
+class DriverFault(ScanoutError):
+    """The guest broke the specification. Never the host's problem, and never fatal to it."""
+
+
+class QueueFault(DriverFault):
+    """A ring or a descriptor chain is malformed: the queue is broken until the device is reset.
+
+    virtio 1.3, 2.1.2: the device sets NEEDS_RESET; over vhost-user the queue's error eventfd is signalled.
+    """
+
+
+class MemoryFault(DriverFault):
+    """A guest address range that no memory region covers, or memory that vanished under us."""
+
+
+class ProtocolFault(DriverFault):
+    """The peer of a connection (a VMM) sent a message that the protocol does not allow."""
+
+
+class Misuse(ScanoutError):
+    """Our caller broke an interface: a wrong argument, a wrong order, a closed object."""
+
+
+class InternalError(ScanoutError):
+    """We broke an invariant of our own. Please report it."""
