@@ -36,19 +36,12 @@ class FrameClock(Protocol):
         """A repaint is wanted; asking again before it happened changes nothing."""
 
 
-class FixedRefresh:
-    """Repaints on the vblank grid k / refresh, exact in integers: no drift after any number of frames.
+class VblankGrid:
+    """The vblanks of a refresh rate, k / refresh: exact in integers, no drift after any number of frames."""
 
-    Attributes:
-        missed_vblanks: Vblanks that passed while a repaint was due and did not happen.
-    """
-
-    def __init__(self, clock: Scheduler, refresh_mhz: int, repaint: Callable[[], None]) -> None:
-        self.missed_vblanks = 0
+    def __init__(self, clock: Scheduler, refresh_mhz: int) -> None:
         self._clock = clock
         self._refresh_mhz = refresh_mhz
-        self._repaint = repaint
-        self._due: int | None = None
 
     def vblank_ns(self, index: int) -> int:
         """Time of vblank number `index`, rounded up to a nanosecond."""
@@ -58,15 +51,34 @@ class FixedRefresh:
         """Number of the last vblank, the one at this very moment included."""
         return self._clock.now_ns() * self._refresh_mhz // _MILLIHERTZ_NS
 
+    def next_vblank_ns(self) -> int:
+        """Time of the first vblank after this moment."""
+        return self.vblank_ns(self.last_vblank() + 1)
+
+
+class FixedRefresh:
+    """Repaints on a vblank grid.
+
+    Attributes:
+        missed_vblanks: Vblanks that passed while a repaint was due and did not happen.
+    """
+
+    def __init__(self, clock: Scheduler, grid: VblankGrid, repaint: Callable[[], None]) -> None:
+        self.missed_vblanks = 0
+        self._clock = clock
+        self._grid = grid
+        self._repaint = repaint
+        self._due: int | None = None
+
     def schedule(self) -> None:
         """Repaint at the next vblank."""
         if self._due is None:
-            self._due = self.last_vblank() + 1
-            self._clock.call_at(self.vblank_ns(self._due), self._fire)
+            self._due = self._grid.last_vblank() + 1
+            self._clock.call_at(self._grid.vblank_ns(self._due), self._fire)
 
     def _fire(self) -> None:
-        if self._due is not None:
-            self.missed_vblanks += max(0, self.last_vblank() - self._due)
+        assert self._due is not None
+        self.missed_vblanks += max(0, self._grid.last_vblank() - self._due)
         self._due = None
         self._repaint()
 

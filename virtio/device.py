@@ -47,6 +47,9 @@ class Device(Protocol):
     def process(self, index: int, queue: SplitQueue) -> bool:
         """Serve every available buffer of queue `index`.
 
+        That is, until `queue.pop` and then `queue.enable_kicks` say that there are no more: what the driver
+        makes available later comes with a kick.
+
         Returns:
             Whether the driver wants a used-buffer notification now.
 

@@ -30,6 +30,13 @@ class MemoryFault(DriverFault):
     """A guest address range that no memory region covers, or memory that vanished under us."""
 
 
+class Unmappable(MemoryFault):
+    """Runs of guest memory that cannot become one contiguous view; they can still be gathered (copied).
+
+    They meet inside a page, or the kernel refused a mapping.
+    """
+
+
 class ProtocolFault(DriverFault):
     """The peer of a connection (a VMM) sent a message that the protocol does not allow."""
 

@@ -1,13 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compositor.frame_clock import FixedRefresh, OnDemand
+from compositor.frame_clock import FixedRefresh, OnDemand, VblankGrid
 from virtio.clock import Calendar
 
 
 def test_everything_between_two_vblanks_shares_one_repaint_at_the_next() -> None:
-    calendar, log = Calendar(), []
-    clock = FixedRefresh(calendar, 60_000, lambda: log.append(calendar.now_ns()))
+    calendar, log = Calendar(), list[int]()
+    grid = VblankGrid(calendar, 60_000)
+    clock = FixedRefresh(calendar, grid, lambda: log.append(calendar.now_ns()))
     for when in (1, 2, 16_666_666, 16_666_668, 20_000_000):
         calendar.call_at(when, clock.schedule)
     while calendar.run_next():
@@ -17,17 +18,18 @@ def test_everything_between_two_vblanks_shares_one_repaint_at_the_next() -> None
 
 @given(st.integers(1_000, 1_000_000), st.integers(0, 10**9))
 def test_the_grid_has_no_drift(refresh_mhz: int, index: int) -> None:
-    clock = FixedRefresh(Calendar(), refresh_mhz, lambda: None)
+    grid = VblankGrid(Calendar(), refresh_mhz)
     exact = index * 10**12 / refresh_mhz
-    assert abs(clock.vblank_ns(index) - exact) <= max(1, exact * 1e-15)
+    assert abs(grid.vblank_ns(index) - exact) <= max(1, exact * 1e-15)
 
 
 @given(st.integers(1_000, 1_000_000), st.integers(0, 10**6))
 def test_a_vblank_counts_itself_as_the_last_one(refresh_mhz: int, index: int) -> None:
     calendar = Calendar()
-    clock = FixedRefresh(calendar, refresh_mhz, lambda: None)
-    calendar.advance_to(clock.vblank_ns(index))
-    assert clock.last_vblank() == index
+    grid = VblankGrid(calendar, refresh_mhz)
+    calendar.advance_to(grid.vblank_ns(index))
+    assert grid.last_vblank() == index
+    assert grid.next_vblank_ns() == grid.vblank_ns(index + 1)
 
 
 def test_a_late_repaint_counts_the_vblanks_it_missed() -> None:
@@ -42,7 +44,7 @@ def test_a_late_repaint_counts_the_vblanks_it_missed() -> None:
             self.pending = callback
 
     late = LateClock()
-    clock = FixedRefresh(late, 60_000, lambda: None)
+    clock = FixedRefresh(late, VblankGrid(late, 60_000), lambda: None)
     clock.schedule()
     late.now = 51_000_000  # vblank 1 was asked for; 2 and 3 have passed as well
     assert callable(late.pending)
@@ -51,7 +53,7 @@ def test_a_late_repaint_counts_the_vblanks_it_missed() -> None:
 
 
 def test_on_demand_repaints_at_once_but_not_too_often() -> None:
-    calendar, log = Calendar(), []
+    calendar, log = Calendar(), list[int]()
     clock = OnDemand(calendar, lambda: log.append(calendar.now_ns()), min_interval_ns=10)
     for when in (5, 6, 7, 30):
         calendar.call_at(when, clock.schedule)

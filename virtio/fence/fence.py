@@ -7,7 +7,6 @@ before or while signalling, never after; callbacks run once, in the order of the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
 
 from virtio.errors import Misuse
 
@@ -28,7 +27,7 @@ class Fence:
         self.seqno = seqno
         self.error: int | None = None
         self._signaled = False
-        self._callbacks: list[Callable[[Self], None]] = []
+        self._callbacks: list[Callable[[Fence], None]] = []
 
     @property
     def signaled(self) -> bool:
@@ -54,7 +53,7 @@ class Fence:
         for callback in callbacks:
             callback(self)
 
-    def add_callback(self, callback: Callable[[Self], None]) -> None:
+    def add_callback(self, callback: Callable[[Fence], None]) -> None:
         """Call `callback(fence)` when the fence signals; at once when it has already."""
         if self._signaled:
             callback(self)

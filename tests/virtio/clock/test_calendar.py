@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from virtio.clock import Calendar
@@ -5,16 +7,16 @@ from virtio.errors import Misuse
 
 
 def test_events_run_in_order_of_time_then_registration() -> None:
-    calendar, log = Calendar(), []
+    calendar, log = Calendar(), list[tuple[int, str]]()
     for when, name in [(20, "c"), (10, "a"), (20, "d"), (10, "b")]:
-        calendar.call_at(when, lambda name=name: log.append((calendar.now_ns(), name)))
+        calendar.call_at(when, partial(lambda name: log.append((calendar.now_ns(), name)), name))
     while calendar.run_next():
         pass
     assert log == [(10, "a"), (10, "b"), (20, "c"), (20, "d")]
 
 
 def test_an_event_in_the_past_runs_now_after_those_already_due() -> None:
-    calendar, log = Calendar(), []
+    calendar, log = Calendar(), list[int]()
 
     def first() -> None:
         calendar.call_at(0, lambda: log.append(calendar.now_ns()))
