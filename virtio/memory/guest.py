@@ -1,0 +1,277 @@
+"""A guest's memory: several shared regions, each at its guest physical address.
+
+A driver names everything by guest physical address and length, and nothing here trusts either. A VMM's
+own addresses (`user_address`) matter only where vhost-user gives the places of the rings in them.
+
+The views returned are the guest's memory itself: it can change at any moment, so copy once, then
+check the copy.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virtio.errors import MemoryFault, Misuse, Unmappable
+from virtio.memory.handle import SharedHandle
+from virtio.memory.mapping import Mapping, Piece, joins_at_pages, map_pieces
+from virtio.memory.region import Region, validate
+
+Run = tuple[int, int]
+"""(guest address, bytes): one contiguous range of guest memory."""
+
+# What stands in the tables of a memory without regions, or closed: nothing is inside of it.
+_NO_SPAN = (0, -1, memoryview(b""))
+_NO_FILE = (0, -1, -1, 0)
+
+
+class GuestMemory:
+    """All of a guest's memory, mapped into this process for reading and writing.
+
+    It keeps its own duplicates of the handles, so the caller may close its own at any time. After `close`
+    every access raises `Misuse`, while views, arrays and mappings made before stay valid for as long as
+    somebody holds them.
+
+    Attributes:
+        regions: Ordered by guest address; their handles live as long as this object is open.
+    """
+
+    __slots__ = ("regions", "_truncated", "_guarded_by", "_starts", "_spans", "_files")
+
+    def __init__(self, regions: Iterable[Region]) -> None:
+        """Map all regions.
+
+        Raises:
+            MemoryFault: The table is wrong (see `virtio.memory.region.validate`), or the kernel refused it.
+        """
+        table = sorted(regions, key=lambda region: region.guest_address)
+        validate(table)
+        self.regions = _with_own_handles(table)
+        self._truncated = np.zeros(1, np.uint8)
+        shrinkable = any(region.handle.can_shrink for region in self.regions)
+        self._guarded_by = self._truncated if shrinkable else None
+        # Parallel lists, ordered by guest address: first addresses to search in, (first address, size,
+        # memory) for access, (first address, size, fd, offset in the file of guest address 0) for mapping.
+        self._starts, self._spans, self._files = [0], [_NO_SPAN], [_NO_FILE]
+        try:
+            spans = [(r.guest_address, r.size, self._map_region(r)) for r in self.regions]
+        except MemoryFault:
+            self.close()
+            raise
+        if spans:
+            self._starts = [start for start, _, _ in spans]
+            self._spans = spans
+            self._files = _files(self.regions)
+
+    def _map_region(self, region: Region) -> memoryview:
+        piece = (region.handle.fd, region.offset, region.size)
+        return map_pieces([piece], writable=True, truncated=self._guarded_by).data
+
+    def view(self, address: int, length: int) -> memoryview:
+        """Bytes of the guest's memory, writable, aliased.
+
+        Raises:
+            MemoryFault: They do not lie inside one region.
+        """
+        start, size, memory = self._spans[bisect_right(self._starts, address) - 1]
+        offset = address - start
+        if not 0 <= offset <= offset + length <= size:
+            raise self._outside(address, length)
+        return memory[offset : offset + length]
+
+    def views(self, address: int, length: int) -> list[memoryview]:
+        """As `view`, in as many pieces as there are adjoining regions below the range.
+
+        Raises:
+            MemoryFault: Some of it lies in no region.
+        """
+        pieces = []
+        position, left = address, length
+        while left > 0:
+            start, size, memory = self._spans[bisect_right(self._starts, position) - 1]
+            offset = position - start
+            if not 0 <= offset < size:
+                raise self._outside(address, length)
+            piece = memory[offset : offset + left]
+            pieces.append(piece)
+            position += len(piece)
+            left -= len(piece)
+        return pieces
+
+    def read(self, address: int, length: int) -> bytes:
+        """A copy of guest memory, also across adjoining regions.
+
+        Raises:
+            MemoryFault: Some of it lies in no region.
+        """
+        return b"".join(self.views(address, length))
+
+    def write(self, address: int, data: bytes) -> None:
+        """Store bytes, also across adjoining regions.
+
+        Raises:
+            MemoryFault: Some of them would lie in no region; nothing is then written.
+        """
+        position = 0
+        for piece in self.views(address, len(data)):
+            piece[:] = data[position : position + len(piece)]
+            position += len(piece)
+
+    def load(self, address: int, size: int) -> int:
+        """An unsigned little-endian integer of `size` bytes.
+
+        Raises:
+            MemoryFault: It lies in no region.
+        """
+        return int.from_bytes(self.read(address, size), "little")
+
+    def store(self, address: int, size: int, value: int) -> None:
+        """Store an unsigned little-endian integer of `size` bytes.
+
+        Raises:
+            MemoryFault: It lies in no region.
+        """
+        self.write(address, value.to_bytes(size, "little"))
+
+    def translate_user(self, user_address: int, length: int) -> int:
+        """The guest address of a range that a VMM named by its own addresses.
+
+        Raises:
+            MemoryFault: No region holds all of it.
+        """
+        for region in self.regions:
+            offset = user_address - region.user_address
+            if region.user_address and 0 <= offset <= offset + length <= region.size:
+                return region.guest_address + offset
+        raise MemoryFault(f"no memory region holds {length:#x} bytes at user address {user_address:#x}")
+
+    def map_scattered(self, runs: Sequence[Run], *, writable: bool = False) -> Mapping:
+        """One contiguous view of scattered runs, no bytes copied. Neighbours cost one mapping together.
+
+        The first run may begin, and the last may end, anywhere; all others meet at page boundaries.
+
+        Args:
+            runs: In the order in which they shall appear.
+            writable: Map for writing too.
+
+        Raises:
+            MemoryFault: Some of a run lies in no region, or there are no bytes at all.
+            Unmappable: Runs meet inside a page, or the kernel refused; `gather` still works.
+        """
+        pieces = self._pieces(runs)
+        if not joins_at_pages(pieces):
+            raise Unmappable(f"{len(runs)} runs of guest memory cannot be mapped: some meet inside a page")
+        data = map_pieces(pieces, writable=writable, truncated=self._guarded_by)
+        return Mapping(data, len(pieces))
+
+    def is_mappable(self, runs: Sequence[Run]) -> bool:
+        """Whether `map_scattered` would try (the kernel can still refuse)."""
+        try:
+            return joins_at_pages(self._pieces(runs))
+        except MemoryFault:
+            return False
+
+    def _pieces(self, runs: Sequence[Run]) -> list[Piece]:
+        """The runs as ranges of files; what continues its predecessor in the file is joined with it."""
+        starts, files = self._starts, self._files
+        pieces: list[Piece] = []
+        last_fd, last_offset, last_end = -1, 0, 0
+        for address, length in runs:
+            position, left = address, length
+            while left > 0:
+                start, size, fd, base = files[bisect_right(starts, position) - 1]
+                room = size - (position - start)
+                if not 0 < room <= size:
+                    raise self._outside(address, length)
+                offset = base + position
+                taken = left if left < room else room
+                if fd == last_fd and offset == last_end:
+                    last_end += taken
+                    pieces[-1] = (fd, last_offset, last_end - last_offset)
+                else:
+                    pieces.append((fd, offset, taken))
+                    last_fd, last_offset, last_end = fd, offset, offset + taken
+                position += taken
+                left -= taken
+        if not pieces:
+            raise self._outside(0, 0)
+        return pieces
+
+    def gather(self, runs: Sequence[Run], out: NDArray[np.uint8], offset: int = 0) -> int:
+        """Copy runs that cannot be mapped: bytes from `offset` of their sequence on.
+
+        Args:
+            runs: As for `map_scattered`.
+            out: C-contiguous; filled from its start.
+            offset: Bytes of the runs to skip.
+
+        Returns:
+            Bytes copied: all of `out`, or less when the runs end before.
+
+        Raises:
+            MemoryFault: Some of a run that is needed lies in no region.
+        """
+        target = out.data.cast("B")
+        position = 0
+        for address, length in runs:
+            if offset >= length:
+                offset -= length
+                continue
+            wanted = min(length - offset, len(target) - position)
+            for piece in self.views(address + offset, wanted):
+                target[position : position + len(piece)] = piece
+                position += len(piece)
+            offset = 0
+            if position == len(target):
+                break
+        return position
+
+    @property
+    def truncated(self) -> bool:
+        """Whether an access found that a file had become shorter; zeros were seen instead."""
+        return bool(self._truncated[0])
+
+    def _outside(self, address: int, length: int) -> MemoryFault | Misuse:
+        if self._spans[0] is _NO_SPAN and self.regions:
+            return Misuse("a closed guest memory is used")
+        return MemoryFault(f"no memory region holds {length:#x} bytes at guest address {address:#x}")
+
+    def close(self) -> None:
+        """Forget the regions and give their handles back; once more does nothing."""
+        self._starts, self._spans, self._files = [0], [_NO_SPAN], [_NO_FILE]
+        for region in self.regions:
+            region.handle.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _with_own_handles(table: Sequence[Region]) -> tuple[Region, ...]:
+    """The same regions with duplicates of their handles, one for each file.
+
+    Regions of one file (QEMU splits its memory at the PCI hole) then share a descriptor, by which
+    runs that continue each other in that file are recognised.
+    """
+    own: dict[object, SharedHandle] = {}
+    regions = []
+    for region in table:
+        identity = region.handle.identity()
+        if identity not in own:
+            own[identity] = region.handle.dup()
+        regions.append(replace(region, handle=own[identity]))
+    return tuple(regions)
+
+
+def _files(regions: Sequence[Region]) -> list[tuple[int, int, int, int]]:
+    return [(r.guest_address, r.size, r.handle.fd, r.offset - r.guest_address) for r in regions]

@@ -1,0 +1,135 @@
+"""One file descriptor of shared memory: made here, or received from a peer."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from types import TracebackType
+from typing import Self
+
+from virtio.errors import Misuse
+
+
+class SharedHandle:
+    """Owns one descriptor of mappable memory (a memfd, a file of a tmpfs, a hugetlbfs file).
+
+    Closed explicitly, by `with`, or when the last reference goes. Mappings made from it outlive it.
+
+    Attributes:
+        size: Bytes in the file when the handle was made; `current_size` asks the kernel again.
+        can_shrink: Whether somebody may cut the file short while it is mapped: nothing seals it
+            against that. Loads beyond the new end then raise SIGBUS (see `virtio.memory.sigbus`).
+    """
+
+    __slots__ = ("size", "can_shrink", "_fd")
+
+    def __init__(self, fd: int) -> None:
+        self._fd = -1  # `__del__` must find it, also when the lines below raise
+        self.size = os.fstat(fd).st_size
+        self.can_shrink = not _seals(fd) & fcntl.F_SEAL_SHRINK
+        self._fd = fd
+
+    @classmethod
+    def create(cls, size: int, *, name: str = "scanout", seal: bool = True) -> Self:
+        """New memory, all zeros, that no path names.
+
+        Args:
+            size: Bytes.
+            name: Shown in `/proc/PID/maps` as `memfd:NAME`.
+            seal: Fix the size for ever, which spares every user the fear of SIGBUS.
+
+        Raises:
+            Misuse: `size` is not positive.
+        """
+        if size <= 0:
+            raise Misuse(f"shared memory {name!r}: size {size} is not positive")
+        fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(fd, size)
+            if seal:
+                fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+            return cls(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @classmethod
+    def adopt(cls, fd: int) -> Self:
+        """Take ownership of a descriptor, for one that came over a socket.
+
+        Raises:
+            Misuse: It is not a file, or not open for reading and writing, so that it cannot be
+                mapped. The descriptor then still belongs to the caller.
+        """
+        try:
+            is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+            access = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+        except OSError as error:
+            raise Misuse(f"file descriptor {fd} cannot be memory: {error.strerror}") from error
+        if not is_file:
+            raise Misuse(f"file descriptor {fd} cannot be memory: it is not a file")
+        if access != os.O_RDWR:
+            raise Misuse(f"file descriptor {fd} cannot be memory: it is not open for reading and writing")
+        return cls(fd)
+
+    @property
+    def fd(self) -> int:
+        """The descriptor, still owned by the handle.
+
+        Raises:
+            Misuse: The handle is closed.
+        """
+        if self._fd < 0:
+            raise Misuse("a closed handle of shared memory is used")
+        return self._fd
+
+    def fileno(self) -> int:
+        """As `fd`: lets a handle stand where Python takes a file."""
+        return self.fd
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has been called."""
+        return self._fd < 0
+
+    def current_size(self) -> int:
+        """Bytes in the file now."""
+        return os.fstat(self.fd).st_size
+
+    def identity(self) -> tuple[int, int]:
+        """Equal for two handles of the same file (device and inode number)."""
+        status = os.fstat(self.fd)
+        return status.st_dev, status.st_ino
+
+    def dup(self) -> Self:
+        """A second owner of the same memory."""
+        return type(self)(fcntl.fcntl(self.fd, fcntl.F_DUPFD_CLOEXEC, 0))
+
+    def close(self) -> None:
+        """Give the descriptor back; once more does nothing."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<SharedHandle fd {self._fd}, {self.size} bytes>"
+
+
+def _seals(fd: int) -> int:
+    """The file's seals; 0 for a file that cannot have any."""
+    try:
+        return fcntl.fcntl(fd, fcntl.F_GET_SEALS)
+    except OSError:
+        return 0
