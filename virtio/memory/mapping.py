@@ -139,6 +139,8 @@ def map_pieces(
     Raises:
         Unmappable: The kernel refused, or this process has too many mappings already.
     """
+    if sum(_live.values()) + len(pieces) > _mapping_limit():
+        raise Unmappable(f"cannot map {len(pieces)} pieces: this process holds too many mappings already")
     protection = _mmap.PROT_READ | _mmap.PROT_WRITE if writable else _mmap.PROT_READ
     head = pieces[0][1] % PAGE
     size = sum(length for _, _, length in pieces)
@@ -156,8 +158,6 @@ def map_pieces(
 
 def _map_over_reservation(pieces: Sequence[Piece], head: int, size: int, protection: int) -> _Range:
     """Reserve, then fill; what is half done is unmapped with the range when this raises."""
-    if sum(_live.values()) + len(pieces) > _mapping_limit():
-        raise Unmappable(f"cannot map {len(pieces)} pieces: this process holds too many mappings already")
     address = _map(0, (-1, 0, head + size), _PROT_NONE, _mmap.MAP_PRIVATE | _mmap.MAP_ANONYMOUS)
     owner = _Range(address, head + size, len(pieces))
     kernel_mmap, flags = _kernel_mmap, _mmap.MAP_SHARED | _MAP_FIXED

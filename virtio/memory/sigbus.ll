@@ -24,7 +24,7 @@ define void @handler(i32 %signal, ptr %info, ptr %context) {
   br i1 %beyond.end, label %search, label %foreign
 
 search:                                              ; for i in range(count):
-  %i = phi i64 [ 0, %0 ], [ %next, %step ]
+  %i = phi i64 [ 0, %0 ], [ %next, %compare ]
   %left = icmp ult i64 %i, %count
   br i1 %left, label %compare, label %foreign
 
@@ -37,10 +37,7 @@ compare:                                             ;   if start <= address < e
   %below = icmp ult i64 %address, %end
   %inside = and i1 %above, %below
   %next = add i64 %i, 1
-  br i1 %inside, label %replace, label %step
-
-step:
-  br label %search
+  br i1 %inside, label %replace, label %search
 
 replace:                                             ; zeros from the page of the fault to the end
   %page = load i64, ptr @page

@@ -208,9 +208,12 @@ def test_guests_together_cannot_use_up_the_mappings_of_the_process(
     monkeypatch.setattr(mapping_module, "_mapping_limit", lambda: held + 5)
     runs = [(FIRST + n * PAGE, PAGE) for n in (0, 2, 4)]
     mapping = memory.map_scattered(runs)
-    with pytest.raises(Unmappable, match="holds too many mappings already"):
-        memory.map_scattered(runs)
+    pair = memory.map_scattered(runs[:2])
+    for too_many in (runs, runs[:1]):
+        with pytest.raises(Unmappable, match="holds too many mappings already"):
+            memory.map_scattered(too_many)
     mapping.close()
+    pair.close()
     memory.map_scattered(runs)
 
 
