@@ -66,7 +66,7 @@ class CursorImage:
 
     Attributes:
         pixels: (height, width, 4) uint8, B8G8R8A8 memory order, a private copy.
-        hot_x: Hotspot, pixels from the left edge.
+        hot_x: Hotspot, pixels from the left edge; it says which pixel points, not where the picture stands.
         hot_y: Hotspot, pixels from the top edge.
     """
 
@@ -96,7 +96,11 @@ class Display(Protocol):
         """
 
     def set_cursor(self, scanout_id: int, image: CursorImage | None, x: int, y: int) -> None:
-        """The cursor's picture and position; None hides it. Coordinates can be negative."""
+        """The cursor's picture and position; None hides it.
+
+        (x, y) is where the picture's upper left corner stands on the scanout, as Linux means it (`crtc_x`
+        and `crtc_y` in virtgpu_plane.c): the hotspot is not subtracted again. Both can be negative.
+        """
 
     def move_cursor(self, scanout_id: int, x: int, y: int) -> None:
-        """The cursor's position alone."""
+        """The cursor's position alone, as in `set_cursor`."""

@@ -1,0 +1,296 @@
+"""The virtio-gpu device: commands in, pictures to the display, responses out (virtio 1.3, 5.7).
+
+    queue -> request (copied once) -> handler -> response -> queue
+                                        |            ^
+                                     display ---- fence signals
+
+Handlers (`virtio.gpu.commands`) raise `CommandFault`, and `GpuDevice._execute` is the one place that turns
+a fault into a response. What a driver makes lives in a `Session`, which a reset drops whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from virtio.errors import Misuse
+from virtio.gpu.commands import CONTROL, CURSOR, UNKNOWN, Answer, Entry
+from virtio.gpu.config import ConfigSpace
+from virtio.gpu.display import Display
+from virtio.gpu.errors import CommandFault, invalid_parameter, unspecified
+from virtio.gpu.host_visible import HostVisibleRegion
+from virtio.gpu.limits import Limits
+from virtio.gpu.parking import Parked, TimelineKey, Timelines
+from virtio.gpu.scanout import Scanout
+from virtio.gpu.session import Session
+from virtio.gpu.statistics import Statistics
+from virtio.gpu.wire import (
+    CONTROL_QUEUE,
+    CURSOR_QUEUE,
+    DEVICE_ID,
+    HEADER_SIZE,
+    MAX_SCANOUTS,
+    Event,
+    Feature,
+    Flag,
+    Header,
+    MemEntry,
+    ResourceCreateBlob,
+    Response,
+    pack,
+    sizeof,
+    unpack,
+)
+from virtio.memory import GuestMemory
+from virtio.ring.chain import Chain
+from virtio.ring.split import SplitQueue
+
+_TABLES: Mapping[int, Mapping[int, Entry]] = {CONTROL_QUEUE: CONTROL, CURSOR_QUEUE: CURSOR}
+_FEATURES = 1 << Feature.EDID | 1 << Feature.RESOURCE_UUID | 1 << Feature.RESOURCE_BLOB
+
+_LARGEST_RING = 63  # virtio 1.3, 5.7.6.7: ring_idx is less than 64
+_ECHOED = Flag.FENCE | Flag.INFO_RING_IDX
+
+
+_DEFAULT_LIMITS = Limits()
+
+
+def _no_notify(_queue: int) -> None:
+    """Nobody listens yet."""
+
+
+def _no_config_change() -> None:
+    """Nobody listens yet."""
+
+
+def _no_fault(_message: str) -> None:
+    """Nobody listens."""
+
+
+class GpuDevice:
+    """A virtio-gpu device without 3D; implements `virtio.device.Device`.
+
+    Args:
+        display: Who owns the screens; its number of modes is the number of scanouts.
+        limits: What one guest may use of the host.
+        host_memory: Offer blobs of host memory (HOST3D, MAP_BLOB) to a guest in this process, which
+            finds them in `host_visible`.
+
+    Attributes:
+        last_fault: Why the last refused command was refused.
+        on_fault: Called with every such reason.
+        host_visible: The window onto host blobs; None without `host_memory`, and before `activate`.
+
+    Raises:
+        Misuse: The display has no modes, or more than 16.
+    """
+
+    device_id = DEVICE_ID
+    queue_count = 2
+    features = _FEATURES
+
+    def __init__(
+        self, display: Display, *, limits: Limits = _DEFAULT_LIMITS, host_memory: bool = False
+    ) -> None:
+        self._display = display
+        self._limits = limits
+        self._host_memory = host_memory
+        self._scanout_count = len(display.modes())
+        if not 1 <= self._scanout_count <= MAX_SCANOUTS:
+            raise Misuse(
+                f"a display with {self._scanout_count} modes: a device has 1 to {MAX_SCANOUTS} scanouts"
+            )
+        self._config = ConfigSpace(self._scanout_count)
+        self._statistics = Statistics()
+        self._timelines = Timelines(self._release)
+        self._session: Session | None = None
+        self._serving: int | None = None
+        self._longest_request = (
+            HEADER_SIZE + sizeof(ResourceCreateBlob) + self._limits.entries * sizeof(MemEntry)
+        )
+        self.notify: Callable[[int], None] = _no_notify
+        self.config_changed: Callable[[], None] = _no_config_change
+        self.on_fault: Callable[[str], None] = _no_fault
+        self.last_fault: str | None = None
+
+    @property
+    def commands(self) -> Counter[str]:
+        """How often each command came, by name, over the device's life."""
+        return self._statistics.commands
+
+    @property
+    def errors(self) -> Counter[str]:
+        """How often each error was answered, by name, over the device's life."""
+        return self._statistics.errors
+
+    @property
+    def transfer_bytes(self) -> int:
+        """Pixels copied from guest memory, bytes, over the device's life: 0 for blobs that can be mapped."""
+        return self._statistics.transfer_bytes
+
+    @property
+    def cursor_bytes(self) -> int:
+        """Pixels copied for cursor pictures, bytes, over the device's life."""
+        return self._statistics.cursor_bytes
+
+    @property
+    def host_memory_bytes(self) -> int:
+        """Host memory that the driver's resources hold now."""
+        return 0 if self._session is None else self._session.ledger.host_memory.used
+
+    @property
+    def mappings(self) -> int:
+        """Kernel mappings that the driver's backings hold now."""
+        return 0 if self._session is None else self._session.ledger.mappings.used
+
+    @property
+    def parked(self) -> int:
+        """Responses that wait for the display."""
+        return len(self._timelines)
+
+    @property
+    def scanouts(self) -> Sequence[Scanout]:
+        """What each scanout shows; empty before `activate`."""
+        return () if self._session is None else self._session.scanouts.states
+
+    @property
+    def host_visible(self) -> HostVisibleRegion | None:
+        """The window onto host blobs, as the guest sees it."""
+        return None if self._session is None else self._session.host_visible
+
+    def read_config(self, offset: int, length: int) -> bytes:
+        """Bytes of the config space; zeros beyond its end."""
+        return self._config.read(offset, length)
+
+    def write_config(self, offset: int, data: bytes) -> None:
+        """A driver's write to the config space."""
+        self._config.write(offset, data)
+
+    def display_changed(self) -> None:
+        """The display's modes changed: make the driver ask for them again."""
+        self._config.raise_event(Event.DISPLAY)
+        self.config_changed()
+
+    def activate(self, features: int, memory: GuestMemory) -> None:
+        """The driver is there; or, when it was, its memory table has changed."""
+        if self._session is not None:
+            self._session.features, self._session.memory = features, memory
+            return
+        window = HostVisibleRegion(self._limits.host_memory_bytes) if self._host_memory else None
+        self._session = Session(
+            features, memory, self._display, self._limits, self._statistics, self._scanout_count, window
+        )
+
+    def reset(self) -> None:
+        """Forget everything that the driver made. Parked responses are dropped, not answered."""
+        self._timelines.clear()
+        self._config.clear_events()
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def process(self, index: int, queue: SplitQueue) -> bool:
+        """Serve every available buffer of a queue.
+
+        Returns:
+            Whether the driver wants a notification now.
+
+        Raises:
+            QueueFault: The ring is broken.
+            Misuse: The device is not active, or has no such queue.
+        """
+        session = self._session
+        if session is None or index not in _TABLES:
+            raise Misuse(f"queue {index} is served, but the device is not active or has no such queue")
+        self._serving = index
+        try:
+            queue.suppress_kicks()
+            while True:
+                while (chain := queue.pop()) is not None:
+                    self._serve(session, index, queue, chain)
+                if not queue.enable_kicks():
+                    break
+        finally:
+            self._serving = None
+        return queue.should_notify()
+
+    def _serve(self, session: Session, index: int, queue: SplitQueue, chain: Chain) -> None:
+        """Carry out one command, and answer it or park its answer."""
+        request = chain.read(self._longest_request)
+        if len(request) < HEADER_SIZE:
+            header = Header(0)
+            answer = self._refuse(unspecified(f"{len(request)} bytes hold no header"), UNKNOWN.name)
+        else:
+            header = unpack(Header, request)
+            answer = self._execute(session, _TABLES[index], header, request, chain.readable_size)
+        if not header.flags & Flag.FENCE:
+            response = _PLAIN[answer.response] + answer.body
+        else:
+            response = pack(_echo(header, answer.response)) + answer.body
+            key = _timeline(header)
+            if self._timelines.must_wait(key, answer.fences):
+                self._timelines.park(key, Parked(index, queue, chain, response), answer.fences)
+                return
+        queue.add_used(chain, chain.write(response))
+
+    def _execute(
+        self, session: Session, table: Mapping[int, Entry], header: Header, request: bytes, size: int
+    ) -> Answer:
+        """Decode and carry out a request; the one place where a fault becomes a response."""
+        entry = table.get(header.type, UNKNOWN)
+        self._statistics.commands[entry.name] += 1
+        try:
+            _check(entry, header, request, size)
+            return entry.handler(session, entry.layout.unpack(request, HEADER_SIZE), request)
+        except CommandFault as fault:
+            return self._refuse(fault, entry.name)
+
+    def _refuse(self, fault: CommandFault, command: str) -> Answer:
+        self._statistics.errors[fault.response.name] += 1
+        self.last_fault = f"{command}: {fault}"
+        self.on_fault(self.last_fault)
+        return Answer(fault.response)
+
+    def _release(self, parked: Parked) -> None:
+        """A parked response's turn has come, at any time: also while either queue is being served."""
+        parked.queue.add_used(parked.chain, parked.chain.write(parked.response))
+        if self._serving != parked.index and parked.queue.should_notify():
+            self.notify(parked.index)
+
+
+def _check(entry: Entry, header: Header, request: bytes, size: int) -> None:
+    """Refuse a request that its structure does not fit.
+
+    Args:
+        entry: What its type says that it is.
+        header: Its header.
+        request: What was read of it.
+        size: Bytes that there were to read.
+
+    Raises:
+        CommandFault: It is unknown, too long or too short (ERR_UNSPEC), or on a timeline that cannot be
+            (ERR_INVALID_PARAMETER).
+    """
+    if entry is UNKNOWN:
+        raise unspecified(f"type {header.type:#06x} is no command of this queue")
+    if size > len(request):
+        raise unspecified(f"{size} bytes are more than any command has")
+    if size < HEADER_SIZE + entry.layout.size:
+        raise unspecified(f"{size} bytes are fewer than its {HEADER_SIZE + entry.layout.size}")
+    if header.flags & Flag.INFO_RING_IDX and header.ring_idx > _LARGEST_RING:
+        raise invalid_parameter(f"ring {header.ring_idx}, and the last is {_LARGEST_RING}")
+
+
+_PLAIN = {response: pack(Header(response)) for response in Response}
+"""Response headers of commands without a fence."""
+
+
+def _echo(header: Header, response: Response) -> Header:
+    """A fenced command's response carries its fence, whatever became of it (virtio 1.3, 5.7.6.7)."""
+    flags = header.flags & _ECHOED
+    ring_idx = header.ring_idx if flags & Flag.INFO_RING_IDX else 0
+    return Header(response, flags, header.fence_id, header.ctx_id, ring_idx)
+
+
+def _timeline(header: Header) -> TimelineKey:
+    return (header.ctx_id, header.ring_idx) if header.flags & Flag.INFO_RING_IDX else None

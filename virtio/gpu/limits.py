@@ -1,0 +1,104 @@
+"""What one guest may use of its host.
+
+A guest asks for resources by the thousand at no cost to itself, so everything that a command makes the
+host spend is counted against a limit, and given back with the resource.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virtio.gpu.errors import out_of_memory
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one guest.
+
+    Attributes:
+        host_memory_bytes: Host memory for 2D images, host blobs, and copies of what cannot be mapped.
+        resources: Live resources. Linux was seen with 70 at once.
+        entries: Memory entries of one resource (QEMU's limit; a 64 MiB buffer of single pages).
+        dimension: Pixels of a 2D resource's side.
+        mappings: Kernel mappings for backings. The kernel grants a process 65530 of them
+            (vm.max_map_count), shared by all guests; a backing beyond the share is copied from instead.
+        mapped_bytes: Address space for backings, to the same effect. A driver can name one page in many
+            entries, so the size of its memory is no bound.
+    """
+
+    host_memory_bytes: int = 1 << 30
+    resources: int = 4096
+    entries: int = 16_384
+    dimension: int = 16_384
+    mappings: int = 16_384
+    mapped_bytes: int = 1 << 36
+
+
+class Budget:
+    """An amount that is taken from and given back, up to a limit."""
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    def has(self, amount: int) -> bool:
+        """Whether `amount` more is within the limit."""
+        return self.used + amount <= self.limit
+
+    def take(self, amount: int) -> None:
+        """Count `amount`; the caller has asked `has`."""
+        self.used += amount
+
+    def give(self, amount: int) -> None:
+        """Count `amount` as free again."""
+        self.used -= amount
+
+
+class Ledger:
+    """What one guest uses at the moment.
+
+    Attributes:
+        host_memory: Bytes.
+        mappings: Kernel mappings.
+        mapped: Bytes of address space.
+    """
+
+    __slots__ = ("host_memory", "mappings", "mapped")
+
+    def __init__(self, limits: Limits) -> None:
+        self.host_memory = Budget(limits.host_memory_bytes)
+        self.mappings = Budget(limits.mappings)
+        self.mapped = Budget(limits.mapped_bytes)
+
+    def charge(self, amount: int, purpose: str) -> None:
+        """Count host memory.
+
+        Raises:
+            CommandFault: It would be more than the guest may have (ERR_OUT_OF_MEMORY).
+        """
+        budget = self.host_memory
+        if not budget.has(amount):
+            raise out_of_memory(
+                f"{purpose} needs {amount} bytes of host memory, and the guest has {budget.used} "
+                f"of {budget.limit} already"
+            )
+        budget.take(amount)
+
+    def allocate(self, shape: tuple[int, ...], purpose: str) -> NDArray[np.uint8]:
+        """Host memory of zeros, counted; `host_memory.give(array.nbytes)` when it is dropped.
+
+        Raises:
+            CommandFault: As `charge`, or the host itself is out of memory.
+        """
+        amount = int(np.prod(shape, dtype=object))
+        self.charge(amount, purpose)
+        try:
+            return np.zeros(shape, np.uint8)
+        except MemoryError:
+            self.host_memory.give(amount)
+            raise out_of_memory(f"{purpose}: the host has no {amount} bytes left") from None

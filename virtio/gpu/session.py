@@ -1,0 +1,66 @@
+"""Everything that one life of a driver makes: a reset drops the session whole.
+
+A life begins with `activate` and ends with a reset, or with the connection. What outlives it (counters,
+the config space) belongs to the device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from virtio.gpu.cursor import Cursors
+from virtio.gpu.display import Display
+from virtio.gpu.host_visible import HostVisibleRegion
+from virtio.gpu.limits import Ledger, Limits
+from virtio.gpu.resource import Resources
+from virtio.gpu.scanout import Scanouts
+from virtio.gpu.statistics import Statistics
+from virtio.gpu.wire import Feature
+from virtio.memory import GuestMemory
+
+
+@dataclass(slots=True)
+class Session:
+    """One life of a driver.
+
+    Attributes:
+        features: What the driver accepted, as bits.
+        memory: The guest's memory; another object after its table changed.
+        display: Who owns the screens.
+        limits: What the guest may use.
+        statistics: The device's counters.
+        scanout_count: Number of scanouts.
+        host_visible: The window onto host blobs; None: there are no host blobs.
+        ledger: What the guest uses.
+        resources: By id.
+        scanouts: What each shows.
+        cursors: One per scanout.
+    """
+
+    features: int
+    memory: GuestMemory
+    display: Display
+    limits: Limits
+    statistics: Statistics
+    scanout_count: int
+    host_visible: HostVisibleRegion | None
+    ledger: Ledger = field(init=False)
+    resources: Resources = field(init=False)
+    scanouts: Scanouts = field(init=False)
+    cursors: Cursors = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.limits)
+        self.resources = Resources(self.limits, self.ledger)
+        self.scanouts = Scanouts(self.display, self.scanout_count, self.ledger, self.statistics)
+        self.cursors = Cursors(self.display, self.scanout_count, self.statistics)
+
+    def accepted(self, feature: Feature) -> bool:
+        """Whether the driver accepted a feature."""
+        return bool(self.features >> feature & 1)
+
+    def close(self) -> None:
+        """Screens go dark, and all that the driver made is given back."""
+        self.scanouts.disable_all()
+        self.cursors.hide_all()
+        self.resources.clear()
