@@ -1,1 +1,28 @@
-"""guest: what runs inside a virtual machine, simulated or real."""
+"""guest: what runs inside a virtual machine, simulated or real.
+
+`from guest import SimulatedGuest, UmlGuest, QemuGuest` is the way in; each is imported at first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from guest.real import QemuGuest, UmlGuest
+    from guest.simulated import SimulatedGuest
+
+__all__ = ["SimulatedGuest", "UmlGuest", "QemuGuest"]
+
+_HOMES = {
+    "SimulatedGuest": "guest.simulated",
+    "UmlGuest": "guest.real",
+    "QemuGuest": "guest.real",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module  # noqa: PLC0415
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

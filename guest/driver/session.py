@@ -1,0 +1,184 @@
+"""A driver's session with a virtio-gpu device: taking it over, commands out, answers and fences in.
+
+Sans-IO: methods put commands into the queues and `notify` tells the device; answers arrive through the
+transport's interrupt, and callbacks and fences tell whoever asked.
+
+Errors of commands do what they do in Linux: they are counted, and life goes on. A device that needs a
+reset is `lost`; opening it again starts from nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from guest.driver.memory import GuestRam
+from guest.driver.requests import Answer, Done, RequestQueue
+from guest.driver.transport import Transport, negotiate, start
+from virtio.errors import Misuse
+from virtio.features import SPLIT_RING
+from virtio.fence import Fence
+from virtio.gpu import wire
+from virtio.gpu.wire import Command, Feature, Flag, Header, Response
+from virtio.status import DeviceStatus
+
+CONTROL_SIZE, CURSOR_SIZE = 64, 16  # ring entries, as QEMU's device has
+_WANTED = SPLIT_RING | 1 << Feature.EDID | 1 << Feature.RESOURCE_UUID | 1 << Feature.RESOURCE_BLOB
+
+_ANSWER_SIZES = {
+    Command.GET_DISPLAY_INFO: wire.HEADER_SIZE + wire.sizeof(wire.RespDisplayInfo),
+    Command.GET_EDID: wire.HEADER_SIZE + wire.sizeof(wire.RespEdid),
+    Command.RESOURCE_ASSIGN_UUID: wire.HEADER_SIZE + wire.sizeof(wire.RespResourceUuid),
+}
+_CURSOR_COMMANDS = frozenset({Command.UPDATE_CURSOR, Command.MOVE_CURSOR})
+
+
+class DriverState(Enum):
+    """How far the driver is with its device."""
+
+    CLOSED = "closed"
+    PROBING = "probing"
+    RUNNING = "running"
+    LOST = "lost"
+
+
+_LIVE = frozenset({DriverState.PROBING, DriverState.RUNNING})
+_ERRORS = {int(response): response.name for response in Response if response >= Response.ERR_UNSPEC}
+
+
+class GpuSession:
+    """One virtio-gpu device, as far as all commands are alike.
+
+    Attributes:
+        state: See `DriverState`.
+        features: Negotiated feature bits.
+        commands: Commands sent, by name.
+        errors: Error responses, by name.
+        on_lost: Called when the device needs a reset.
+        on_config_change: Called when the config space of a running device changed.
+    """
+
+    def __init__(self, transport: Transport, ram: GuestRam) -> None:
+        self.transport, self.ram = transport, ram
+        self.state = DriverState.CLOSED
+        self.features = 0
+        self.commands: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.on_lost: Callable[[], None] = lambda: None
+        self.on_config_change: Callable[[], None] = lambda: None
+        self._queues: list[RequestQueue] = []
+        self._fences: dict[int, Fence] = {}
+        self._last_fence = 0
+        transport.on_interrupt = self._interrupted
+        transport.on_config_change = self._config_changed
+
+    def open(self) -> None:
+        """Reset the device and take it over; nothing of an earlier session is left.
+
+        Raises:
+            DeviceFault: The device refuses to be driven.
+        """
+        self.close()
+        self.features = negotiate(self.transport, _WANTED)
+        self._queues = [
+            RequestQueue(self.ram, CONTROL_SIZE, features=self.features, indirect=True),
+            RequestQueue(self.ram, CURSOR_SIZE, features=self.features, indirect=False),
+        ]
+        self.state = DriverState.PROBING
+        start(self.transport, {index: queue.config for index, queue in enumerate(self._queues)})
+
+    def queue(self, index: int) -> RequestQueue:
+        """One of the live queues, for those who need more freedom than `submit` gives.
+
+        Raises:
+            Misuse: The device is lost, or not open.
+        """
+        if self.state not in _LIVE:
+            raise Misuse(f"the device is {self.state.value}; open it first")
+        return self._queues[index]
+
+    def has(self, feature: Feature) -> bool:
+        """Whether a feature of the device was negotiated."""
+        return bool(self.features >> feature & 1)
+
+    def submit(
+        self,
+        command: Command,
+        body: tuple[Any, ...],
+        *,
+        extra: bytes = b"",
+        fence: Fence | None = None,
+        done: Done | None = None,
+    ) -> None:
+        """Put any command into its queue.
+
+        Args:
+            command: Type.
+            body: Its structure.
+            extra: What follows the structure.
+            fence: From `new_fence`: ask for the answer only when the device is done.
+            done: Called with the answer, also when it is an error. Cursor commands get none.
+
+        Raises:
+            Misuse: The device is lost, or not open.
+        """
+        queue = self.queue(wire.CURSOR_QUEUE if command in _CURSOR_COMMANDS else wire.CONTROL_QUEUE)
+        flags, fence_id = (Flag.FENCE, fence.seqno) if fence else (0, 0)
+        message = wire.pack(Header(command, flags, fence_id)) + wire.pack(body)
+        self.commands[command.name] += 1
+        if command in _CURSOR_COMMANDS:
+            queue.submit(message)
+            return
+        size = _ANSWER_SIZES.get(command, wire.HEADER_SIZE)
+        queue.submit(message, extra=extra, answer_size=size, done=lambda answer: self._answered(answer, done))
+
+    def new_fence(self) -> Fence:
+        """A fence for the next fenced command."""
+        self._last_fence += 1
+        fence = self._fences[self._last_fence] = Fence(0, self._last_fence)
+        return fence
+
+    def notify(self) -> None:
+        """Tell the device of everything submitted since the last time, if it wants to hear."""
+        for index, queue in enumerate(self._queues):
+            if self.state in _LIVE and queue.should_kick():
+                self.transport.kick(index)
+
+    def close(self) -> None:
+        """Reset the device and give the queues' memory back; fences that are out never signal."""
+        self.state = DriverState.CLOSED
+        self.transport.set_status(DeviceStatus.RESET)
+        for queue in self._queues:
+            queue.close()
+        self._queues = []
+        self._fences.clear()
+
+    def _interrupted(self, index: int) -> None:
+        if self.state in _LIVE:
+            self._queues[index].reap()
+            self.notify()
+
+    def _answered(self, answer: Answer, done: Done | None) -> None:
+        header = answer.header
+        if header.type >= Response.ERR_UNSPEC:
+            known = header.type in _ERRORS
+            self.errors[_ERRORS[header.type] if known else f"{header.type:#06x}"] += 1
+        if done is not None:
+            done(answer)
+        if header.flags & Flag.FENCE:
+            self._fence_done(header.fence_id)
+
+    def _fence_done(self, fence_id: int) -> None:
+        """Signal that fence and all before it; an unknown id means nothing, as in Linux."""
+        if fence_id in self._fences:
+            for earlier in [seqno for seqno in self._fences if seqno <= fence_id]:
+                self._fences.pop(earlier).signal()
+
+    def _config_changed(self) -> None:
+        if self.transport.status & DeviceStatus.NEEDS_RESET:
+            self.state = DriverState.LOST
+            self.on_lost()
+        elif self.state is DriverState.RUNNING:
+            self.on_config_change()

@@ -1,0 +1,197 @@
+"""A simulated guest: the smallest honest one.
+
+It has memory of its own, a driver that writes rings into it, framebuffers on its scattered pages, and a
+workload that draws into them. The host maps the same pages, so no pixel is copied on the way.
+
+Sans-IO: whoever owns the clock calls `frame_tick` at the guest's frame times; everything else happens
+inside that call, or inside the calls that the device makes.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from guest.driver import DriverState, GpuDriver, GuestRam, Swapchain
+from guest.driver.memory import DEFAULT_SIZE
+from guest.workloads import Workload, create_workload
+from virtio.device import Device
+from virtio.errors import Misuse
+from virtio.gpu.formats import Format
+from virtio.inproc import InProcessTransport
+
+
+class SimulatedGuest:
+    """One virtual machine that shows one workload on its first scanout; context manager.
+
+    `attach` plugs a device in, `start` boots, `frame_tick` draws; `close` takes everything back.
+
+    Attributes:
+        kind: "simulated".
+        name: As given; the workload's name when none was.
+        workload: What it draws.
+        sync: As given.
+        frames_submitted: Frames drawn and flipped; also the number of the next frame.
+        frames_missed: Ticks that found no buffer free.
+    """
+
+    kind = "simulated"
+
+    def __init__(
+        self,
+        workload: str | Workload,
+        *,
+        size: tuple[int, int] | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        sync: str = "release",
+        memory: int = DEFAULT_SIZE,
+    ) -> None:
+        """Describe the guest; nothing is allocated before `attach`.
+
+        Args:
+            workload: A workload, or the name of one.
+            size: (width, height) of its framebuffers; None follows the display's preferred mode.
+            seed: Of everything random: the workload, and where its pages lie. None takes what `attach`
+                is given.
+            name: For people and statistics.
+            sync: "release": a page flip is complete, and the buffer shown before it free, when the
+                fence of its flush came back, as in Linux.
+            memory: Guest memory in bytes; what is not used costs nothing.
+
+        Raises:
+            Misuse: There is no such workload or kind of synchronisation.
+        """
+        if sync != "release":
+            raise Misuse(f"sync={sync!r} is not known; there is 'release'")
+        self.workload = create_workload(workload, seed or 0) if isinstance(workload, str) else workload
+        self.name = name or self.workload.name
+        self.sync = sync
+        self.frames_submitted = self.frames_missed = 0
+        self._fixed_size, self._seed, self._memory = size, seed, memory
+        self._by_name = isinstance(workload, str)
+        self._parts: tuple[GuestRam, InProcessTransport, GpuDriver] | None = None
+        self._swapchain: Swapchain | None = None
+
+    @property
+    def driver(self) -> GpuDriver:
+        """Its virtio-gpu driver: command counts, errors, state.
+
+        Raises:
+            Misuse: No device is attached.
+        """
+        return self._attached()[2]
+
+    @property
+    def transport(self) -> InProcessTransport:
+        """What its device is plugged into.
+
+        Raises:
+            Misuse: No device is attached.
+        """
+        return self._attached()[1]
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) of what it shows; None when it shows nothing."""
+        return self._swapchain.size if self._swapchain else None
+
+    @property
+    def refresh_mhz(self) -> int:
+        """The rate at which its display wants frames, in thousandths of a hertz, from its EDID."""
+        return self.driver.scanouts[0].refresh_mhz
+
+    def attach(self, device: Device, *, default_seed: int = 0) -> None:
+        """Give the guest its memory, and plug `device` in.
+
+        Args:
+            device: Not yet driven by anybody.
+            default_seed: For a guest that was given none of its own.
+
+        Raises:
+            Misuse: It has a device already.
+        """
+        if self._parts is not None:
+            raise Misuse(f"guest {self.name} has a device already; close it first")
+        seed = default_seed if self._seed is None else self._seed
+        if self._by_name:
+            self.workload = create_workload(self.workload.name, seed)
+        ram = GuestRam(self._memory, seed=seed, name=self.name)
+        transport = InProcessTransport(device, ram.memory)
+        driver = GpuDriver(transport, ram)
+        driver.on_ready = driver.on_display_change = self._set_mode
+        self._parts = ram, transport, driver
+
+    def start(self) -> None:
+        """Boot: the driver probes the device and sets its display's mode. Once more reboots.
+
+        Raises:
+            Misuse: No device is attached.
+            DeviceFault: The device refuses to be driven.
+        """
+        self.driver.close()  # first of all, for the device may still look at the buffers
+        self._drop_swapchain()
+        self.driver.probe()
+
+    def frame_tick(self) -> bool:
+        """It is time for a frame: draw and flip it, if a buffer is free.
+
+        Returns:
+            Whether a frame was flipped. False, too, while no display is plugged in or the device is lost.
+
+        Raises:
+            Misuse: No device is attached.
+        """
+        driver, chain = self.driver, self._swapchain
+        if chain is None or driver.state is not DriverState.RUNNING:
+            return False
+        buffer = chain.acquire()
+        if buffer is None:
+            self.frames_missed += 1
+            return False
+        self.workload.draw(self.frames_submitted, buffer.pixels)
+        self.frames_submitted += 1  # before the kick, inside which the frame can reach the screen
+        chain.flip(buffer)
+        return True
+
+    def close(self) -> None:
+        """Switch it off: device reset, memory given back. Once more does nothing."""
+        if self._parts is None:
+            return
+        ram, transport, driver = self._parts
+        driver.close()
+        self._drop_swapchain()
+        transport.close()
+        ram.close()
+        self._parts = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _attached(self) -> tuple[GuestRam, InProcessTransport, GpuDriver]:
+        if self._parts is None:
+            raise Misuse(f"guest {self.name} has no device; attach one first")
+        return self._parts
+
+    def _set_mode(self) -> None:
+        """Follow the display: other framebuffers for another size, none for no display."""
+        driver = self.driver
+        display = driver.scanouts[0]
+        size = (self._fixed_size or (display.width, display.height)) if display.enabled else None
+        if size == self.size:
+            return
+        self._drop_swapchain()
+        if size is not None:
+            pixel_format = Format.B8G8R8X8 if self.workload.opaque else Format.B8G8R8A8
+            self._swapchain = Swapchain(driver, 0, size, pixel_format)
+            driver.notify()
+
+    def _drop_swapchain(self) -> None:
+        chain, self._swapchain = self._swapchain, None
+        if chain is not None:
+            chain.destroy()

@@ -1,0 +1,109 @@
+"""Frame stamps: a frame says who it is, in its own pixels.
+
+A stamp is what proves, at the far end of the pipeline, which frame was shown and that it was one
+frame and not two halves. It lies in the pixels because nothing else takes the whole way with them.
+
+The layout, the same for every writer (the C programs of `guest.linux` write it too):
+
+* five marks, each one row tall and `MARK_WIDTH` = 40 pixels wide, starting at column 0;
+  mark `i` (0 to 4) lies in row `i * (height - 1) / 4`, rounded down: the first row, the last, and
+  three in between, so that a tear anywhere leaves marks that disagree;
+* a mark is a 40-bit word, most significant bit first, one pixel a bit: 1 is white (all four bytes
+  0xff), 0 is black (colour bytes 0x00, alpha or padding byte 0xff);
+* the word is `0xA5 << 32 | id << 8 | check`: id is the frame's number modulo 2**24, and check is the
+  top byte of the 32-bit product `id * 0x9E3779B1` (modulo 2**32).
+
+In C, for a pixel format with alpha or padding in its top byte (XR24, AR24, XB24, AB24)::
+
+    uint32_t id = frame & 0xffffff;
+    uint64_t word = 0xa5ull << 32 | (uint64_t)id << 8 | (uint32_t)(id * 0x9e3779b1u) >> 24;
+    for (int i = 0; i < 5; i++) {
+        uint32_t *row = (uint32_t *)(base + (size_t)(i * (height - 1) / 4) * stride);
+        for (int bit = 0; bit < 40; bit++)
+            row[bit] = word >> (39 - bit) & 1 ? 0xffffffff : 0xff000000;
+    }
+
+Arbitrary content is read as a stamp only if 40 pixels are pure black or white and 16 bits agree.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virtio.errors import Misuse
+
+MARK_WIDTH = 40  # pixels, one a bit
+MARKS = 5
+ID_MASK = 0xFF_FFFF
+_SYNC = 0xA5  # starts every mark; neither an all-black nor an all-white row has it
+_MIX = 0x9E37_79B1  # 2**32 divided by the golden ratio, odd: neighbouring ids get unlike checks
+
+
+class Stamp(NamedTuple):
+    """What a frame says about itself.
+
+    Attributes:
+        frame_id: Number (modulo 2**24) in the topmost valid mark; None when there is no valid mark.
+        torn: Two valid marks disagree: the picture is made of at least two frames.
+    """
+
+    frame_id: int | None
+    torn: bool
+
+
+@cache
+def mark_rows(height: int) -> tuple[int, ...]:
+    """The rows that hold marks in a picture of `height` rows, top to bottom."""
+    return tuple(i * (height - 1) // (MARKS - 1) for i in range(MARKS))
+
+
+def write_stamp(pixels: NDArray[np.uint8], frame_id: int) -> None:
+    """Write `frame_id` modulo 2**24 into a picture.
+
+    Args:
+        pixels: (height, width, 4) uint8, alpha or padding in byte 3; at least 40 wide and 5 high.
+        frame_id: The frame's number, not negative.
+
+    Raises:
+        Misuse: The picture is too small.
+    """
+    height, width = pixels.shape[:2]
+    if width < MARK_WIDTH or height < MARKS:
+        raise Misuse(f"a {width}x{height} picture cannot hold a stamp; it needs {MARK_WIDTH}x{MARKS} pixels")
+    bits = np.unpackbits(np.frombuffer(_word(frame_id & ID_MASK).to_bytes(5, "big"), np.uint8))
+    mark = np.repeat(bits[:, None] * np.uint8(255), 4, axis=1)
+    mark[:, 3] = 255
+    for row in mark_rows(height):
+        pixels[row, :MARK_WIDTH] = mark
+
+
+def read_stamp(pixels: NDArray[np.uint8]) -> Stamp:
+    """Read the stamp of a picture, or of the part of a screen that shows one.
+
+    Marks that something else covers (a cursor, another window) are not valid and do not count.
+
+    Args:
+        pixels: (height, width, 4) uint8, any order of colours, byte 3 not a colour.
+    """
+    height, width = pixels.shape[:2]
+    if width < MARK_WIDTH or height < MARKS:
+        return Stamp(None, False)
+    marks = pixels[list(mark_rows(height)), :MARK_WIDTH, :3]
+    white = marks[:, :, 0] == 255
+    pure = (marks == np.where(white, 255, 0)[:, :, None]).all(axis=(1, 2))
+    words = np.packbits(white, axis=1)[pure].tolist()
+    ids = [frame_id for frame_id in map(_decode, words) if frame_id is not None]
+    return Stamp(ids[0], any(frame_id != ids[0] for frame_id in ids)) if ids else Stamp(None, False)
+
+
+def _word(frame_id: int) -> int:
+    return _SYNC << 32 | frame_id << 8 | (frame_id * _MIX & 0xFFFF_FFFF) >> 24
+
+
+def _decode(mark: list[int]) -> int | None:
+    frame_id = mark[1] << 16 | mark[2] << 8 | mark[3]
+    return frame_id if int.from_bytes(bytes(mark), "big") == _word(frame_id) else None

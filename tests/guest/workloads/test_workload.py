@@ -1,0 +1,112 @@
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from guest.workloads import WORKLOADS, create_workload, read_stamp
+from virtio.errors import Misuse
+
+GOLDEN = Path(__file__).parents[3] / "assets/golden/workloads"
+
+
+def drawn(name: str, frame: int, *, size: tuple[int, int] = (160, 120), seed: int = 0) -> NDArray[np.uint8]:
+    pixels = np.full((size[1], size[0], 4), 0xCD, np.uint8)
+    create_workload(name, seed).draw(frame, pixels)
+    return pixels
+
+
+@pytest.mark.parametrize("frame", [0, 100])
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_frames_are_the_golden_ones(name: str, frame: int) -> None:
+    with Image.open(GOLDEN / f"{name}-160x120-{frame}.png") as image:
+        golden = np.asarray(image.convert("RGBA"))
+    assert np.array_equal(drawn(name, frame)[:, :, [2, 1, 0, 3]], golden)
+
+
+# Too large to keep as pictures; the same bytes on every machine.
+DIGESTS = {
+    ("gears", 640, 480): "1757d3939b5e59e2c9d5cacfb490d86ce8125564f8dc2dda728bd86046d8fcc0",
+    ("plasma", 1920, 1080): "ad610c26f966803d69f5f63a48da948a0e0dcae561a376f49361e870ac356743",
+}
+
+
+@pytest.mark.parametrize(("name", "width", "height"), DIGESTS)
+def test_large_frames_are_the_same_everywhere(name: str, width: int, height: int) -> None:
+    digest = sha256(drawn(name, 77, size=(width, height), seed=5).tobytes()).hexdigest()
+    assert digest == DIGESTS[name, width, height]
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_any_frame_can_be_drawn_at_any_time(name: str) -> None:
+    workload, pixels = create_workload(name), np.zeros((120, 160, 4), np.uint8)
+    for frame in (50, 3, 100):
+        workload.draw(frame, pixels)
+    assert np.array_equal(pixels, drawn(name, 100))
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_workload_can_change_size_between_frames(name: str) -> None:
+    workload = create_workload(name)
+    for size in ((160, 120), (120, 160), (64, 64)):
+        pixels = np.zeros((size[1], size[0], 4), np.uint8)
+        workload.draw(9, pixels)
+        assert np.array_equal(pixels, drawn(name, 9, size=size))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 67), (333, 100), (1021, 77)])
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_every_frame_is_stamped_at_any_size(name: str, size: tuple[int, int]) -> None:
+    assert read_stamp(drawn(name, 123_456, size=size)) == (123_456, False)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_seeds_and_frames_make_a_difference(name: str) -> None:
+    body = (slice(1, 29), slice(41, None))  # without the stamps
+    first = drawn(name, 0)[body]
+    assert not np.array_equal(first, drawn(name, 0, seed=1)[body])
+    assert not np.array_equal(drawn(name, 0), drawn(name, 30))
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_frame_numbers_may_grow_for_ever(name: str) -> None:
+    assert read_stamp(drawn(name, 2**40 + 5)).frame_id == 5
+
+
+@pytest.mark.parametrize(("name", "kernels"), [("gears", ("paint", "over")), ("plasma", ("paint",))])
+def test_compiled_kernels_do_what_their_python_says(
+    name: str, kernels: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = drawn(name, 40, size=(72, 60))
+    module = import_module(f"guest.workloads.{name}")
+    for kernel in kernels:
+        monkeypatch.setattr(module, kernel, getattr(module, kernel).py_func)
+    assert np.array_equal(drawn(name, 40, size=(72, 60)), compiled)
+
+
+def test_gears_stand_on_a_transparent_ground_and_are_premultiplied() -> None:
+    pixels = drawn("gears", 0, size=(320, 240))
+    assert create_workload("gears").opaque is False
+    assert pixels[20, 0, 3] < 32
+    assert pixels[120, 90:110, 3].max() == 255
+    assert (pixels[:, :, :3] <= pixels[:, :, 3:]).all()
+
+
+def test_plasma_is_opaque_everywhere() -> None:
+    assert create_workload("plasma").opaque is True
+    assert (drawn("plasma", 0)[:, :, 3] == 255).all()
+
+
+def test_a_view_with_padding_between_rows_can_be_drawn_into() -> None:
+    for name in WORKLOADS:
+        padded = np.zeros((120, 200, 4), np.uint8)
+        create_workload(name).draw(5, padded[:, :160])
+        assert np.array_equal(padded[:, :160], drawn(name, 5))
+
+
+def test_an_unknown_name_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(Misuse, match=r"no workload 'pong'; there are gears, plasma"):
+        create_workload("pong")
