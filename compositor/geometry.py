@@ -56,5 +56,18 @@ class Rect(NamedTuple):
         """Moved by (dx, dy)."""
         return Rect(self.x + dx, self.y + dy, self.width, self.height)
 
+    def subtract(self, other: Rect) -> list[Rect]:
+        """What `other` leaves of this rectangle: up to four disjoint bands (above, left, right, below)."""
+        hole = self.intersect(other)
+        if hole.empty:
+            return [] if self.empty else [self]
+        bands = (
+            Rect(self.x, self.y, self.width, hole.y - self.y),
+            Rect(self.x, hole.y, hole.x - self.x, hole.height),
+            Rect(hole.right, hole.y, self.right - hole.right, hole.height),
+            Rect(self.x, hole.bottom, self.width, self.bottom - hole.bottom),
+        )
+        return [band for band in bands if not band.empty]
+
 
 EMPTY = Rect(0, 0, 0, 0)

@@ -1,0 +1,1 @@
+"""What happened: digests of everything shown, and statistics."""

@@ -1,0 +1,63 @@
+"""One number for everything that was ever visible.
+
+The digest is the SHA-256 of one record per presented frame: output, commit number, time, size, and a
+checksum of the picture (XXH3, 64 bits: at the speed of memory). A picture is checksummed as opaque
+XRGB8888 with the unused byte 0xff, whatever the buffer's own format and padding are, so that the same
+picture counts the same whether it was composed or scanned out from the guest's memory as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from compositor.frame import Frame
+from compositor.pixel import PixelFormat
+from compositor.render import blend
+
+# Rows are brought to the common format in a block that stays in the L2 cache until it is hashed, so that
+# the frame is read from memory once and nothing is written to it.
+_BLOCK_BYTES = 1 << 18
+
+
+class Digest:
+    """Collects frames; equal digests mean equal pictures at equal times."""
+
+    def __init__(self) -> None:
+        self._records = hashlib.sha256()
+        self._scratch = np.empty((0, 0, 4), np.uint8)
+
+    def add(self, frame: Frame) -> None:
+        """Count a frame; before it is released, while its pixels still stand."""
+        height, width = frame.pixels.shape[:2]
+        checksum = self.checksum(frame.pixels, frame.format)
+        record = (
+            f"{frame.output} {frame.commit_seq} {frame.present_time_ns} {width}x{height} {checksum:016x}\n"
+        )
+        self._records.update(record.encode())
+
+    def __str__(self) -> str:
+        """The digest so far, "sha256:" and 64 hexadecimal digits."""
+        return "sha256:" + self._records.hexdigest()
+
+    def checksum(self, pixels: NDArray[np.uint8], pixel_format: PixelFormat) -> int:
+        """XXH3 of a picture as B, G, R, 0xff, row after row.
+
+        Args:
+            pixels: (height, width, 4) uint8, rows may be padded.
+            pixel_format: Their memory order; alpha is ignored.
+        """
+        height, width = pixels.shape[:2]
+        rows = min(height, max(1, _BLOCK_BYTES // (4 * width)))
+        if self._scratch.shape[:2] != (rows, width):
+            self._scratch = np.empty((rows, width, 4), np.uint8)
+        state = xxhash.xxh3_64()
+        for top in range(0, height, rows):
+            block = pixels[top : top + rows]
+            scratch = self._scratch[: block.shape[0]]
+            blend.convert(scratch, block, pixel_format)
+            state.update(scratch.data)
+        return state.intdigest()

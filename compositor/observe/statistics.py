@@ -1,0 +1,169 @@
+"""What a run did, in numbers: collectors for outputs and guests, and the JSON of `--stats`.
+
+The collectors take bounded memory however long a run is. Bytes are counted per hop: every place that
+copies or writes pixels has a counter of its own, so that "zero-copy" is something to read off.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from compositor.files import write_atomically
+from compositor.frame import Frame
+from compositor.observe.histogram import Histogram
+
+
+class OutputStatistics:
+    """One output.
+
+    Attributes:
+        name: The output's.
+        mode: As `str(Mode)` has it; set it anew when the mode changes.
+        frames: Presented frames.
+        direct: Those of them that were a guest's buffer as it is.
+        missed_vblanks: Refreshes that passed while a frame was due.
+        compose_bytes: What the renderer wrote.
+        upload_bytes: What a screen copied into a texture.
+        readback_bytes: What came back from a texture.
+        intervals: Time from one presented frame to the next.
+    """
+
+    def __init__(self, name: str, mode: str) -> None:
+        self.name = name
+        self.mode = mode
+        self.frames = self.direct = self.missed_vblanks = 0
+        self.compose_bytes = self.upload_bytes = self.readback_bytes = 0
+        self.intervals = Histogram()
+        self._last_ns: int | None = None
+
+    def presented(self, frame: Frame) -> None:
+        """Count a frame."""
+        self.frames += 1
+        self.direct += frame.direct
+        self.compose_bytes += frame.compose_bytes
+        if self._last_ns is not None:
+            self.intervals.add(frame.present_time_ns - self._last_ns)
+        self._last_ns = frame.present_time_ns
+
+    def as_dict(self) -> dict[str, Any]:
+        """One element of "outputs"."""
+        return {
+            "name": self.name,
+            "mode": self.mode,
+            "presented": self.frames,
+            "direct_scanout": self.direct,
+            "missed_vblanks": self.missed_vblanks,
+            "interval_ms": self.intervals.summary(with_max=True),
+        }
+
+
+class GuestStatistics:
+    """One guest.
+
+    Attributes:
+        name: The guest's.
+        kind: "simulated", "uml", "qemu" or "vhost-user".
+        frames: Counts of "submitted", "presented", "discarded" and "torn" frames.
+        latencies: Time from the flush of a frame to its presentation.
+        fence_waits: Time that the guest's fences took to signal.
+        bytes: Copied or written pixels' bytes by hop: "transfer", "compose", "upload", "readback".
+        commands: Commands of the guest by name.
+        errors: Error responses by name.
+        host_memory_bytes: Memory that the host holds for the guest.
+    """
+
+    def __init__(self, name: str, kind: str) -> None:
+        self.name = name
+        self.kind = kind
+        self.frames = {"submitted": 0, "presented": 0, "discarded": 0, "torn": 0}
+        self.latencies = Histogram()
+        self.fence_waits = Histogram()
+        self.bytes = {"transfer": 0, "compose": 0, "upload": 0, "readback": 0}
+        self.commands: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.host_memory_bytes = 0
+
+    def submitted(self) -> None:
+        """The guest flushed a frame."""
+        self.frames["submitted"] += 1
+
+    def presented(self, latency_ns: int, *, torn: bool = False) -> None:
+        """A frame is on the screen, so long after its flush; `torn` when it mixes two frames."""
+        self.frames["presented"] += 1
+        self.frames["torn"] += torn
+        self.latencies.add(latency_ns)
+
+    def discarded(self) -> None:
+        """A frame will never be on the screen."""
+        self.frames["discarded"] += 1
+
+    def fence_waited(self, wait_ns: int) -> None:
+        """A fence of the guest signalled, so long after it was made."""
+        self.fence_waits.add(wait_ns)
+
+    def as_dict(self) -> dict[str, Any]:
+        """One element of "guests"."""
+        presented = self.frames["presented"]
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "frames": dict(self.frames),
+            "latency_ms": self.latencies.summary(),
+            "bytes": dict(self.bytes),
+            "bytes_per_frame": round(sum(self.bytes.values()) / presented, 1) if presented else 0.0,
+            "fence_wait_ms": self.fence_waits.summary(),
+            "commands": dict(sorted(self.commands.items())),
+            "errors": dict(sorted(self.errors.items())),
+            "host_memory_bytes": self.host_memory_bytes,
+        }
+
+
+def document(
+    *,
+    version: str,
+    clock: str,
+    duration_ns: int,
+    wall_ns: int,
+    digest: str | None,
+    outputs: Sequence[OutputStatistics],
+    guests: Sequence[GuestStatistics],
+) -> dict[str, Any]:
+    """The statistics of a run, in the shape that `--stats` writes.
+
+    Args:
+        version: Of this program.
+        clock: "virtual" or "real".
+        duration_ns: How long the run was on its own clock.
+        wall_ns: How long it took.
+        digest: `str` of the run's `Digest`; None where none was made.
+        outputs: In the machine's order.
+        guests: In the order of their attachment.
+    """
+    return {
+        "scanout": version,
+        "clock": clock,
+        "duration_s": round(duration_ns / 1e9, 9),
+        "wall_s": round(wall_ns / 1e9, 3),
+        "digest": digest,
+        "outputs": [output.as_dict() for output in outputs],
+        "guests": [guest.as_dict() for guest in guests],
+    }
+
+
+def to_json(statistics: dict[str, Any]) -> str:
+    """`document` as text, ending in a newline."""
+    return json.dumps(statistics, indent=2) + "\n"
+
+
+def write_json(path: str | os.PathLike[str], statistics: dict[str, Any]) -> None:
+    """Write `document` to a file, which appears whole or not at all.
+
+    Raises:
+        BadInput: `path` cannot be written.
+    """
+    with write_atomically(path) as file:
+        file.write(to_json(statistics).encode())

@@ -1,0 +1,68 @@
+"""What is on an output: surfaces in stacking order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from compositor.errors import Misuse
+from compositor.geometry import Rect
+from compositor.surface import CURSOR_Z, Buffer, Surface
+
+__all__ = ["CURSOR_Z", "Buffer", "Scene", "Surface"]
+
+
+class Scene:
+    """The surfaces of one output, bottom to top.
+
+    Attributes:
+        on_changed: Called with rectangles of the output that look different from now on; they may be
+            empty or lie outside of it.
+    """
+
+    def __init__(self, on_changed: Callable[[tuple[Rect, ...]], None] | None = None) -> None:
+        self.on_changed = on_changed
+        self._surfaces: list[Surface] = []
+
+    def __iter__(self) -> Iterator[Surface]:
+        return iter(self._surfaces)
+
+    def __len__(self) -> int:
+        return len(self._surfaces)
+
+    def add(self, surface: Surface) -> None:
+        """Put `surface` on top of those with the same or a smaller z.
+
+        Raises:
+            Misuse: It is in a scene already.
+        """
+        if surface.on_changed is not None:
+            raise Misuse(f'surface "{surface.name}" is in a scene already')
+        above = next(
+            (i for i, other in enumerate(self._surfaces) if other.z > surface.z), len(self._surfaces)
+        )
+        self._surfaces.insert(above, surface)
+        surface.on_changed = self._changed
+        if surface.visible:
+            self._changed((surface.bounds,))
+
+    def remove(self, surface: Surface) -> None:
+        """Take `surface` out; a submission that was not presented is discarded.
+
+        Raises:
+            Misuse: It is not in this scene.
+        """
+        if surface not in self._surfaces:
+            raise Misuse(f'surface "{surface.name}" is not in this scene')
+        self._surfaces.remove(surface)
+        surface.on_changed = None
+        surface.discard()
+        if surface.visible:
+            self._changed((surface.bounds,))
+
+    def visible(self) -> list[Surface]:
+        """Surfaces that are shown, bottom to top."""
+        return [surface for surface in self._surfaces if surface.visible and surface.buffer is not None]
+
+    def _changed(self, damage: tuple[Rect, ...]) -> None:
+        if self.on_changed is not None:
+            self.on_changed(damage)

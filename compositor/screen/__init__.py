@@ -1,0 +1,1 @@
+"""Where frames are shown: nowhere, or in a window."""

@@ -1,0 +1,44 @@
+"""Screens: what frames are shown on. Here the one that nobody looks at, and what all have in common."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from compositor.frame import Frame
+from compositor.output import Output
+
+
+class Screen(Protocol):
+    """Shows the frames of one output.
+
+    Attributes:
+        realtime: Whether somebody watches: frames make sense in real time only. A screen never waits
+            for a vblank of its own; the machine's clock says when a frame is due.
+        upload_bytes: Pixels' bytes copied to show frames, so far.
+    """
+
+    realtime: bool
+    upload_bytes: int
+
+    def show(self, output: Output, frame: Frame) -> None:
+        """Show a frame; its pixels are not needed any more when this returns.
+
+        Raises:
+            ScreenError: The display or its driver refuses.
+        """
+
+    def close(self) -> None:
+        """Give back what the screen holds; closing twice is fine."""
+
+
+class HeadlessScreen:
+    """Shows nothing and costs nothing: pictures are in the frames."""
+
+    realtime = False
+    upload_bytes = 0
+
+    def show(self, output: Output, frame: Frame) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to give back."""

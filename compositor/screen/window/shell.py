@@ -1,0 +1,161 @@
+"""The window of one output.
+
+Esc, q and the window's own button close it, F11 toggles full screen, s takes a screenshot. It draws when a
+frame is shown, and when it was resized or uncovered; in between it costs nothing. The machine's clock
+paces it: swapping buffers never waits for a vblank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from compositor.errors import CompositorError
+from compositor.frame import Frame
+from compositor.geometry import Rect
+from compositor.output import Output
+from compositor.screen.window import driver
+from compositor.screen.window.events import pump_of
+from compositor.screen.window.layout import fit
+from compositor.screen.window.texture import Texture
+
+
+class WindowScreen:
+    """Shows the frames of one output in a pyglet window (a `compositor.screen.headless.Screen`).
+
+    Attributes:
+        realtime: True: somebody watches.
+        upload_bytes: Bytes copied into the texture so far.
+        error: What made the window close itself; None while all is well.
+    """
+
+    realtime = True
+
+    def __init__(
+        self,
+        output: Output,
+        *,
+        on_close: Callable[[], None] | None = None,
+        on_screenshot: Callable[[], None] | None = None,
+    ) -> None:
+        """Open the window; made inside a running asyncio loop, it takes its events from there.
+
+        Args:
+            output: Whose frames it will show; gives size and title.
+            on_close: The user wants to close the window, or it failed (see `error`). Closing it is up to
+                the callee.
+            on_screenshot: The user wants a screenshot.
+
+        Raises:
+            ScreenError: No pyglet, no display, no OpenGL.
+        """
+        self.upload_bytes = 0
+        self.error: CompositorError | None = None
+        self._on_close = on_close
+        self._on_screenshot = on_screenshot
+        self._driver = driver.load()
+        title = f"{output.name} - scanout" if output.name else "scanout"
+        self._window = driver.open_window(self._driver, output.mode, title)
+        self._texture: Texture | None = None
+        self._closed = False
+        self._window.push_handlers(
+            on_close=self._close_wanted,
+            on_key_press=self._key_pressed,
+            on_resize=self._resized,
+            on_expose=self._exposed,
+        )
+        self._pump = pump_of(self._window.display)
+        self._pump.add(self._window, self._fail)
+        self._pump.dispatch()  # also sends what Xlib holds back, the request for the keyboard's focus
+
+    def show(self, output: Output, frame: Frame) -> None:
+        """Copy the frame's damage into the texture and draw; nothing after `close`.
+
+        Raises:
+            ScreenError: The driver refuses.
+        """
+        if self._closed:
+            return
+        self._window.switch_to()
+        damage = frame.damage
+        if self._texture is None or not self._texture.fits(frame):
+            if self._texture is not None:  # the output has another mode: follow it
+                self._texture.delete()
+                self._window.set_size(*driver.window_size(self._driver, output.mode))
+            height, width = frame.pixels.shape[:2]
+            self._texture = Texture(self._driver.gl, width, height)
+            damage = (Rect(0, 0, width, height),)
+        self.upload_bytes += self._texture.update(frame.pixels, frame.format, damage)
+        self._draw()
+        self._pump.dispatch()
+
+    def close(self) -> None:
+        """Close the window; closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pump.remove(self._window)
+        if self._pump.lost:
+            return
+        self._window.switch_to()
+        if self._texture is not None:
+            self._texture.delete()
+        self._window.close()
+
+    def _draw(self) -> None:
+        if self._texture is None:
+            return
+        gl = self._driver.gl
+        width, height = self._window.get_framebuffer_size()
+        place = fit((self._texture.width, self._texture.height), (width, height))
+        if place.empty:
+            return
+        self._window.switch_to()
+        gl.glBindFramebuffer(gl.GL_DRAW_FRAMEBUFFER, 0)
+        if place != Rect(0, 0, width, height):
+            gl.glClearColor(0.0, 0.0, 0.0, 1.0)
+            gl.glClear(gl.GL_COLOR_BUFFER_BIT)
+        self._texture.blit(place, height)
+        if self._window.config.alpha_size:
+            self._make_opaque()
+        self._window.flip()
+
+    def _make_opaque(self) -> None:
+        """A monitor has no alpha, but a window with one shows the desktop through unused bytes."""
+        gl = self._driver.gl
+        gl.glColorMask(False, False, False, True)
+        gl.glClearColor(0.0, 0.0, 0.0, 1.0)
+        gl.glClear(gl.GL_COLOR_BUFFER_BIT)
+        gl.glColorMask(True, True, True, True)
+
+    def _fail(self, error: CompositorError) -> None:
+        """A callback failed, where nobody can catch it: say so once and ask to be closed."""
+        if self.error is None:
+            self.error = error
+            self._close_wanted()
+
+    # What pyglet calls. True ends the event: pyglet's own handlers would close the window or set up a
+    # viewport and a projection that nothing here uses.
+
+    def _close_wanted(self) -> bool:
+        if self._on_close is not None:
+            self._on_close()
+        return True
+
+    def _key_pressed(self, symbol: int, _modifiers: int) -> bool:
+        key: Any = self._driver.key
+        if symbol in (key.ESCAPE, key.Q):
+            self._close_wanted()
+        elif symbol == key.F11:
+            self._window.set_fullscreen(not self._window.fullscreen)
+        elif symbol == key.S and self._on_screenshot is not None:
+            self._on_screenshot()
+        return True
+
+    def _resized(self, _width: int, _height: int) -> bool:
+        self._draw()
+        return True
+
+    def _exposed(self) -> bool:
+        self._draw()
+        return True

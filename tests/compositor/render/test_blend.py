@@ -1,0 +1,104 @@
+"""Which loop is taken for which image, and that no pixel is copied on the way."""
+
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from compositor.pixel import PixelFormat
+from compositor.render import blend, exact
+
+Pixels = NDArray[np.uint8]
+
+
+@pytest.fixture
+def no_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slow loops are not to be called."""
+
+    def fail(*_: object) -> None:
+        pytest.fail("the slow loop was taken")
+
+    monkeypatch.setattr(exact, "convert", fail)
+    monkeypatch.setattr(exact, "over", fail)
+
+
+def padded(width: int, height: int, pitch: int, offset: int = 0) -> Pixels:
+    memory = np.random.default_rng(1).integers(0, 256, offset + pitch * height, np.uint8)
+    return np.ndarray((height, width, 4), np.uint8, memory, offset, (pitch, 4, 1))
+
+
+@pytest.mark.parametrize("offset", range(4))
+@pytest.mark.usefixtures("no_exact")
+def test_padded_rows_at_any_address_take_the_compiled_loop(offset: int) -> None:
+    pytest.importorskip("numba")
+    target, source = np.zeros((5, 7, 4), np.uint8), padded(7, 5, 36, offset)
+    blend.convert(target, source, PixelFormat.XRGB8888)
+    blend.convert(target, source, PixelFormat.RGBX8888)
+    blend.over(target, source, PixelFormat.ARGB8888)
+
+
+@pytest.mark.parametrize("pitch", [29, 30, 31])
+def test_rows_that_do_not_start_on_whole_words_take_the_slow_loop_and_are_right(pitch: int) -> None:
+    source = padded(7, 5, pitch)
+    for loop in (blend.convert, blend.over):
+        target, expected = np.full((2, 5, 7, 4), 90, np.uint8)
+        loop(target, source, PixelFormat.ABGR8888)
+        loop(expected, source.copy(), PixelFormat.ABGR8888)
+        np.testing.assert_array_equal(target, expected)
+
+
+@pytest.mark.parametrize(
+    "source", [padded(7, 5, 36)[::-1], padded(7, 5, 36)[:, ::-1], padded(14, 5, 56)[:, ::2]]
+)
+def test_rows_and_pixels_in_another_order_are_right_too(source: Pixels) -> None:
+    for loop in (blend.convert, blend.over):
+        target, expected = np.full((2, 5, 7, 4), 90, np.uint8)
+        loop(target, source, PixelFormat.ARGB8888)
+        loop(expected, source.copy(), PixelFormat.ARGB8888)
+        np.testing.assert_array_equal(target, expected)
+
+
+def test_fill_paints_the_colour_with_every_padding() -> None:
+    for pitch in (28, 32, 33):
+        target = padded(7, 5, pitch)
+        blend.fill(target, 0x123456)
+        assert (target == (0x56, 0x34, 0x12, 0xFF)).all()
+
+
+def test_an_image_without_pixels_is_no_trouble() -> None:
+    empty = np.zeros((0, 7, 4), np.uint8)
+    blend.fill(empty, 0)
+    blend.convert(empty, empty.copy(), PixelFormat.XRGB8888)
+    blend.over(empty, empty.copy(), PixelFormat.ARGB8888)
+
+
+def test_a_plain_opaque_copy_does_not_wait_for_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        pytest.fail("numba was loaded")
+
+    monkeypatch.setattr(blend, "load", fail)
+    target, source = np.zeros((5, 7, 4), np.uint8), padded(7, 5, 36)
+    blend.convert(target, source, PixelFormat.XRGB8888)
+    assert (target[..., :3] == source[..., :3]).all()
+    assert (target[..., 3] == 255).all()
+
+
+def test_without_numba_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "compositor.render.kernels", None)
+    assert blend.load.__wrapped__() is None
+
+
+@pytest.mark.parametrize("pixel_format", PixelFormat)
+def test_no_image_is_copied(pixel_format: PixelFormat) -> None:
+    pytest.importorskip("numba")
+    target, source = np.zeros((500, 500, 4), np.uint8), padded(500, 500, 2048, 1)
+    blend.over(target, source, pixel_format)  # load everything
+    tracemalloc.start()
+    try:
+        blend.convert(target, source, pixel_format)
+        blend.over(target, source, pixel_format)
+        assert tracemalloc.get_traced_memory()[1] < 100_000  # of 1,000,000; numpy has a buffer of 32 KiB
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,83 @@
+"""The compiled loops: equal to the exact ones everywhere, and not to be kept from running by a cache."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compositor.pixel import PixelFormat
+from compositor.render import blend, exact
+
+pytest.importorskip("numba")
+from compositor.render import kernels  # noqa: E402
+
+DRAW = """
+import numpy, sys
+from compositor.pixel import PixelFormat
+from compositor.render import blend
+target, source = numpy.full((2, 2, 2, 4), 200, numpy.uint8)
+blend.over(target, source, PixelFormat.ARGB8888)
+assert "compositor.render.kernels" in sys.modules
+print(target[0, 0].tolist())
+"""
+DRAWN = "[243, 243, 243, 255]"  # 200 + 200 * 55 / 255
+
+
+def draw(**environment: str) -> str:
+    """What a new process draws."""
+    root = str(Path(blend.__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW],
+        env={**os.environ, "PYTHONPATH": root, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("pixel_format", PixelFormat)
+def test_over_is_right_for_every_channel_background_and_alpha(pixel_format: PixelFormat) -> None:
+    """All 2^24 in each of the three channels at once, against the numpy loop that is tested on its own."""
+    background, colour = (plane.astype(np.uint8) for plane in np.indices((256, 256)))
+    for alpha in range(0, 256, 1 if pixel_format is PixelFormat.ARGB8888 else 15):
+        target = np.dstack([background, background[::-1], colour, background])
+        source = np.dstack([colour, background, background, colour])
+        source[..., pixel_format.alpha] = alpha
+        expected = target.copy()
+        exact.over(expected, source, pixel_format)
+        blend.over(target, source, pixel_format)
+        np.testing.assert_array_equal(target, expected)
+
+
+@pytest.mark.parametrize("pixel_format", PixelFormat)
+def test_convert_puts_every_channel_in_its_place(pixel_format: PixelFormat) -> None:
+    source = np.random.default_rng(2).integers(0, 256, (33, 65, 4), np.uint8)
+    target, expected = np.zeros((2, 33, 65, 4), np.uint8)
+    exact.convert(expected, source, pixel_format)
+    blend.convert(target, source, pixel_format)
+    np.testing.assert_array_equal(target, expected)
+
+
+def test_kernels_run_where_nothing_can_be_cached() -> None:
+    """numba refuses to decorate a function when it has no place for its cache: as here, without a file."""
+    source = Path(kernels.__file__).read_text()
+    fresh: dict[str, Any] = {"__name__": "fresh"}
+    exec(compile(source, "<no file>", "exec"), fresh)
+    target = np.zeros(1, np.uint32)
+    fresh["over"](target, 1, np.full(1, 0xC8C8C8C8, np.uint32), 1, 1, 1, 0, 8, 16, 24)
+    assert target[0] == 0xFFC8C8C8
+
+
+def test_kernels_run_where_the_cache_is_damaged(tmp_path: Path) -> None:
+    assert draw(NUMBA_CACHE_DIR=str(tmp_path)) == DRAWN
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files, "nothing was cached"
+    for path in files:
+        path.write_bytes(path.read_bytes()[:40])
+    assert draw(NUMBA_CACHE_DIR=str(tmp_path)) == DRAWN

@@ -1,0 +1,84 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compositor.errors import ScreenError
+from compositor.screen.window import driver
+
+OPEN = """
+from compositor.output import Output
+from compositor.screen.window import WindowScreen
+from compositor.errors import ScreenError
+try:
+    WindowScreen(Output("640x480"))
+except ScreenError as error:
+    print(error)
+"""
+
+
+def refusal(**environment: str) -> str:
+    """What a new process says that cannot open a window."""
+    root = str(Path(driver.__file__).parents[3])
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN],
+        env={**os.environ, "PYTHONPATH": root, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.removesuffix("\n")
+
+
+def test_without_pyglet_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyglet", None)
+    with pytest.raises(
+        ScreenError, match=r"^no window: pyglet is missing; pip install 'scanout\[window\]', or run"
+    ):
+        driver.load()
+
+
+def test_without_a_library_the_error_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyglet")
+    monkeypatch.setitem(sys.modules, "pyglet.window", None)
+    with pytest.raises(
+        ScreenError, match=r"^no window: .*apt install libgl1 libegl1.*or run without a window"
+    ):
+        driver.load()
+
+
+@pytest.mark.real
+def test_without_a_display_the_error_says_so() -> None:
+    pytest.importorskip("pyglet")
+    way_out = "; set DISPLAY to an X display, or run without a window (--headless)"
+    assert refusal(DISPLAY="") == f"no window: DISPLAY is not set{way_out}"
+    assert refusal(DISPLAY=":987") == f"no window: display :987 does not answer{way_out}"
+
+
+@pytest.mark.real
+def test_a_display_without_opengl_is_refused_in_one_line(display: str) -> None:
+    """Mesa finds no driver."""
+    line = refusal(DISPLAY=display, LIBGL_DRIVERS_PATH="/nowhere", __GLX_VENDOR_LIBRARY_NAME="none")
+    assert line.startswith("no window: the display offers no usable OpenGL (")
+    assert line.endswith("); run without a window (--headless)")
+    assert "\n" not in line
+
+
+class FakeGl:
+    def __init__(self, *codes: int) -> None:
+        self.codes = list(codes)
+
+    def glGetError(self) -> int:
+        return self.codes.pop(0)
+
+
+def test_errors_of_the_driver_are_named_with_what_we_were_doing() -> None:
+    gl = FakeGl(0, 0x0505, 0x9999)
+    driver.check(gl, "drawing a frame")
+    with pytest.raises(ScreenError, match="OpenGL driver reports OUT_OF_MEMORY while drawing a frame"):
+        driver.check(gl, "drawing a frame")
+    with pytest.raises(ScreenError, match="reports 0x9999 while uploading"):
+        driver.check(gl, "uploading a frame")
