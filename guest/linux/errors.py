@@ -1,0 +1,31 @@
+"""What goes wrong around real guests, each one clear line."""
+
+from __future__ import annotations
+
+from virtio.errors import ScanoutError
+
+
+class ToolMissing(ScanoutError):
+    """A program or a header that this machine lacks; the message names the package that has it."""
+
+
+class ToolFailed(ScanoutError):
+    """A program that we ran (a compiler, apt-get, make) failed."""
+
+
+class KernelUnusable(ScanoutError):
+    """No kernel was found, or the file given as one is not."""
+
+
+class GuestDied(ScanoutError):
+    """A guest ended otherwise than by switching itself off.
+
+    Attributes:
+        status: Exit status of its process; negative: the signal that killed it.
+        console: The last lines of its console.
+    """
+
+    def __init__(self, message: str, *, status: int, console: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.console = console

@@ -1,0 +1,170 @@
+"""A virtual machine as a process of ours: started, listened to, and never left behind.
+
+The machine gets a session of its own. UML needs one, because a UML kernel that panics sends a signal
+to its whole process group; and by its number everything that the machine started can be ended. The
+kernel of this host kills it when we die ourselves, however we die (PR_SET_PDEATHSIG, by `setpriv`:
+setting it in a forked copy of this process would not be safe with threads).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+from guest.linux.console import PANIC, Console
+from guest.linux.errors import GuestDied, ToolFailed
+from guest.linux.tool import require
+
+GRACE_SECONDS = 2.0  # from the polite signal to the other one
+_LAST_LINES = 20
+
+
+class _Listener(asyncio.SubprocessProtocol):
+    """Takes the console's text and the end of the process."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._pid = 0
+        self.exited = asyncio.Event()
+        self.drained = asyncio.Event()  # and the last byte of the console was read
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._pid = cast(asyncio.SubprocessTransport, transport).get_pid()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - both streams are one pipe
+        self._console.feed(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002
+        if fd == 1:
+            self.drained.set()
+
+    def process_exited(self) -> None:
+        self.exited.set()
+        self.kill()  # what the machine left behind, if anything
+
+    def kill(self) -> None:
+        """End every process of the session. Its number is taken as long as one of them lives."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._pid, signal.SIGKILL)
+
+
+class GuestProcess:
+    """A running virtual machine. Made by `launch`; leaving its context ends it.
+
+    Attributes:
+        name: What it is, for messages.
+        console: What the guest printed.
+        pid: Its process, and the number of its session.
+    """
+
+    def __init__(
+        self, name: str, console: Console, transport: asyncio.SubprocessTransport, listener: _Listener
+    ):
+        self.name = name
+        self.console = console
+        self.pid = transport.get_pid()
+        self._transport = transport
+        self._listener = listener
+
+    @classmethod
+    async def launch(
+        cls,
+        command: Sequence[str | Path],
+        *,
+        name: str,
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+        echo: Callable[[str], None] | None = None,
+    ) -> Self:
+        """Start a machine. It ends with the thread that this loop runs in, at the latest.
+
+        Args:
+            command: Program and arguments.
+            name: What it is, for messages.
+            directory: Its working directory, private to this run.
+            environment: Added to our own environment.
+            echo: Called with the text of the console as it arrives.
+
+        Raises:
+            ToolMissing: `setpriv` is not installed.
+            ToolFailed: The program cannot be started.
+        """
+        require("setpriv")
+        console = Console(echo)
+        loop = asyncio.get_running_loop()
+        try:
+            transport, listener = await loop.subprocess_exec(
+                lambda: _Listener(console),
+                "setpriv", "--pdeathsig", "KILL", "--", *command,
+                stdin=asyncio.subprocess.PIPE,  # stays open: programs end when their console does
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                cwd=directory,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise ToolFailed(f"{name}: cannot start {command[0]}: {error.strerror}") from None
+        return cls(name, console, transport, listener)
+
+    async def wait(self) -> int | None:
+        """Wait until the guest has switched itself off.
+
+        Returns:
+            How its program ended: the exit status, negative for a signal; None when the guest ran no
+            command of ours.
+
+        Raises:
+            GuestDied: It ended in another way.
+        """
+        await self._listener.drained.wait()
+        await self._listener.exited.wait()
+        status = self._transport.get_returncode() or 0
+        if status or self.console.panicked:
+            raise self._death(status)
+        return self.console.program_status
+
+    async def stop(self) -> None:
+        """End the machine and everything that it started. Does nothing to one that has ended."""
+        listener = self._listener
+        try:
+            if not listener.exited.is_set():
+                # The machine's own process alone: it ends its helpers itself, and waits for them.
+                self._transport.send_signal(signal.SIGTERM)
+                async with asyncio.timeout(GRACE_SECONDS):
+                    await listener.exited.wait()
+        except TimeoutError:
+            pass  # not polite, then
+        finally:
+            if not listener.exited.is_set():
+                listener.kill()
+        await listener.exited.wait()
+        await listener.drained.wait()
+        self._transport.close()
+
+    def _death(self, status: int) -> GuestDied:
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        why = _reason(self.console)
+        message = f"{self.name} {'panicked' if self.console.panicked else how}" + (f": {why}" if why else "")
+        return GuestDied(message, status=status, console=self.console.last_lines(_LAST_LINES))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+def _reason(console: Console) -> str:
+    """The line that says why: of a panic that one, else the last."""
+    lines = console.text.splitlines()
+    panics = [line for line in lines if PANIC in line]
+    return panics[-1].strip() if panics else console.last_lines(1).strip()

@@ -1,0 +1,268 @@
+/*
+ * init: PID 1 of a guest. Brings the system up far enough for one program, runs it, reports how it
+ * ended and switches the machine off.
+ *
+ * What to do is in files beside it, because a kernel's command line loses quotes and has an end:
+ *
+ *   /scanout/modules  kernel modules to load, in this order; a line each: path, space, parameters
+ *   /scanout/root     "ro DIRECTORY" or "rw DIRECTORY": run the program in a directory of the host (UML's
+ *                     hostfs); read-only with fresh tmpfs where programs write, or writable
+ *   /scanout/command  the program and its arguments, each followed by a zero byte
+ *
+ * The report, on the console:  "scanout: program exited STATUS"  or  "scanout: program killed by signal N".
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/netlink.h>
+
+#define VIRTIO_ID_GPU 16
+#define CARD_TIMEOUT_MS 10000
+
+static void complain(const char *what, const char *object)
+{
+	printf("scanout: %s %s: %s\n", what, object, strerror(errno));
+}
+
+/* Mounts onto a directory that may not exist in somebody else's root; that is not an error. */
+static void mount_if_there(const char *type, const char *source, const char *target, unsigned long flags)
+{
+	if (mount(source, target, type, flags, NULL) && errno != ENOENT && errno != EBUSY)
+		complain("cannot mount", target);
+}
+
+static void mount_system(void)
+{
+	mount_if_there("proc", "proc", "/proc", 0);
+	mount_if_there("sysfs", "sysfs", "/sys", 0);
+	mount_if_there("devtmpfs", "devtmpfs", "/dev", 0);
+	mkdir("/dev/shm", 01777);
+	mkdir("/dev/pts", 0755);
+	mount_if_there("tmpfs", "tmpfs", "/dev/shm", 0);
+	mount_if_there("devpts", "devpts", "/dev/pts", 0);
+	mount_if_there("debugfs", "debugfs", "/sys/kernel/debug", 0);
+	mount_if_there("tmpfs", "tmpfs", "/tmp", 0);
+	mount_if_there("tmpfs", "tmpfs", "/run", 0);
+}
+
+static void load_modules(void)
+{
+	char line[PATH_MAX];
+	FILE *list = fopen("/scanout/modules", "r");
+
+	if (!list)
+		return;
+	while (fgets(line, sizeof(line), list)) {
+		line[strcspn(line, "\n")] = 0;
+		char *parameters = strchrnul(line, ' ');
+
+		if (*parameters)
+			*parameters++ = 0;
+		int fd = open(line, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || (syscall(SYS_finit_module, fd, parameters, 0) && errno != EEXIST))
+			complain("cannot load", line);
+		if (fd >= 0)
+			close(fd);
+	}
+	fclose(list);
+}
+
+/* The whole of a small file, with a zero byte after it; NULL when there is none. */
+static char *read_file(const char *path, size_t *length)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status))
+		return NULL;
+	char *text = calloc(1, status.st_size + 1);
+	ssize_t got = read(fd, text, status.st_size);
+
+	close(fd);
+	*length = got < 0 ? 0 : got;
+	return text;
+}
+
+/* Whether the virtio bus has a GPU. It is enumerated when the bus driver's module is loaded. */
+static int has_virtio_gpu(void)
+{
+	DIR *devices = opendir("/sys/bus/virtio/devices");
+	struct dirent *entry;
+	int found = 0;
+
+	while (devices && !found && (entry = readdir(devices))) {
+		char path[PATH_MAX];
+		unsigned int id = 0;
+
+		snprintf(path, sizeof(path), "/sys/bus/virtio/devices/%s/device", entry->d_name);
+		FILE *file = fopen(path, "r");
+
+		if (!file)
+			continue;
+		found = fscanf(file, "%x", &id) == 1 && id == VIRTIO_ID_GPU;
+		fclose(file);
+	}
+	if (devices)
+		closedir(devices);
+	return found;
+}
+
+/* Whether a DRM device of the virtio-gpu driver is there. */
+static int has_card(void)
+{
+	DIR *class = opendir("/sys/class/drm");
+	struct dirent *entry;
+	int found = 0;
+
+	while (class && !found && (entry = readdir(class))) {
+		char path[PATH_MAX], driver[PATH_MAX];
+
+		if (strncmp(entry->d_name, "card", 4))
+			continue;
+		snprintf(path, sizeof(path), "/sys/class/drm/%s/device/driver", entry->d_name);
+		ssize_t length = readlink(path, driver, sizeof(driver) - 1);
+
+		if (length < 0)
+			continue;
+		driver[length] = 0;
+		found = !strcmp(strrchr(driver, '/') + 1, "virtio_gpu");
+	}
+	if (class)
+		closedir(class);
+	return found;
+}
+
+static long long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Waits for the kernel's events until the virtio GPU, if there is one, has its DRM device. */
+static void wait_for_card(int uevents)
+{
+	long long end = milliseconds() + CARD_TIMEOUT_MS;
+
+	while (has_virtio_gpu() && !has_card()) {
+		struct pollfd events = { .fd = uevents, .events = POLLIN };
+		long long left = end - milliseconds();
+		char event[4096];
+
+		if (left <= 0 || poll(&events, 1, left) <= 0) {
+			printf("scanout: the virtio GPU got no DRM device; the kernel's messages say why\n");
+			return;
+		}
+		if (recv(uevents, event, sizeof(event), 0) < 0 && errno != ENOBUFS)
+			return;
+	}
+}
+
+/* The kernel's announcements of new devices; opened before the modules are loaded, so none is missed. */
+static int open_uevents(void)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)))
+		complain("cannot listen to", "uevents");
+	return fd;
+}
+
+/* Moves into the directory of the host that /scanout/root names, if any. */
+static int enter_root(const char *root)
+{
+	static const char *const scratch[] = { "/root", "/var/tmp", "/var/log", "/var/cache", NULL };
+	int writable = !strncmp(root, "rw ", 3);
+	const char *directory = root + 3;
+
+	mkdir("/newroot", 0755);
+	if (mount("root", "/newroot", "hostfs", writable ? 0 : MS_RDONLY, directory) || chroot("/newroot") ||
+	    chdir("/")) {
+		complain("cannot enter the root", directory);
+		return -1;
+	}
+	mount_system();
+	for (int i = 0; !writable && scratch[i]; i++)
+		mount_if_there("tmpfs", "tmpfs", scratch[i], 0);
+	return 0;
+}
+
+/* Splits what /scanout/command holds. */
+static char **split_arguments(char *text, size_t length)
+{
+	char **arguments = calloc(length + 1, sizeof(*arguments));
+
+	for (size_t start = 0, count = 0; start < length; start += strlen(text + start) + 1)
+		arguments[count++] = text + start;
+	return arguments;
+}
+
+static void run_program(char **arguments)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0) {
+		complain("cannot start", arguments[0]);
+		return;
+	}
+	if (child == 0) {
+		setsid();
+		ioctl(STDIN_FILENO, TIOCSCTTY, 0); /* job control and ^C, where the console is a terminal */
+		setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+		execvp(arguments[0], arguments);
+		complain("cannot run", arguments[0]);
+		_exit(127);
+	}
+	/* PID 1 also inherits the orphans of others. */
+	for (pid_t ended; (ended = wait(&status)) != child;)
+		if (ended < 0 && errno != EINTR)
+			return;
+	if (WIFSIGNALED(status))
+		printf("scanout: program killed by signal %d\n", WTERMSIG(status));
+	else
+		printf("scanout: program exited %d\n", WEXITSTATUS(status));
+}
+
+int main(void)
+{
+	size_t length = 0, unused;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	mount_system();
+	int uevents = open_uevents();
+
+	load_modules();
+	wait_for_card(uevents);
+	close(uevents);
+	char *command = read_file("/scanout/command", &length);
+	char *root = read_file("/scanout/root", &unused);
+
+	if (!length)
+		printf("scanout: no program was given\n");
+	else if (!root || enter_root(root) == 0)
+		run_program(split_arguments(command, length));
+	fflush(stdout);
+	tcdrain(STDOUT_FILENO);
+	sync();
+	reboot(RB_POWER_OFF);
+	return 1;
+}

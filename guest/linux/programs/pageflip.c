@@ -1,0 +1,227 @@
+/*
+ * pageflip: flips two buffers, one picture after the other.
+ *
+ *   pageflip [--frames N] [--seconds S] [--dumb] [--fast] [--hold]
+ *
+ * The buffers lie on the guest's *other* DRM device (vgem, the stand-in for a passed-through GPU), and
+ * are imported into virtio-gpu by PRIME: no pixel is copied on the way to the host.
+ *
+ *   --dumb  allocate on virtio-gpu itself, where the host offers no blob resources (stock QEMU). The
+ *           driver then transfers a picture after it has announced the flip, so a host that lags behind by
+ *           a frame can read one that is being redrawn; imported buffers are fenced
+ *   --fast  draw the two buffers once, and only flip
+ *   --hold  keep the last picture until killed
+ *
+ * Frame 0 comes with the mode set, frame N with the Nth flip. What a frame looks like is defined by
+ * draw() below and, in the same words, by guest/linux/expected.py.
+ */
+#include "kms.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal_number)
+{
+	(void)signal_number;
+	stopped = 1;
+}
+
+/* A triangle wave with period 512 and values 0 to 255. */
+static uint32_t triangle(uint32_t t)
+{
+	return (t & 256 ? ~t : t) & 255;
+}
+
+/* Slanted waves, running to the upper left, over a gradient; columns[x] is x scaled to 0..255. */
+static void draw_background(const struct buffer *b, const uint8_t *columns, uint32_t frame)
+{
+	for (uint32_t y = 0; y < b->height; y++) {
+		uint32_t *row = b->pixels + (size_t)y * b->stride / 4;
+		uint32_t v = y * 255 / (b->height - 1);
+
+		for (uint32_t x = 0; x < b->width; x++) {
+			uint32_t u = columns[x], wave = triangle(x + y + 4 * frame);
+			uint32_t red = (3 * u + wave) >> 2;
+			uint32_t green = (3 * v + 255 - wave) >> 2;
+			uint32_t blue = 255 - ((u + v) >> 1);
+
+			row[x] = 0xff000000 | red << 16 | green << 8 | blue;
+		}
+	}
+}
+
+/* A light bar, a 40th of the width, that moves to the right by half its width a frame and wraps. */
+static void draw_bar(const struct buffer *b, uint32_t frame)
+{
+	uint32_t width = b->width / 40, left = (uint64_t)frame * ((width + 1) / 2) % b->width;
+
+	for (uint32_t y = 0; y < b->height; y++) {
+		uint32_t *row = b->pixels + (size_t)y * b->stride / 4;
+
+		for (uint32_t i = 0; i < width; i++) {
+			uint32_t *pixel = &row[(left + i) % b->width];
+
+			/* Each colour moves three quarters of the way to white. */
+			*pixel = 0xff000000 | ((*pixel >> 2 & 0x3f3f3f) + 0xc0c0c0);
+		}
+	}
+}
+
+/* The frame's number, six digits of 3x5 dots, in the middle, on a darkened panel. */
+static void draw_number(const struct buffer *b, uint32_t frame)
+{
+	/* Rows from the top, three bits each, most significant first. */
+	static const uint16_t font[10] = { 075557, 026227, 071747, 071717, 055711,
+					   074717, 074757, 071111, 075757, 075717 };
+	uint32_t scale = b->height / 48 < b->width / 50 ? b->height / 48 : b->width / 50;
+
+	if (scale == 0)
+		return;
+	uint32_t width = 25 * scale, height = 7 * scale, divisor = 100000;
+	uint32_t left = (b->width - width) / 2, top = (b->height - height) / 2;
+	uint16_t digits[6];
+
+	for (int i = 0; i < 6; i++, divisor /= 10)
+		digits[i] = font[frame / divisor % 10];
+	for (uint32_t y = 0; y < height; y++) {
+		uint32_t *row = b->pixels + (size_t)(top + y) * b->stride / 4 + left;
+
+		for (uint32_t x = 0; x < width; x++) {
+			/* One dot of margin all around; a digit is three dots and a gap. */
+			uint32_t dot_x = x / scale - 1, dot_y = y / scale - 1;
+			int lit = dot_x < 23 && dot_y < 5 && dot_x % 4 < 3 &&
+				  digits[dot_x / 4] >> (3 * (4 - dot_y) + 2 - dot_x % 4) & 1;
+
+			row[x] = lit ? 0xffffffff : 0xff000000 | (row[x] >> 2 & 0x3f3f3f);
+		}
+	}
+}
+
+/* The stamp by which the host knows the frame: see guest/workloads/stamp.py. */
+static void draw_stamp(const struct buffer *b, uint32_t frame)
+{
+	uint32_t id = frame & 0xffffff;
+	uint64_t word = 0xa5ull << 32 | (uint64_t)id << 8 | (uint32_t)(id * 0x9e3779b1u) >> 24;
+
+	for (uint32_t mark = 0; mark < 5; mark++) {
+		uint32_t *row = b->pixels + (size_t)(mark * (b->height - 1) / 4) * b->stride / 4;
+
+		for (int bit = 0; bit < 40; bit++)
+			row[bit] = word >> (39 - bit) & 1 ? 0xffffffff : 0xff000000;
+	}
+}
+
+static void draw(const struct buffer *b, const uint8_t *columns, uint32_t frame)
+{
+	draw_background(b, columns, frame);
+	draw_bar(b, frame);
+	draw_number(b, frame);
+	draw_stamp(b, frame);
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec * 1e-9;
+}
+
+struct options {
+	unsigned long frames; /* 0: endless */
+	double seconds;       /* 0: endless */
+	int dumb, fast, hold;
+};
+
+static double number(const char *text)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || *end || value < 0)
+		die("%s: not a number", text);
+	return value;
+}
+
+static struct options parse(int argc, char **argv)
+{
+	static const struct option names[] = {
+		{ "frames", required_argument, NULL, 'f' }, { "seconds", required_argument, NULL, 's' },
+		{ "dumb", no_argument, NULL, 'd' },	    { "fast", no_argument, NULL, 'q' },
+		{ "hold", no_argument, NULL, 'h' },	    { 0 },
+	};
+	struct options options = { 0 };
+
+	for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;)
+		switch (name) {
+		case 'f': options.frames = number(optarg); break;
+		case 's': options.seconds = number(optarg); break;
+		case 'd': options.dumb = 1; break;
+		case 'q': options.fast = 1; break;
+		case 'h': options.hold = 1; break;
+		default: exit(2);
+		}
+	return options;
+}
+
+/* Shows frame 0, then flips until the options, or a signal, say stop. */
+static void run(const struct output *output, const struct buffer buffers[2], const struct options *options)
+{
+	uint8_t *columns = malloc(output->mode.hdisplay);
+	double start, seconds;
+	uint32_t flips = 0;
+
+	for (uint32_t x = 0; x < output->mode.hdisplay; x++)
+		columns[x] = x * 255 / (output->mode.hdisplay - 1);
+	draw(&buffers[0], columns, 0);
+	draw(&buffers[1], columns, 1);
+	kms_set_mode(output, &buffers[0]);
+	for (start = now(), seconds = 0; !stopped; seconds = now() - start) {
+		if ((options->frames && flips >= options->frames) || (options->seconds && seconds >= options->seconds))
+			break;
+		if (!options->fast && flips > 0)
+			draw(&buffers[(flips + 1) % 2], columns, flips + 1);
+		if (kms_flip(output, &buffers[(flips + 1) % 2]))
+			flips++;
+	}
+	printf("flips=%u seconds=%.3f hz=%.2f\n", flips, seconds, seconds > 0 ? flips / seconds : 0.0);
+	fflush(stdout);
+	free(columns);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = parse(argc, argv);
+	char name[32], other[32] = "itself";
+
+	int card = kms_open_card("virtio_gpu", 0, name);
+
+	if (card < 0)
+		die("no virtio-gpu card in /dev/dri");
+	int allocator = options.dumb ? card : kms_open_card("virtio_gpu", 1, other);
+
+	if (allocator < 0)
+		die("no other DRM device to allocate on; --dumb allocates on virtio-gpu itself");
+	struct output output = kms_find_output(card);
+
+	if (output.mode.hdisplay < 40 || output.mode.vdisplay < 5)
+		die("a mode of %ux%u is too small for a stamp", output.mode.hdisplay, output.mode.vdisplay);
+	struct buffer buffers[2] = { kms_create_buffer(&output, allocator), kms_create_buffer(&output, allocator) };
+
+	/* Not restarted: a signal ends the wait for a flip. */
+	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop }, NULL);
+	sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
+	printf("pageflip: %ux%u, buffers of %s\n", output.mode.hdisplay, output.mode.vdisplay, other);
+	fflush(stdout);
+	run(&output, buffers, &options);
+	while (options.hold && !stopped)
+		pause();
+	return 0;
+}

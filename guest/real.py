@@ -1,0 +1,193 @@
+"""Real guests, described: what to boot, and with which program. A machine launches them.
+
+await machine.attach(UmlGuest("pageflip"))
+await machine.attach(QemuGuest("pattern"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from guest.linux import (
+    PROGRAMS,
+    GuestOptions,
+    QemuOptions,
+    QemuProcess,
+    UmlOptions,
+    UmlProcess,
+    find_kernel,
+    prepare,
+)
+from guest.linux.process import GuestProcess
+from guest.linux.tool import Progress, no_progress
+from virtio.errors import Misuse
+
+Echo = Callable[[str], None]
+
+# What a program prints when its picture will not change any more.
+_FINAL_PICTURE = {"pattern": " is up\n"}
+
+
+class LinuxGuest:
+    """What UML and QEMU guests have in common.
+
+    Args:
+        program: One of the programs that ship, or None.
+        command: Program and arguments; a path in the guest. With `program`: its arguments.
+        kernel: The kernel to boot; None: UML: as `find_kernel`; QEMU: Debian's.
+        initrd: An initial RAM file system of one's own.
+        memory: MiB.
+        name: For people and statistics.
+
+    Attributes:
+        kind: "uml" or "qemu".
+        final_picture: A text on the console after which the picture stays as it is; None: no such.
+
+    Raises:
+        Misuse: There is no such program.
+    """
+
+    kind: str
+
+    def __init__(
+        self,
+        program: str | None = None,
+        *,
+        command: Sequence[str] = (),
+        kernel: Path | None = None,
+        initrd: Path | None = None,
+        memory: int,
+        name: str | None = None,
+    ) -> None:
+        if program is not None and program not in PROGRAMS:
+            raise Misuse(f"there is no guest program {program!r}; there are {', '.join(PROGRAMS)}")
+        self.name = name or self.kind
+        self.command = (program, *command) if program is not None else tuple(command)
+        self.kernel = kernel
+        self.initrd = initrd
+        self.memory = memory
+        self.final_picture = _FINAL_PICTURE.get(program or "")
+
+    def options(self) -> GuestOptions:
+        """What the launcher is told.
+
+        Raises:
+            KernelUnusable: There is no kernel for it, or the file given is none.
+        """
+        raise NotImplementedError
+
+    def prepare(self, progress: Progress = no_progress) -> None:
+        """Fetch and compile what the guest needs and the cache has not; launching would do it in the loop.
+
+        Raises:
+            ToolMissing: A program that this needs is not installed.
+            ToolFailed: A download or a compiler failed.
+        """
+        prepare(self.options(), progress)
+
+    async def launch(self, socket: Path, workdir: Path, echo: Echo) -> GuestProcess:
+        """Start the guest.
+
+        Args:
+            socket: Where its vhost-user virtio-gpu device listens.
+            workdir: An empty directory of its own; the caller removes it.
+            echo: Called with the console's text as it arrives.
+
+        Raises:
+            ScanoutError: It cannot be started; the message says why.
+        """
+        raise NotImplementedError
+
+
+class UmlGuest(LinuxGuest):
+    """A User Mode Linux kernel: a real kernel and driver, in an ordinary process.
+
+    Args:
+        root: A directory of this machine as the guest's root, by hostfs.
+
+    The others are `LinuxGuest`'s.
+    """
+
+    kind = "uml"
+
+    def __init__(
+        self,
+        program: str | None = None,
+        *,
+        command: Sequence[str] = (),
+        kernel: Path | None = None,
+        initrd: Path | None = None,
+        root: Path | None = None,
+        memory: int = 256,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(program, command=command, kernel=kernel, initrd=initrd, memory=memory, name=name)
+        self.root = root
+
+    def options(self) -> UmlOptions:
+        """See `LinuxGuest.options`."""
+        return UmlOptions(
+            command=self.command,
+            kernel=find_kernel(self.kernel),
+            initrd=self.initrd,
+            root=self.root,
+            memory=self.memory,
+        )
+
+    async def launch(self, socket: Path, workdir: Path, echo: Echo) -> UmlProcess:
+        """See `LinuxGuest.launch`."""
+        return await UmlProcess.start(self.options(), socket, workdir, name=self.name, echo=echo)
+
+
+class QemuGuest(LinuxGuest):
+    """A stock QEMU; without a kernel of one's own, Debian's.
+
+    `vhost-user-gpu-pci` does not pass blob resources on, so `pageflip` draws into buffers of virtio-gpu
+    itself here (`--dumb`), whose pixels the guest transfers.
+
+    Args:
+        architecture: "x86_64" or "aarch64".
+        qemu_arguments: Further arguments for QEMU.
+        host_programs: Programs of this machine to put into the guest, with their libraries.
+
+    The others are `LinuxGuest`'s.
+    """
+
+    kind = "qemu"
+
+    def __init__(
+        self,
+        program: str | None = None,
+        *,
+        command: Sequence[str] = (),
+        kernel: Path | None = None,
+        initrd: Path | None = None,
+        memory: int = 512,
+        name: str | None = None,
+        architecture: str = "x86_64",
+        qemu_arguments: Sequence[str] = (),
+        host_programs: Sequence[Path] = (),
+    ) -> None:
+        if program == "pageflip" and "--dumb" not in command:
+            command = ("--dumb", *command)
+        super().__init__(program, command=command, kernel=kernel, initrd=initrd, memory=memory, name=name)
+        self.architecture = architecture
+        self.qemu_arguments = tuple(qemu_arguments)
+        self.host_programs = tuple(host_programs)
+
+    def options(self) -> QemuOptions:
+        """See `LinuxGuest.options`."""
+        return QemuOptions(
+            command=self.command,
+            kernel=self.kernel,
+            initrd=self.initrd,
+            memory=self.memory,
+            architecture=self.architecture,
+            qemu_arguments=self.qemu_arguments,
+            host_programs=self.host_programs,
+        )
+
+    async def launch(self, socket: Path, workdir: Path, echo: Echo) -> QemuProcess:
+        """See `LinuxGuest.launch`."""
+        return await QemuProcess.start(self.options(), socket, workdir, name=self.name, echo=echo)
