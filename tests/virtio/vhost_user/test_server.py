@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from virtio.errors import Misuse
+from virtio.vhost_user.frontend import VhostUserFrontend
+from virtio.vhost_user.server import VhostUserServer
+
+if TYPE_CHECKING:
+    from tests.virtio.vhost_user.conftest import EchoDevice, Guest, Serve
+
+
+async def echo(frontend: VhostUserFrontend, guest: Guest, text: bytes) -> bytes:
+    """Set up one queue and use it once."""
+    heard = asyncio.Event()
+    await frontend.negotiate()
+    await frontend.set_memory(guest.memory)
+    await frontend.start_queue(0, guest.config(0), heard.set)
+    guest.submit(0, text)
+    frontend.kick(0)
+    await asyncio.wait_for(heard.wait(), 10)
+    return guest.answers(0)[0]
+
+
+async def test_each_front_end_gets_a_fresh_device(serve: Serve, guest: Guest) -> None:
+    served = serve()
+    for life in range(3):
+        guest.renew(0)
+        async with await VhostUserFrontend.connect(served.server.path) as frontend:
+            assert await echo(frontend, guest, b"life %d" % life) == b"life %d" % life
+            assert served.connected == served.devices[: life + 1]
+            assert len(served.disconnected) == life
+        await served.until_gone()
+    assert len(served.devices) == 3
+    assert served.disconnected == served.devices
+    assert all(device.events == ["activate", "reset"] for device in served.devices)
+    assert served.errors == []
+
+
+async def test_several_servers_share_one_loop(serve: Serve, guest: Guest) -> None:
+    left, right = serve("left"), serve("right")
+    async with (
+        await VhostUserFrontend.connect(left.server.path) as one,
+        await VhostUserFrontend.connect(right.server.path) as two,
+    ):
+        assert await echo(one, guest, b"left") == b"left"
+        guest.renew(0)
+        assert await echo(two, guest, b"right") == b"right"
+    assert left.devices[0].served == [b"left"]
+    assert right.devices[0].served == [b"right"]
+
+
+async def test_a_second_front_end_is_turned_away(serve: Serve, guest: Guest) -> None:
+    served = serve()
+    async with await VhostUserFrontend.connect(served.server.path) as first:
+        await first.negotiate()
+        async with await VhostUserFrontend.connect(served.server.path) as second:
+            gone = asyncio.Event()
+            second.on_close = gone.set
+            await second.request(0x3)  # type: ignore[arg-type]
+            await asyncio.wait_for(gone.wait(), 10)
+        assert served.errors == [
+            f"{served.server.path}: a second front end was turned away: one guest is served at a time"
+        ]
+        assert await echo(first, guest, b"still here") == b"still here"
+    assert len(served.devices) == 1
+
+
+async def test_a_restarted_front_end_need_not_wait_for_the_old_ones_end(serve: Serve) -> None:
+    """Both are ready at once, in any order: the new one's first bytes and the old one's last."""
+    served = serve()
+    old = await VhostUserFrontend.connect(served.server.path)
+    await old.negotiate()
+    fresh = socket.socket(socket.AF_UNIX)
+    fresh.connect(str(served.server.path))
+    while len(served.server._connections) < 2:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    (newcomer,) = served.server._connections - {served.server.connection}
+    assert served.server.admit(newcomer) is None
+    old.close()
+    assert served.server.admit(newcomer) is served.devices[1]
+    assert served.disconnected == [served.devices[0]]
+    fresh.close()
+
+
+async def test_whoever_says_nothing_counts_for_nothing(serve: Serve, guest: Guest) -> None:
+    served = serve(once=True)
+    for _ in range(3):
+        probe = socket.socket(socket.AF_UNIX)
+        probe.connect(str(served.server.path))
+        probe.close()
+    silent = socket.socket(socket.AF_UNIX)
+    silent.connect(str(served.server.path))
+    async with await VhostUserFrontend.connect(served.server.path) as frontend:
+        assert await echo(frontend, guest, b"x") == b"x"
+    await asyncio.wait_for(served.server.wait_closed(), 10)
+    silent.close()
+    assert len(served.devices) == 1
+    assert served.errors == []
+
+
+async def test_once_ends_with_the_first_front_end_and_removes_the_socket(serve: Serve, guest: Guest) -> None:
+    served = serve(once=True)
+    async with await VhostUserFrontend.connect(served.server.path) as frontend:
+        assert await echo(frontend, guest, b"x") == b"x"
+        assert not served.server._closed.is_set()
+    await asyncio.wait_for(served.server.wait_closed(), 10)
+    assert not served.server.path.exists()
+    assert served.connected == served.disconnected == served.devices
+
+
+async def test_closing_ends_connections_and_removes_the_socket(serve: Serve, guest: Guest) -> None:
+    served = serve()
+    async with await VhostUserFrontend.connect(served.server.path) as frontend:
+        await echo(frontend, guest, b"x")
+        gone = asyncio.Event()
+        frontend.on_close = gone.set
+        served.server.close()
+        served.server.close()
+        await asyncio.wait_for(gone.wait(), 10)
+    assert served.devices[0].events == ["activate", "reset"]
+    assert not served.server.path.exists()
+    await served.server.wait_closed()
+
+
+async def test_many_silent_connections_are_bounded(
+    serve: Serve, turns: Callable[[], Awaitable[None]]
+) -> None:
+    served = serve()
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(40)]
+    for sock in crowd:
+        sock.setblocking(False)
+        while sock.connect_ex(str(served.server.path)):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    await turns()
+    assert len(served.server._connections) < 20
+    for sock in crowd:
+        sock.close()
+
+
+async def test_a_socket_in_use_is_refused_and_its_server_undisturbed(serve: Serve, guest: Guest) -> None:
+    served = serve(once=True)
+    path = served.server.path
+    other = VhostUserServer(path, lambda: served.devices[0], on_error=served.errors.append)
+    with pytest.raises(
+        Misuse, match=f"^cannot listen on {path}: another server listens there; stop it or choose"
+    ):
+        other.start()
+    async with await VhostUserFrontend.connect(path) as frontend:
+        assert await echo(frontend, guest, b"x") == b"x"
+    await asyncio.wait_for(served.server.wait_closed(), 10)
+
+
+async def test_a_stale_socket_is_replaced(serve: Serve, tmp_path: Path, guest: Guest) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "gpu"))
+    served = serve()
+    async with await VhostUserFrontend.connect(served.server.path) as frontend:
+        assert await echo(frontend, guest, b"x") == b"x"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("file", "it exists and is no socket; choose another path"),
+        ("missing/gpu", "there is no directory .*/missing; create it first"),
+        ("file/gpu", "Not a directory; choose another path"),
+        ("x" * 107, "the path has [0-9]+ bytes, a socket's has at most 107; choose a shorter one"),
+    ],
+)
+async def test_a_path_that_cannot_be_a_socket_is_refused(tmp_path: Path, name: str, line: str) -> None:
+    (tmp_path / "file").write_text("not a socket")
+    server = VhostUserServer(tmp_path / name, lambda: pytest.fail("no device is needed"), on_error=print)
+    with pytest.raises(Misuse, match=f"^cannot listen on {tmp_path / name}: {line}$"):
+        server.start()
+    assert (tmp_path / "file").read_text() == "not a socket"
+    server.close()
+
+
+async def test_a_socket_that_may_not_be_asked_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "gpu"
+    with socket.socket(socket.AF_UNIX) as foreign:
+        foreign.bind(str(path))
+    monkeypatch.setattr(socket.socket, "connect_ex", lambda _self, _path: 13)
+    server = VhostUserServer(path, lambda: pytest.fail("no device is needed"), on_error=print)
+    with pytest.raises(Misuse, match="Permission denied; choose another path"):
+        server.start()
+    assert path.exists()
+
+
+async def test_a_socket_that_is_no_longer_ours_is_left_alone(tmp_path: Path, device: EchoDevice) -> None:
+    path = tmp_path / "gpu"
+    async with VhostUserServer(path, lambda: device, on_error=print):
+        path.unlink()
+        path.write_text("somebody else's")
+    assert path.read_text() == "somebody else's"
+
+
+async def test_a_socket_that_was_removed_is_no_matter(tmp_path: Path, device: EchoDevice) -> None:
+    path = tmp_path / "gpu"
+    async with VhostUserServer(path, lambda: device, on_error=print):
+        path.unlink()
+    assert not path.exists()
+
+
+async def test_a_connection_that_cannot_be_accepted_is_reported(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve()
+    served.server._accept()  # nobody is there: nothing happens
+
+    def fail(_self: socket.socket) -> None:
+        raise OSError(24, os.strerror(24))
+
+    monkeypatch.setattr(socket.socket, "accept", fail)
+    served.server._accept()
+    assert served.errors == [f"{served.server.path}: cannot accept a connection: Too many open files"]
+
+
+async def test_a_device_that_cannot_be_made_ends_the_connection(tmp_path: Path) -> None:
+    problems: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _loop, context: problems.append(context["message"])
+    )
+
+    def fail() -> EchoDevice:
+        raise Misuse("no display")
+
+    async with VhostUserServer(tmp_path / "gpu", fail, on_error=problems.append) as server:
+        async with await VhostUserFrontend.connect(server.path) as frontend:
+            gone = asyncio.Event()
+            frontend.on_close = gone.set
+            await frontend.request(0x3)  # type: ignore[arg-type]
+            await asyncio.wait_for(gone.wait(), 10)
+        assert server.connection is None
+    assert len(problems) == 1

@@ -1,0 +1,215 @@
+"""The asyncio shell's two fds: a Unix stream that carries descriptors, and a doorbell.
+
+Both are driven by the loop's readiness callbacks and never block. Bytes in, descriptors in and the end of the
+stream are handed to plain functions, so that everything behind them stays free of I/O.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import errno
+import os
+import select
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from virtio.descriptors import close_fds
+
+Loop = asyncio.AbstractEventLoop
+
+# Linux's SCM_MAX_FD: no message carries more descriptors.
+_MAX_FDS = 253
+_ANCILLARY = socket.CMSG_SPACE(_MAX_FDS * array.array("i").itemsize)
+# Reads per callback: one busy peer must leave the loop to the others.
+_BURST = 16
+# While this much waits to be sent, a peer that does not read is not read from either.
+_BACKLOG_LIMIT = 1 << 16
+
+
+class Stream:
+    """A connected Unix stream socket on an event loop.
+
+    Attributes:
+        closed: No hook is called any more.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        *,
+        received: Callable[[bytes, list[int]], None],
+        ended: Callable[[OSError | None], None],
+        wanted: Callable[[], int],
+        drained: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take ownership of `sock` and start reading.
+
+        Args:
+            loop: Event loop that calls the hooks.
+            sock: Connected.
+            received: Called with bytes, and with descriptors that it owns from then on.
+            ended: Called once, when the peer has closed (None) or the stream is broken.
+            wanted: How many bytes to read at most, asked before every read.
+            drained: Called when everything that `send` queued is gone.
+        """
+        sock.setblocking(False)
+        self._loop = loop
+        self._sock = sock
+        self._received = received
+        self._ended = ended
+        self._wanted = wanted
+        self._drained = drained
+        self._queue: deque[tuple[memoryview, list[int]]] = deque()
+        self.backlog = 0
+        self.closed = False
+        loop.add_reader(sock, self._on_readable)
+
+    def send(self, data: bytes, fds: Sequence[int] = ()) -> None:
+        """Send now, or as soon as the peer reads. `fds` go with the first byte and stay the caller's."""
+        if self.closed:
+            return
+        rest = memoryview(data)
+        if not self._queue:
+            sent = self._try_send(rest, fds)
+            if sent:
+                rest, fds = rest[sent:], ()
+            if not rest or self.closed:
+                return
+            self._loop.add_writer(self._sock, self._on_writable)
+        # They leave later, and by then the caller may have closed them.
+        self._queue.append((rest, [os.dup(fd) for fd in fds]))
+        self.backlog += len(rest)
+        if self.backlog > _BACKLOG_LIMIT:
+            self._loop.remove_reader(self._sock)
+
+    def close(self) -> None:
+        """Close the socket; once more does nothing. `ended` is not called."""
+        if self.closed:
+            return
+        self.closed = True
+        self._loop.remove_reader(self._sock)
+        self._loop.remove_writer(self._sock)
+        self._sock.close()
+        for _, fds in self._queue:
+            close_fds(fds)
+        self._queue.clear()
+        self.backlog = 0
+
+    def peer_is_gone(self) -> bool:
+        """Whether the peer has closed, though what it sent may not have been read yet."""
+        poll = select.poll()
+        poll.register(self._sock, 0)
+        return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+    def _on_readable(self) -> None:
+        for _ in range(_BURST):
+            try:
+                data, ancillary, flags, _ = self._sock.recvmsg(
+                    self._wanted(), _ANCILLARY, socket.MSG_CMSG_CLOEXEC
+                )
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._end(error)
+                return
+            fds = _descriptors(ancillary)
+            if not data or flags & socket.MSG_CTRUNC:
+                close_fds(fds)
+                lost = OSError(errno.EMFILE, "file descriptors were lost on the way: too many are open")
+                self._end(lost if data else None)
+                return
+            self._received(data, fds)
+            if self.closed or self.backlog > _BACKLOG_LIMIT:
+                return
+
+    def _try_send(self, data: memoryview, fds: Sequence[int]) -> int:
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        try:
+            return self._sock.sendmsg([data], ancillary, socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self._end(error)
+            return 0
+
+    def _on_writable(self) -> None:
+        while self._queue:
+            data, fds = self._queue[0]
+            sent = self._try_send(data, fds)
+            if not sent:
+                return
+            self.backlog -= sent
+            close_fds(fds)
+            self._queue[0] = (data[sent:], [])
+            if sent == len(data):
+                self._queue.popleft()
+        self._loop.remove_writer(self._sock)
+        self._loop.add_reader(self._sock, self._on_readable)
+        self._drained()
+
+    def _end(self, error: OSError | None) -> None:
+        self.close()
+        self._ended(error)
+
+
+def _descriptors(ancillary: Iterable[tuple[int, int, bytes]]) -> list[int]:
+    fds = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return list(fds)
+
+
+class Doorbell:
+    """An eventfd (or a pipe, or a socket) that somebody else rings, on an event loop.
+
+    It does not own the descriptor: `close` before closing that.
+    """
+
+    def __init__(self, loop: Loop, fd: int, rung: Callable[[], None]) -> None:
+        """Call `rung` whenever the doorbell has been rung, however often.
+
+        Raises:
+            OSError: The descriptor cannot be waited on.
+        """
+        os.set_blocking(fd, False)
+        self._loop = loop
+        self._fd = fd
+        self._rung = rung
+        loop.add_reader(fd, self._on_readable)
+
+    def _on_readable(self) -> None:
+        try:
+            data = os.read(self._fd, 8)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._rung()
+        else:
+            self.close()  # the other end of a pipe is gone, and would be "readable" for ever
+
+    def close(self) -> None:
+        """Stop listening; once more does nothing."""
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            self._fd = -1
+
+
+def ring(fd: int) -> bool:
+    """Ring a doorbell.
+
+    Returns:
+        False when nobody can hear it any more. A full one counts as rung: its owner will wake up anyway.
+    """
+    try:
+        os.write(fd, (1).to_bytes(8, "little"))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,254 @@
+"""One connection on an event loop: sockets and descriptors around the sans-IO `Backend`.
+
+Everything that can go wrong while serving a front end ends here, as one line to the user and the end of
+this connection. The loop, and the guests on other connections, never see it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virtio.aio import Doorbell, Loop, Stream, ring
+from virtio.descriptors import close_fds
+from virtio.device import Device
+from virtio.errors import DriverFault, ProtocolFault
+from virtio.vhost_user.backend import Backend
+from virtio.vhost_user.channel import BackendChannel
+from virtio.vhost_user.gpu_socket import GpuSocket
+from virtio.vhost_user.messages import BackendRequest, Decoder, Message
+
+# Lines about one connection; a peer that errs without end is heard often enough.
+_REPORTS = 32
+
+
+class Owner(Protocol):
+    """What a connection asks of its server."""
+
+    def admit(self, connection: Connection) -> Device | None:
+        """The first bytes came: a device to serve, or None when this one has to go."""
+
+    def report(self, line: str) -> None:
+        """Tell the user."""
+
+    def ended(self, connection: Connection) -> None:
+        """The connection is closed, and everything that belonged to it given back."""
+
+
+class Connection:
+    """A front end that is connected. Implements `Host` for its back end.
+
+    Attributes:
+        device: The device that it got with its first bytes, None before.
+        backend: Serves that device while the connection is open.
+        gpu: QEMU's display, while there is one.
+    """
+
+    def __init__(
+        self, loop: Loop, sock: socket.socket, owner: Owner, *, inband: bool = False, mirror: bool = False
+    ) -> None:
+        """Take ownership of `sock` and start listening."""
+        self.device: Device | None = None
+        self.backend: Backend | None = None
+        self.gpu: GpuSocket | None = None
+        self._loop = loop
+        self._owner = owner
+        self._inband = inband
+        self._mirror = mirror
+        self._closed = False
+        self._decoder = Decoder()
+        self._kicks: dict[int, Doorbell] = {}
+        self._scheduled: set[int] = set()
+        self._reported: set[str] = set()
+        self._channel: Stream | None = None
+        self._gpu_stream: Stream | None = None
+        self._stream = Stream(
+            loop, sock, received=self._receive, ended=self._end, wanted=lambda: self._decoder.wanted
+        )
+
+    # What comes from the front end.
+
+    def _receive(self, data: bytes, fds: list[int]) -> None:
+        if self.backend is None:
+            try:
+                self._begin()
+            finally:
+                if self.backend is None:
+                    close_fds(fds)
+                    self.close()
+        self._guard(lambda backend: self._feed(backend, data, fds))
+
+    def _begin(self) -> None:
+        self.device = self._owner.admit(self)
+        if self.device is not None:
+            self.backend = Backend(self.device, self, inband=self._inband)
+
+    def _feed(self, backend: Backend, data: bytes, fds: list[int]) -> None:
+        for message in self._decoder.feed(data, fds):
+            backend.handle(message)
+
+    def _end(self, error: OSError | None) -> None:
+        try:
+            self._decoder.end()
+        except ProtocolFault as fault:
+            self.report(str(fault))
+        else:
+            if error is not None and self.backend is not None:
+                self.report(f"connection lost: {error.strerror}")
+        self.close()
+
+    def _process(self, index: int) -> None:
+        self._guard(lambda backend: backend.rings.process(index))
+
+    def _process_scheduled(self) -> None:
+        scheduled, self._scheduled = self._scheduled, set()
+        for index in sorted(scheduled):
+            self._process(index)
+
+    def _guard(self, step: Callable[[Backend], None]) -> None:
+        """Do one step for the front end; a fault that no reply could carry ends the connection."""
+        if self.backend is None:
+            return
+        try:
+            step(self.backend)
+        except DriverFault as fault:
+            self.report(f"{fault}; the connection is closed")
+            self.close()
+
+    # What the back end wants done: `Host`.
+
+    def send(self, message: Message) -> None:
+        """To the front end."""
+        self._stream.send(message.encode())
+
+    def report(self, line: str) -> None:
+        """One line to the user, the same one once only."""
+        if line not in self._reported and len(self._reported) < _REPORTS:
+            self._reported.add(line)
+            self._owner.report(line)
+
+    def schedule(self, index: int) -> None:
+        """Serve the queue in the loop's next round, after what else is ready now."""
+        if not self._scheduled:
+            self._loop.call_soon(self._process_scheduled)
+        self._scheduled.add(index)
+
+    def watch_kick(self, index: int, fd: int) -> None:
+        """Serve the queue whenever its kick descriptor is rung."""
+        self._kicks[index] = Doorbell(self._loop, fd, lambda: self._process(index))
+
+    def unwatch_kick(self, index: int) -> None:
+        """Stop listening; harmless when nothing was listened to."""
+        doorbell = self._kicks.pop(index, None)
+        if doorbell is not None:
+            doorbell.close()
+
+    def ring(self, fd: int) -> bool:
+        """Signal a call or error descriptor."""
+        return ring(fd)
+
+    def open_channel(self, fd: int, channel: BackendChannel) -> None:
+        """Connect the backend channel."""
+        stream = self._side_stream(fd, Decoder(names=BackendRequest), channel.receive, ended=channel.close)
+        if self._channel is not None:
+            self._channel.close()
+        self._channel = stream
+        channel.open(lambda message: stream.send(message.encode()))
+
+    def open_gpu_socket(self, fd: int) -> None:
+        """Introduce ourselves to QEMU's display. That socket ends first when QEMU stops, and nothing else."""
+        gpu = GpuSocket(mirror=self._mirror)
+        stream = self._side_stream(fd, gpu.decoder, gpu.receive, ended=self._close_gpu)
+        self._close_gpu()
+        self._gpu_stream, self.gpu = stream, gpu
+        self._pump_gpu()
+
+    def _side_stream(
+        self, fd: int, decoder: Decoder, receive: Callable[[Message], None], *, ended: Callable[[], None]
+    ) -> Stream:
+        """A socket beside the main one, where only answers come in. Nonsense ends it, not the connection."""
+
+        def received(data: bytes, fds: list[int]) -> None:
+            try:
+                for message in decoder.feed(data, fds):
+                    message.close()
+                    receive(message)
+            except ProtocolFault as fault:
+                self.report(str(fault))
+                stream.close()
+                ended()
+            self._pump_gpu()
+
+        def end(_error: OSError | None) -> None:
+            decoder.close()
+            ended()
+
+        stream = Stream(
+            self._loop,
+            _adopt_socket(fd),
+            received=received,
+            ended=end,
+            wanted=lambda: decoder.wanted,
+            drained=self._pump_gpu,
+        )
+        return stream
+
+    # QEMU's display.
+
+    def update_mirror(self, scanout: int, pixels: NDArray[np.uint8], rect: tuple[int, int, int, int]) -> None:
+        """See `GpuSocket.update`; without such a socket nothing happens."""
+        if self.gpu is not None:
+            self.gpu.update(scanout, pixels, rect)
+            self._pump_gpu()
+
+    def _pump_gpu(self) -> None:
+        """Send what QEMU's display shall get, as long as its socket has room."""
+        stream, gpu = self._gpu_stream, self.gpu
+        while stream is not None and gpu is not None and not stream.backlog:
+            data = gpu.next_output()
+            if not data:
+                return
+            stream.send(data)
+
+    def _close_gpu(self) -> None:
+        if self._gpu_stream is not None:
+            self._gpu_stream.close()
+        self._gpu_stream = self.gpu = None
+
+    # The end.
+
+    def peer_is_gone(self) -> bool:
+        """Whether the front end has closed its side, though the loop has not come to it yet."""
+        return self._stream.peer_is_gone()
+
+    def close(self) -> None:
+        """End the connection and give everything back; once more does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._stream.close()
+        self._decoder.close()
+        if self._channel is not None:
+            self._channel.close()
+        self._close_gpu()
+        backend, self.backend = self.backend, None
+        if backend is not None:
+            backend.close()
+        self._owner.ended(self)
+
+
+def _adopt_socket(fd: int) -> socket.socket:
+    """Take ownership of a descriptor, which is closed when it is no socket.
+
+    Raises:
+        OSError: It is no socket.
+    """
+    try:
+        return socket.socket(fileno=fd)
+    except OSError:
+        close_fds([fd])
+        raise

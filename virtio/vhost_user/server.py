@@ -1,0 +1,233 @@
+"""A vhost-user back end on a Unix socket: one guest at a time, the next one when that has gone.
+
+A connection counts from its first byte. Until then it may be somebody who looks whether anyone is here, as
+another server does before it takes a socket for stale; it gets no device and ends nothing. A front end that
+speaks while another one is served is turned away at once, with a line to the user: left waiting, a QEMU would
+hang in its first request, deaf to signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virtio.device import Device
+from virtio.errors import Misuse
+from virtio.vhost_user.connection import Connection
+
+# Connections that may stay silent at the same time.
+_SILENT_LIMIT = 16
+_BACKLOG = 16
+# sun_path of Linux, without the final zero.
+_PATH_LIMIT = 107
+
+
+class VhostUserServer:
+    """Serves one device after the other on one socket path. Several servers share one loop.
+
+        async with VhostUserServer(path, make_device, once=True, on_error=print) as server:
+            await server.wait_closed()
+
+    Attributes:
+        path: Where the socket is.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        make_device: Callable[[], Device],
+        *,
+        on_error: Callable[[str], None],
+        on_connect: Callable[[Device], None] | None = None,
+        on_disconnect: Callable[[Device], None] | None = None,
+        once: bool = False,
+        inband: bool = False,
+        mirror: bool = False,
+    ) -> None:
+        """Configure a server; `start` or `async with` opens the socket.
+
+        Args:
+            path: Socket to listen on.
+            make_device: Called for every front end, with its first bytes.
+            on_error: Gets one line for everything that went wrong and was dealt with.
+            on_connect: Gets the new device, before the front end is answered.
+            on_disconnect: Gets the device when its front end is gone; it has been reset.
+            once: Close after the first front end has gone.
+            inband: Offer in-band notifications, for guests in simulated time.
+            mirror: Send what `update_mirror` gets to QEMU's own display.
+        """
+        self.path = Path(path)
+        self._make_device = make_device
+        self._on_error = on_error
+        self._on_connect = on_connect
+        self._on_disconnect = on_disconnect
+        self._once = once
+        self._inband = inband
+        self._mirror = mirror
+        self._listener: socket.socket | None = None
+        self._file: tuple[int, int] | None = None
+        self._connections: set[Connection] = set()
+        self._live: Connection | None = None
+        self._closed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Open the socket, on the running loop.
+
+        Raises:
+            Misuse: It cannot be: another server is there, or something that is no socket, or there is no
+                such directory. The line says which.
+        """
+        self._loop = asyncio.get_running_loop()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            _remove_stale(self.path)
+            listener.bind(str(self.path))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            listener.close()
+            raise Misuse(f"cannot listen on {self.path}: {_explain(self.path, error)}") from None
+        except Misuse:
+            listener.close()
+            raise
+        self._listener = listener
+        self._file = _identity(self.path)
+        self._loop.add_reader(listener, self._accept)
+
+    def close(self) -> None:
+        """Stop listening, end the connections, and remove the socket, if it is still ours."""
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        self._loop.remove_reader(listener)
+        listener.close()
+        for connection in list(self._connections):
+            connection.close()
+        if self._file is not None and _identity(self.path) == self._file:
+            self.path.unlink()
+        self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Until `close` was called; with `once` that is when the first front end has gone."""
+        await self._closed.wait()
+
+    @property
+    def connection(self) -> Connection | None:
+        """The front end that is being served."""
+        return self._live
+
+    def update_mirror(self, scanout: int, pixels: NDArray[np.uint8], rect: tuple[int, int, int, int]) -> None:
+        """Show a frame in QEMU's own display, if there is one and `mirror` was asked for; never waits.
+
+        Args:
+            scanout: Which display.
+            pixels: (height, width, 4) uint8 in B8G8R8X8 memory order: the whole frame.
+            rect: x, y, width, height of what changed in it.
+        """
+        if self._live is not None:
+            self._live.update_mirror(scanout, pixels, rect)
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        try:
+            sock, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.report(f"cannot accept a connection: {error.strerror}")
+            return
+        if len(self._connections) > _SILENT_LIMIT:
+            sock.close()
+            return
+        self._connections.add(Connection(self._loop, sock, self, inband=self._inband, mirror=self._mirror))
+
+    # What connections ask: `Owner`.
+
+    def admit(self, connection: Connection) -> Device | None:
+        """A device for the connection, unless another one is being served."""
+        if self._live is not None and self._live.peer_is_gone():
+            self._live.close()  # a VMM that was restarted may be heard before the old one's end is
+        if self._listener is None:
+            return None
+        if self._live is not None:
+            self.report("a second front end was turned away: one guest is served at a time")
+            return None
+        device = self._make_device()
+        if self._on_connect is not None:
+            self._on_connect(device)
+        self._live = connection
+        return device
+
+    def report(self, line: str) -> None:
+        """One line to the user, with the socket's name before it."""
+        self._on_error(f"{self.path}: {line}")
+
+    def ended(self, connection: Connection) -> None:
+        """The connection is closed."""
+        self._connections.discard(connection)
+        if connection is not self._live:
+            return
+        self._live = None
+        if self._on_disconnect is not None and connection.device is not None:
+            self._on_disconnect(connection.device)
+        if self._once:
+            self.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a socket that nobody listens on any more.
+
+    Raises:
+        Misuse: Somebody does, or it is no socket.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise Misuse(f"cannot listen on {path}: it exists and is no socket; choose another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+        answer = probe.connect_ex(str(path))
+    if answer in (0, errno.EAGAIN):
+        raise Misuse(f"cannot listen on {path}: another server listens there; stop it or choose another path")
+    if answer != errno.ECONNREFUSED:
+        raise OSError(answer, os.strerror(answer))
+    path.unlink()
+
+
+def _explain(path: Path, error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return f"there is no directory {path.parent}; create it first"
+    if error.errno is None:  # raised by Python itself, before it asks the kernel
+        length = len(os.fsencode(path))
+        return f"the path has {length} bytes, a socket's has at most {_PATH_LIMIT}; choose a shorter one"
+    return f"{error.strerror}; choose another path"

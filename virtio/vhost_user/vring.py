@@ -1,0 +1,184 @@
+"""One virtqueue of a connection: what the front end has said of it so far, and the live queue.
+
+A front end configures a vring piece by piece and in no fixed order. It *runs* when it has a size, addresses
+inside the memory, has been started (a kick descriptor, or an in-band kick) and is enabled. Running, it can be
+paused (ENABLE 0, GET_VRING_BASE) and go on later as if nothing had happened: this is how a VMM pauses a
+guest, and then nothing that is in flight may be lost.
+"""
+
+from __future__ import annotations
+
+from virtio.descriptors import close_fds
+from virtio.errors import MemoryFault, QueueFault
+from virtio.memory import GuestMemory
+from virtio.ring.chain import Chain
+from virtio.ring.layout import (
+    QueueConfig,
+    available_ring_size,
+    descriptor_table_size,
+    used_ring_size,
+)
+from virtio.ring.split import SplitQueue
+from virtio.vhost_user.messages import Request
+from virtio.vhost_user.payloads import VringAddress
+
+
+class LiveQueue(SplitQueue):
+    """A split queue that can be paused, moved to a new memory table, and served in portions.
+
+    Attributes:
+        budget: Chains that `pop` may still hand out before it says that there are none. Whoever serves the
+            queue sets it, so that one guest with a full ring does not keep the loop from the others.
+        paused: Chains given back now reach the driver after `resume`.
+        retired: The driver has taken the queue away; what the device still gives back goes nowhere.
+    """
+
+    __slots__ = ("_features", "_held", "budget", "paused", "retired")
+
+    def __init__(
+        self, memory: GuestMemory, config: QueueConfig, *, features: int, next_available: int
+    ) -> None:
+        super().__init__(memory, config, features=features, next_available=next_available)
+        self._features = features
+        self._held: list[tuple[Chain, int]] = []
+        self.budget = 0
+        self.paused = False
+        self.retired = False
+
+    def pop(self) -> Chain | None:
+        """As `SplitQueue.pop`, within the budget."""
+        if self.budget <= 0:
+            return None
+        chain = super().pop()
+        if chain is not None:
+            self.budget -= 1
+        return chain
+
+    def enable_kicks(self) -> bool:
+        """As `SplitQueue.enable_kicks`; when the budget is spent, whoever set it comes back unasked."""
+        return self.budget > 0 and super().enable_kicks()
+
+    def add_used(self, chain: Chain, length: int) -> None:
+        """As `SplitQueue.add_used`, but nothing is written to a paused or retired ring."""
+        if self.paused:
+            self._held.append((chain, length))
+        elif not self.retired:
+            super().add_used(chain, length)
+
+    def move(self, memory: GuestMemory, config: QueueConfig) -> None:
+        """Go on at the same positions in another mapping of the guest's memory.
+
+        Raises:
+            QueueFault: As for a new queue.
+        """
+        in_flight, unnotified = self._in_flight, self._unnotified
+        super().__init__(
+            memory,
+            config,
+            features=self._features,
+            next_available=self.next_available,
+            next_used=self.next_used,
+        )
+        self._in_flight, self._unnotified = in_flight, unnotified
+
+    def resume(self) -> bool:
+        """No longer paused.
+
+        Returns:
+            Whether chains were given back meanwhile: the driver is to be notified.
+        """
+        self.paused = False
+        held, self._held = self._held, []
+        for chain, length in held:
+            super().add_used(chain, length)
+        return bool(held)
+
+    def retire(self) -> None:
+        """The driver has taken the queue away."""
+        self.paused = False
+        self.retired = True
+        self._held.clear()
+
+
+class Vring:
+    """Everything that the front end has said of one queue.
+
+    Attributes:
+        index: The queue's number.
+        size: Entries; 0 until set.
+        address: Where its parts are, in the VMM's addresses; None until set.
+        base: Position in the available ring to begin at.
+        enabled: SET_VRING_ENABLE.
+        started: Kicks can come.
+        broken: The driver broke it; it stays so until it is set up anew.
+        running: It is being served.
+        queue: The live queue, kept while paused.
+    """
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.size = 0
+        self.address: VringAddress | None = None
+        self.base = 0
+        self.enabled = False
+        self.started = False
+        self.broken = False
+        self.running = False
+        self.queue: LiveQueue | None = None
+        self._fds: dict[int, int] = {}
+
+    def set_fd(self, request: Request, fd: int | None) -> None:
+        """Replace the kick, call or error descriptor, and close the old one."""
+        if request in self._fds:
+            close_fds([self._fds.pop(request)])
+        if fd is not None:
+            self._fds[request] = fd
+
+    def fd(self, request: Request) -> int | None:
+        """The kick, call or error descriptor."""
+        return self._fds.get(request)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the front end has said everything needed for the queue to run."""
+        return bool(self.size and self.address and self.enabled and self.started)
+
+    def config(self, memory: GuestMemory) -> QueueConfig:
+        """The queue in guest addresses.
+
+        Raises:
+            QueueFault: A part of it lies outside the memory, or it is not set up yet.
+        """
+        if not self.size or self.address is None:
+            raise QueueFault("its size or its addresses are not set")
+        places = (
+            ("descriptor table", self.address.descriptor_table, descriptor_table_size(self.size)),
+            ("available ring", self.address.available_ring, available_ring_size(self.size)),
+            ("used ring", self.address.used_ring, used_ring_size(self.size)),
+        )
+        found = []
+        for name, address, length in places:
+            try:
+                found.append(memory.translate_user(address, length))
+            except MemoryFault as fault:
+                raise QueueFault(f"{name}: {fault}") from None
+        return QueueConfig(self.size, *found)
+
+    @property
+    def next_available(self) -> int:
+        """What GET_VRING_BASE answers."""
+        return self.base if self.queue is None else self.queue.next_available
+
+    def drop_queue(self, base: int = 0) -> None:
+        """Forget the live queue; a new one will begin at `base`."""
+        if self.queue is not None:
+            self.queue.retire()
+        self.queue = None
+        self.base = base
+        self.broken = False
+
+    def close(self) -> None:
+        """Close the descriptors and retire the queue."""
+        self.drop_queue()
+        close_fds(self._fds.values())
+        self._fds.clear()
