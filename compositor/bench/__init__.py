@@ -1,0 +1,17 @@
+"""Benchmarks: each figure beside a named peer, interleaved in one run, as a ratio. They assert nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+from compositor.bench.report import Report
+
+BENCHMARKS = {"mapping": "compositor.bench.mapping", "real-guest": "compositor.bench.real_guest"}
+"""Name to module; each module has a function `run() -> Report`."""
+
+
+def load(name: str) -> Callable[[], Report]:
+    """The function that runs a benchmark."""
+    return cast("Callable[[], Report]", import_module(BENCHMARKS[name]).run)

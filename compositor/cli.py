@@ -1,0 +1,210 @@
+"""The command line: parses, calls `compositor.commands`, turns errors into one line and an exit status.
+
+What a command needs is imported when it runs, so that `scanout --help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from compositor.commands.options import Interrupted, RunFailed, RunOptions, running
+from compositor.errors import BadInput, CompositorError
+from virtio.errors import Misuse, ScanoutError
+
+# ruff: noqa: PLC0415 - see above
+
+_SETTINGS = {"no_args_is_help": True, "pretty_exceptions_enable": False, "add_completion": False}
+app = typer.Typer(
+    help="A virtio-gpu display device and a host compositor: real and simulated guests, every copy counted.",
+    **_SETTINGS,  # type: ignore[arg-type]
+)
+boot = typer.Typer(help="Start a real guest wired to the device.", no_args_is_help=True)
+kernel = typer.Typer(help="The UML kernel.", no_args_is_help=True)
+app.add_typer(boot, name="boot")
+app.add_typer(kernel, name="kernel")
+
+Kernel = Annotated[Path | None, typer.Option(help="The kernel to boot.")]
+Initrd = Annotated[Path | None, typer.Option(help="An initramfs of your own, instead of --program.")]
+Program = Annotated[str | None, typer.Option(help="A guest program that ships: pageflip, pattern.")]
+Memory = Annotated[int, typer.Option(help="Guest memory, MiB.")]
+Console = Annotated[bool, typer.Option("--console", help="Show the guest's console.")]
+Rest = Annotated[list[str] | None, typer.Argument(metavar="[-- ARGS ...]", show_default=False)]
+
+
+@app.command()
+@running
+def demo(*, run: RunOptions) -> None:
+    """Simulated guests on a screen: a window where there is a display, else demo.png."""
+    from compositor.commands.scenes import demo
+
+    demo(run)
+
+
+@app.command("run")
+@running
+def run_scene(
+    scene: Annotated[str, typer.Argument(help="demo, or a workload's name.")], *, run: RunOptions
+) -> None:
+    """Run a built-in scene of simulated guests, headless and on the virtual clock."""
+    from compositor.commands.scenes import run_scene
+
+    run_scene(scene, run)
+
+
+@app.command()
+@running
+def serve(
+    socket: Annotated[Path, typer.Argument(help="Where the VMM connects.")],
+    once: Annotated[bool, typer.Option("--once", help="End with the first VMM.")] = False,
+    *,
+    run: RunOptions,
+) -> None:
+    """Be the vhost-user virtio-gpu device for a VMM that connects to SOCKET."""
+    from compositor.commands.serve import serve
+
+    serve(socket, once=once, run=run)
+
+
+@boot.command()
+@running
+def uml(
+    command: Rest = None,
+    kernel: Kernel = None,
+    initrd: Initrd = None,
+    root: Annotated[Path | None, typer.Option(help="A directory as the guest's root (hostfs).")] = None,
+    program: Program = None,
+    memory: Memory = 256,
+    console: Console = False,
+    *,
+    run: RunOptions,
+) -> None:
+    """Start a UML kernel; ARGS is the command that it runs."""
+    from compositor.commands.boot import boot_uml
+
+    boot_uml(
+        run,
+        kernel=kernel,
+        initrd=initrd,
+        root=root,
+        program=program,
+        command=command or [],
+        memory=memory,
+        console=console,
+    )
+
+
+@boot.command()
+@running
+def qemu(
+    qemu_args: Rest = None,
+    kernel: Kernel = None,
+    initrd: Initrd = None,
+    program: Program = None,
+    arch: Annotated[Literal["x86_64", "aarch64"], typer.Option(help="The guest's processor.")] = "x86_64",
+    memory: Memory = 512,
+    console: Console = False,
+    *,
+    run: RunOptions,
+) -> None:
+    """Start QEMU; ARGS are further arguments for it."""
+    from compositor.commands.boot import boot_qemu
+
+    boot_qemu(
+        run,
+        kernel=kernel,
+        initrd=initrd,
+        program=program,
+        arch=arch,
+        qemu_args=qemu_args or [],
+        memory=memory,
+        console=console,
+    )
+
+
+@kernel.command("build")
+def kernel_build(
+    source: Annotated[
+        Path | None, typer.Option(help="A Linux source tree instead of Debian's newest.")
+    ] = None,
+) -> None:
+    """Build a UML kernel with virtio-gpu; cached."""
+    from compositor.commands.kernel import build
+
+    build(source)
+
+
+@kernel.command("path")
+def kernel_path() -> None:
+    """Print which UML kernel would be booted."""
+    from compositor.commands.kernel import path
+
+    path()
+
+
+@app.command()
+def compare(
+    a: Path,
+    b: Path,
+    fuzz: Annotated[int, typer.Option(help="Largest difference of a channel to overlook.")] = 0,
+    difference: Annotated[
+        Path | None, typer.Option(metavar="F.png", help="Write an image of the differences.")
+    ] = None,
+) -> None:
+    """Compare two screenshots; exit status 1 when they differ."""
+    from compositor.commands.compare import compare
+
+    compare(a, b, fuzz=fuzz, difference=difference)
+
+
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; all by default.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run the benchmarks, each against its peer in the same run."""
+    from compositor.commands.bench import bench
+
+    bench(names or [], as_json=json)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has, what is missing, and the command that installs it."""
+    from compositor.commands.doctor import doctor
+
+    doctor()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script: every expected error is one line on standard error.
+
+    Exit status: 0 done; 1 the run failed; 2 bad usage or input; 130 interrupted.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # Accepted anywhere before "--", because one adds it when a command has just failed.
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug = "--debug" in own
+    if debug:
+        arguments.remove("--debug")
+    try:
+        app(arguments, prog_name="scanout")
+    except (CompositorError, ScanoutError) as error:
+        if debug:
+            raise
+        print(f"scanout: {error}", file=sys.stderr)
+        sys.exit(exit_status(error))
+    except (KeyboardInterrupt, Interrupted):
+        sys.exit(130)
+
+
+def exit_status(error: Exception) -> int:
+    """2 when the input was at fault, 1 when the run was."""
+    from guest.linux.errors import KernelUnusable, ToolMissing
+
+    if isinstance(error, RunFailed):
+        return 1
+    return 2 if isinstance(error, BadInput | Misuse | KernelUnusable | ToolMissing) else 1

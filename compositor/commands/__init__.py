@@ -1,0 +1,1 @@
+"""What each command does; `compositor.cli` holds the command line alone."""

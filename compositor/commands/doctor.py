@@ -1,0 +1,82 @@
+"""`scanout doctor`: what this machine has, what is missing, and the command that installs it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from compositor.bench.real_guest import find_backend
+from guest.linux import find_kernel
+from guest.linux.qemu import find_qemu
+from virtio.errors import ScanoutError
+
+
+class Finding(NamedTuple):
+    """One thing that was looked for.
+
+    Attributes:
+        what: Its name.
+        needed_for: What does not work without it.
+        found: Where or which version; None: missing.
+        remedy: The command that installs it, or why it is not usable.
+    """
+
+    what: str
+    needed_for: str
+    found: str | None
+    remedy: str
+
+
+def doctor() -> None:
+    """Print a row for everything that was looked for."""
+    shown = Table("", "what", "for", "found, or what to do", title=f"scanout on {platform.platform()}")
+    for finding in examine():
+        mark = "[green]ok[/]" if finding.found else "[red]missing[/]"
+        shown.add_row(mark, finding.what, finding.needed_for, finding.found or finding.remedy)
+    Console().print(shown)
+
+
+def examine() -> Iterator[Finding]:
+    """Look for everything that some command needs."""
+    for package, needed_for, extra in (
+        ("numpy", "everything", ""),
+        ("numba", "fast blending (else exact numpy, slower)", ""),
+        ("pillow", "screenshots", ""),
+        ("pyglet", "windows", "[window]"),
+    ):
+        yield Finding(package, needed_for, _version(package), f'pip install -e ".{extra}"')
+    display = os.environ.get("DISPLAY")
+    yield Finding("display", "windows", display, "set DISPLAY, or run under: xvfb-run")
+    yield _program("cc", "the guests' own programs", "gcc libc6-dev libdrm-dev")
+    yield _tried("UML kernel", "boot uml", lambda: str(find_kernel()))
+    yield _tried("QEMU 10", "boot qemu", lambda: find_qemu("x86_64"))
+    yield _tried("QEMU's back end", "bench real-guest", lambda: str(find_backend()))
+    kvm = Path("/dev/kvm")
+    usable = "/dev/kvm" if os.access(kvm, os.R_OK | os.W_OK) else None
+    yield Finding("KVM", "faster QEMU guests (optional)", usable, "not there: guests run by emulation (TCG)")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _program(name: str, needed_for: str, packages: str) -> Finding:
+    return Finding(name, needed_for, shutil.which(name), f"sudo apt-get install {packages}")
+
+
+def _tried(what: str, needed_for: str, find: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, needed_for, find(), "")
+    except ScanoutError as error:
+        return Finding(what, needed_for, None, str(error))

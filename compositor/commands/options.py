@@ -1,0 +1,126 @@
+"""The options that every running command takes: declared once, checked before anything starts."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import typer
+
+from compositor.errors import BadInput, CompositorError
+
+ClockKind = Literal["virtual", "real"]
+
+
+class RunFailed(CompositorError):
+    """The run did not do what was asked of it (a guest died, a limit passed): exit status 1."""
+
+
+class Interrupted(Exception):
+    """SIGINT or SIGTERM ended the run; its results have been written. Exit status 130."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How long to run, on which clock, and what to write at the end."""
+
+    clock: Annotated[
+        ClockKind | None,
+        typer.Option(help="virtual: deterministic, as fast as it goes. Default: what suits the guests."),
+    ] = None
+    seconds: Annotated[float | None, typer.Option(help="Stop after S seconds on the run's clock.")] = None
+    frames: Annotated[int | None, typer.Option(help="Stop after N frames of the first output.")] = None
+    outputs: Annotated[str, typer.Option(help="The monitors, 1 to 16.")] = "1024x768@60"
+    window: Annotated[
+        bool | None, typer.Option("--window/--headless", help="Show the outputs in windows.")
+    ] = None
+    screenshot: Annotated[
+        Path | None, typer.Option(metavar="F.png", help="Write the first output's last frame.")
+    ] = None
+    screenshot_at: Annotated[
+        int | None, typer.Option(metavar="N", help="Write presented frame N, from 1, instead of the last.")
+    ] = None
+    stats: Annotated[
+        Path | None, typer.Option(metavar="F.json", help="Write the statistics, also when interrupted.")
+    ] = None
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0
+    timeout: Annotated[
+        float | None, typer.Option(metavar="S", help="Give up after S seconds of real time.")
+    ] = None
+
+    @property
+    def modes(self) -> list[str]:
+        """The outputs' mode strings."""
+        return [text.strip() for text in self.outputs.split(",")]
+
+    def check(self) -> None:
+        """Refuse what cannot work before it costs the user any time.
+
+        Raises:
+            BadInput: An option that makes no sense; the message names it.
+        """
+        for option, value in (
+            ("--seconds", self.seconds),
+            ("--frames", self.frames),
+            ("--timeout", self.timeout),
+            ("--screenshot-at", self.screenshot_at),
+        ):
+            if value is not None and value <= 0:
+                raise BadInput(f"{option} {value:g}: must be above 0")
+        if self.screenshot_at is not None and self.screenshot is None:
+            raise BadInput("--screenshot-at needs --screenshot F.png, the file to write")
+        if self.window and self.clock == "virtual":
+            raise BadInput("--window with --clock virtual: a window lives in real time; use --headless")
+        for option, path in (("--screenshot", self.screenshot), ("--stats", self.stats)):
+            if path is not None:
+                check_writable(option, path)
+
+
+def check_writable(option: str, path: Path) -> None:
+    """Find out before a long run, not after it, that its result has nowhere to go.
+
+    Raises:
+        BadInput: `path` is a directory, or its directory is missing or not writable.
+    """
+    if path.is_dir():
+        raise BadInput(f"{option} {path}: is a directory; name a file")
+    if not path.parent.is_dir():
+        raise BadInput(f"{option} {path}: there is no directory {path.parent}; make it first")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise BadInput(f"{option} {path}: not writable")
+
+
+def running(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command function with a parameter `run: RunOptions` all the options of `RunOptions`.
+
+    typer reads options from a function's signature; this one is spliced together, so that every running
+    command has the same options, declared in one place. A command's own parameters come first.
+    """
+    hints = get_type_hints(RunOptions, include_extras=True)
+    shared = [
+        parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(RunOptions).parameters.items()
+    ]
+    own_hints = get_type_hints(command, include_extras=True)
+    own = [
+        parameter.replace(annotation=own_hints[name])
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name != "run"
+    ]
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        options = RunOptions(**{parameter.name: kwargs.pop(parameter.name) for parameter in shared})
+        options.check()
+        command(*args, run=options, **kwargs)
+
+    parameters = [*own, *shared]
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del wrapper.__wrapped__  # typer would follow it to the old signature
+    return wrapper

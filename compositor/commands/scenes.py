@@ -1,0 +1,70 @@
+"""Built-in scenes of simulated guests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from compositor.commands.options import RunOptions
+from compositor.commands.session import run_session
+from compositor.errors import BadInput
+from compositor.machine import Machine
+from compositor.scanout import Placement
+from guest.simulated import SimulatedGuest
+from guest.workloads import WORKLOADS
+
+_DEMO_OUTPUT = "1280x720@60"
+_DEFAULT_FRAMES = 300  # of a run that was given no limit and has no window to close
+
+
+def demo(run: RunOptions) -> None:
+    """The demo: in a window where there is a display, until it is closed; else as demo.png."""
+    window = bool(os.environ.get("DISPLAY")) if run.window is None else run.window
+    if not window and run.screenshot is None:
+        run = replace(run, screenshot=Path("demo.png"))
+    if run.outputs == RunOptions().outputs:
+        run = replace(run, outputs=_DEMO_OUTPUT)
+    _run(replace(run, window=window), "demo")
+
+
+def run_scene(scene: str, run: RunOptions) -> None:
+    """A built-in scene by name: "demo", or a workload's name for one guest that fills the output.
+
+    Raises:
+        BadInput: There is no such scene.
+    """
+    if scene not in ("demo", *WORKLOADS):
+        raise BadInput(f"there is no scene {scene!r}; there are: demo, {', '.join(WORKLOADS)}")
+    if scene == "demo" and run.outputs == RunOptions().outputs:
+        run = replace(run, outputs=_DEMO_OUTPUT)
+    _run(run, scene)
+
+
+def _run(run: RunOptions, scene: str) -> None:
+    if not run.window and run.seconds is None and run.frames is None:
+        run = replace(run, frames=_DEFAULT_FRAMES)
+
+    async def start(machine: Machine) -> None:
+        for guest, place in cast(scene, machine):
+            await machine.attach(guest, [place])
+
+    run_session(run, start, clock="real" if run.window else "virtual")
+
+
+def cast(scene: str, machine: Machine) -> Sequence[tuple[SimulatedGuest, Placement]]:
+    """The guests of a scene, and where they appear on the first output."""
+    if scene != "demo":
+        return [(SimulatedGuest(scene), Placement())]
+    width, height = machine.outputs[0].mode[:2]
+    gears = {"width": min(width // 2, 4 * height // 7), "height": min(height // 2, 3 * height // 7)}
+    inset = height // 12
+    return [
+        (SimulatedGuest("plasma"), Placement()),
+        (SimulatedGuest("gears"), Placement(x=inset, y=inset, **gears)),
+        (
+            SimulatedGuest("gears"),
+            Placement(x=width - gears["width"] - inset, y=height - gears["height"] - inset, **gears),
+        ),
+    ]

@@ -1,0 +1,141 @@
+"""One run of a machine from start to results, shared by every running command."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from compositor.commands.options import Interrupted, RunFailed, RunOptions
+from compositor.machine import Machine, StopReason
+from compositor.observe.statistics import write_json
+from compositor.screenshot import save_png
+
+Start = Callable[[Machine], Awaitable[None]]
+
+
+def run_session(
+    run: RunOptions,
+    start: Start,
+    *,
+    clock: Literal["virtual", "real"],
+    repaint: Literal["vblank", "flush"] = "vblank",
+    console: bool = False,
+) -> None:
+    """Build the machine, let `start` attach guests to it, run it, write what was asked for, say what it did.
+
+    Args:
+        run: The user's options.
+        start: Attaches the guests.
+        clock: The default of `--clock`.
+        repaint: See `Machine`.
+        console: Show the consoles of real guests.
+
+    Raises:
+        RunFailed: A guest died, or a limit passed before what was asked for had happened.
+        Interrupted: A signal ended the run.
+    """
+    machine = Machine(
+        outputs=run.modes,
+        clock=run.clock or clock,
+        repaint=repaint,
+        seed=run.seed,
+        window=bool(run.window),
+        digest=(run.clock or clock) == "virtual" or run.stats is not None,
+        echo=echo if console else lambda _text: None,
+    )
+    asyncio.run(_session(machine, run, start))
+
+
+async def _session(machine: Machine, run: RunOptions, start: Start) -> None:
+    if run.screenshot_at is not None:
+        machine.pictures.want(machine.outputs[0].name, run.screenshot_at)
+    async with machine:
+        with interruptible(machine):
+            try:
+                reason = await _limited(machine, run, start)
+            finally:
+                _write_results(machine, run)
+        _summarise(machine, run)
+    if reason is StopReason.INTERRUPTED:
+        raise Interrupted
+    _check(machine, run, reason)
+
+
+async def _limited(machine: Machine, run: RunOptions, start: Start) -> StopReason:
+    """Start the guests and run to the first limit, the one in real time included."""
+    try:
+        async with asyncio.timeout(run.timeout):
+            await start(machine)
+            return await machine.run(seconds=run.seconds, frames=run.frames)
+    except TimeoutError:
+        raise RunFailed(
+            f"--timeout {run.timeout:g}: gave up, {machine.presented} frames were presented"
+        ) from None
+
+
+@contextmanager
+def interruptible(machine: Machine) -> Iterator[None]:
+    """SIGINT and SIGTERM stop the machine instead of the interpreter."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, machine.stop, StopReason.INTERRUPTED)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def echo(text: str) -> None:
+    """A guest's console, on standard error, as it comes."""
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def _write_results(machine: Machine, run: RunOptions) -> None:
+    """Write the files that the options name, from what has happened so far."""
+    if run.stats is not None:
+        write_json(run.stats, machine.stats())
+    if run.screenshot is not None and machine.pictures.has(machine.outputs[0].name):
+        save_png(run.screenshot, machine.screenshot())
+
+
+def _check(machine: Machine, run: RunOptions, reason: StopReason) -> None:
+    """Hold what happened to what was asked for.
+
+    Raises:
+        RunFailed: Fewer frames than asked for, or no picture to write.
+    """
+    if run.frames is not None and machine.presented < run.frames:
+        raise RunFailed(f"--frames {run.frames}: only {machine.presented} were presented: {reason.value}")
+    if run.screenshot is not None and not machine.pictures.has(machine.outputs[0].name):
+        wanted = "a frame" if run.screenshot_at is None else f"frame {run.screenshot_at}"
+        raise RunFailed(
+            f"--screenshot {run.screenshot}: {wanted} was never presented, only {machine.presented} were: "
+            f"{reason.value}"
+        )
+
+
+def _summarise(machine: Machine, run: RunOptions) -> None:
+    """What a user wants to know without opening the statistics: a line per output and per guest."""
+    stats = machine.stats()
+    for output in stats["outputs"]:
+        direct = f", {output['direct_scanout']} scanned out as they were" if output["direct_scanout"] else ""
+        print(
+            f"{output['name']} {output['mode']}: {output['presented']} frames in {stats['duration_s']:.2f} s "
+            f"({stats['clock']} clock, {stats['wall_s']:.2f} s of real time){direct}"
+        )
+    for guest in stats["guests"]:
+        frames, copied = guest["frames"], sum(guest["bytes"].values())
+        torn = f", {frames['torn']} torn" if frames["torn"] else ""
+        print(
+            f"{guest['name']} ({guest['kind']}): {frames['presented']} of {frames['submitted']} frames "
+            f"presented{torn}; {copied:,} bytes copied, {guest['bytes_per_frame']:,.0f} a frame"
+        )
+    for path in (run.screenshot, run.stats):
+        if path is not None and path.exists():
+            print(f"wrote {path}")

@@ -1,0 +1,362 @@
+"""The machine: outputs, a clock and the guests attached to them, as one async context manager.
+
+    async with Machine(outputs=["1024x768@60"], clock="virtual", seed=7) as machine:
+        await machine.attach(SimulatedGuest("gears"))
+        frame = await machine.next_frame()
+
+On the virtual clock time passes only inside `run` and `next_frame`, from one event to the next and as fast
+as it goes. On the real clock it passes by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compositor import __version__
+from compositor.attachment import Attachment, ServedAttachment, SimulatedAttachment
+from compositor.errors import BadInput, Misuse
+from compositor.frame import Frame
+from compositor.observe.digest import Digest
+from compositor.observe.statistics import document
+from compositor.output import Output
+from compositor.pictures import Pictures
+from compositor.presenter import Presenter
+from compositor.scanout import Placement
+from compositor.screen.headless import HeadlessScreen, Screen
+from guest.real import LinuxGuest
+from guest.simulated import SimulatedGuest
+from virtio.clock import Calendar, Clock
+from virtio.clock.calendar import NANOSECONDS
+from virtio.clock.real import RealClock
+
+# Events of virtual time that run before the asyncio loop gets a turn: signals must get through.
+_EVENTS_PER_TURN = 64
+
+
+class StopReason(Enum):
+    """Why a run ended."""
+
+    SECONDS = "the time was up"
+    FRAMES = "all frames were presented"
+    GUESTS = "every guest has ended"
+    IDLE = "nothing was left to happen"
+    PICTURE = "the picture was up"
+    WINDOW = "the window was closed"
+    INTERRUPTED = "interrupted"
+
+
+def report_line(line: str) -> None:
+    """The default for what goes wrong and is dealt with: one line on standard error."""
+    print(f"scanout: {line}", file=sys.stderr)
+
+
+class Machine:
+    """Outputs, guests and a clock.
+
+    Args:
+        outputs: Monitors, 1 to 16, as `Output` or mode strings.
+        clock: "virtual" (deterministic, as fast as it goes) or "real".
+        repaint: "vblank" repaints on the grid of the refresh rate; "flush" as soon as a guest flushes,
+            for guests with a clock of their own (see `compositor.frame_clock`).
+        seed: Of all that is random; simulated guests without a seed of their own count on from it.
+        window: Show the outputs in windows (real clock only).
+        digest: Fold a checksum of every presented frame into the statistics' digest.
+        report: Gets one line for everything that goes wrong with a guest and is dealt with.
+        echo: Gets the consoles of real guests, as they print.
+
+    Raises:
+        BadInput: No output or more than 16, an impossible mode, a window on the virtual clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        outputs: Sequence[Output | str] = ("1024x768@60",),
+        clock: Literal["virtual", "real"] = "virtual",
+        repaint: Literal["vblank", "flush"] = "vblank",
+        seed: int = 0,
+        window: bool = False,
+        digest: bool = True,
+        report: Callable[[str], None] = report_line,
+        echo: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        if not 1 <= len(outputs) <= 16:
+            raise BadInput(f"{len(outputs)} outputs: a machine has 1 to 16")
+        if window and clock == "virtual":
+            raise BadInput("a window lives in real time: the clock must be real")
+        self.outputs = [Output(output) if isinstance(output, str) else output for output in outputs]
+        for index, output in enumerate(self.outputs):
+            output.name = output.name or f"output-{index}"
+        self.seed = seed
+        self.guests: list[Attachment] = []
+        self.pictures = Pictures()
+        self._report = report
+        self._echo = echo
+        self._clock_kind = clock
+        self._repaint = repaint
+        self._window = window
+        self._digest = Digest() if digest else None
+        self._presenters: list[Presenter] = []
+        self._clock: Clock | None = None
+        self._stopped: asyncio.Future[StopReason] | None = None
+        self._started_ns = time.perf_counter_ns()
+
+    async def __aenter__(self) -> Self:
+        self._started_ns = time.perf_counter_ns()
+        self._clock = Calendar() if self._clock_kind == "virtual" else RealClock()
+        with ExitStack() as undo:
+            for output in self.outputs:
+                presenter = self._open(output, self._clock)
+                undo.callback(presenter.close)
+                self._presenters.append(presenter)
+            undo.pop_all()
+        return self
+
+    def _open(self, output: Output, clock: Clock) -> Presenter:
+        period_ns = -(-1_000 * NANOSECONDS // output.mode.refresh_mhz)
+        presenter = Presenter(
+            output,
+            clock,
+            screen=self._open_screen(output),
+            digest=self._digest,
+            fixed_refresh=self._repaint == "vblank",
+            min_interval_ns=period_ns if self._window else 0,
+        )
+        presenter.listeners.append(self.pictures.presented)
+        presenter.on_blank = lambda: self.pictures.keep(output.name)
+        return presenter
+
+    def _open_screen(self, output: Output) -> Screen:
+        if not self._window:
+            return HeadlessScreen()
+        # Where there is no window there need be no pyglet.
+        from compositor.screen.window import WindowScreen  # noqa: PLC0415
+
+        return WindowScreen(output, on_close=lambda: self.stop(StopReason.WINDOW))
+
+    async def __aexit__(self, *_: object) -> None:
+        while self.guests:
+            await self.guests.pop().close()
+        for presenter in self._presenters:
+            presenter.close()
+
+    @property
+    def clock(self) -> Clock:
+        """The run's clock.
+
+        Raises:
+            Misuse: Outside of `async with`.
+        """
+        if self._clock is None:
+            raise Misuse("the machine is not running: use it as `async with Machine(...) as machine`")
+        return self._clock
+
+    @property
+    def presented(self) -> int:
+        """Frames presented on the first output so far."""
+        return self.outputs[0].commit_seq
+
+    # Guests.
+
+    async def attach(
+        self, guest: SimulatedGuest | LinuxGuest, places: Sequence[Placement] | None = None
+    ) -> Attachment:
+        """Start a guest on this machine's outputs.
+
+        Args:
+            guest: A simulated guest, in this process, or a real one, in a process of its own.
+            places: One placement per scanout. By default a simulated guest fills the first output, and a
+                real one has a scanout on every output.
+
+        Raises:
+            BadInput: A placement is impossible.
+            ScanoutError: The guest cannot be started; the message says why.
+        """
+        name = self._unique(guest.name)
+        if isinstance(guest, SimulatedGuest):
+            places = places or [Placement()]
+            simulated = SimulatedAttachment(
+                guest, name, self._presenters, places, self.clock, self.seed + len(self.guests)
+            )
+            self.guests.append(simulated)
+            return simulated
+        self._refuse_virtual(guest.kind)
+        served = self._served(name, guest.kind, places)
+        await served.launch(guest, echo=self._echo, report=self._report, on_picture=self._picture_is_up)
+        return served
+
+    def serve(
+        self, path: Path, *, once: bool = False, places: Sequence[Placement] | None = None
+    ) -> Attachment:
+        """Be the vhost-user device for a VMM that connects to `path`, and, without `once`, for the next.
+
+        Raises:
+            BadInput: A placement is impossible.
+            Misuse: The socket cannot be opened; the message says why.
+        """
+        self._refuse_virtual("a VMM of its own")
+        served = self._served(self._unique("guest"), "vhost-user", places)
+        served.listen(path, once=once, report=self._report)
+        return served
+
+    def _picture_is_up(self) -> None:
+        """A guest said so: what it kicked off before it spoke is served in this round of the loop."""
+        asyncio.get_running_loop().call_soon(self.stop, StopReason.PICTURE)
+
+    def _served(self, name: str, kind: str, places: Sequence[Placement] | None) -> ServedAttachment:
+        places = places or [Placement(output=index) for index in range(len(self.outputs))]
+        served = ServedAttachment(name, kind, self._presenters, places, self.clock)
+        self.guests.append(served)
+        return served
+
+    def _refuse_virtual(self, what: str) -> None:
+        if self._clock_kind == "virtual":
+            raise BadInput(f"{what} keeps its own time: use the real clock")
+
+    def _unique(self, name: str) -> str:
+        taken = {guest.name for guest in self.guests}
+        return next(n for n in (name, *(f"{name}-{i}" for i in range(2, 1000))) if n not in taken)
+
+    # Time.
+
+    async def run(self, *, seconds: float | None = None, frames: int | None = None) -> StopReason:
+        """Let time pass until a limit is reached or there is nothing to wait for.
+
+        Args:
+            seconds: On the run's clock.
+            frames: Presented on the first output, from now on.
+
+        Raises:
+            GuestDied: A real guest ended otherwise than by switching itself off.
+            ScreenError: A window's driver refuses.
+        """
+        end_ns = None if seconds is None else self.clock.now_ns() + round(seconds * NANOSECONDS)
+        last = None if frames is None else self.presented + frames
+
+        def count(frame: Frame) -> None:
+            if last is not None and frame.commit_seq >= last:
+                self.stop(StopReason.FRAMES)
+
+        listeners = self._presenters[0].listeners
+        listeners.append(count)
+        try:
+            return await self._run(end_ns)
+        finally:
+            listeners.remove(count)
+
+    async def next_frame(self, output: int = 0) -> Frame:
+        """The next frame that an output presents; its `pixels` are a live view, `snapshot` lasts.
+
+        Raises:
+            Misuse: On the virtual clock: no frame will ever come.
+        """
+        frames: list[Frame] = []
+
+        def take(frame: Frame) -> None:
+            frames.append(frame)
+            self.stop(StopReason.FRAMES)
+
+        listeners = self._presenters[output].listeners
+        listeners.append(take)
+        try:
+            reason = await self._run(None)
+        finally:
+            listeners.remove(take)
+        if not frames:
+            raise Misuse(f"{self.outputs[output].name}: no frame was presented; {reason.value}")
+        return frames[0]
+
+    def stop(self, reason: StopReason) -> None:
+        """End the current `run`."""
+        if self._stopped is not None and not self._stopped.done():
+            self._stopped.set_result(reason)
+
+    async def _run(self, end_ns: int | None) -> StopReason:
+        self._stopped = asyncio.get_running_loop().create_future()
+        try:
+            if isinstance(self.clock, Calendar):
+                return await self._run_virtual(self.clock, self._stopped, end_ns)
+            return await self._run_real(self._stopped, end_ns)
+        finally:
+            self._stopped = None
+
+    async def _run_virtual(
+        self, calendar: Calendar, stopped: asyncio.Future[StopReason], end_ns: int | None
+    ) -> StopReason:
+        events = 0
+        while not stopped.done():
+            next_ns = calendar.next_ns()
+            if end_ns is not None and (next_ns is None or next_ns > end_ns):
+                calendar.advance_to(end_ns)
+                return StopReason.SECONDS
+            if not calendar.run_next():
+                return StopReason.IDLE
+            events += 1
+            if events % _EVENTS_PER_TURN == 0:
+                await asyncio.sleep(0)
+        return stopped.result()
+
+    async def _run_real(self, stopped: asyncio.Future[StopReason], end_ns: int | None) -> StopReason:
+        loop = asyncio.get_running_loop()
+        timer = None if end_ns is None else self.clock.call_at(end_ns, lambda: self.stop(StopReason.SECONDS))
+
+        def fail(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            # What a timer's or a socket's callback raises would otherwise be logged and forgotten.
+            error = context.get("exception") or Misuse(context["message"])
+            if not stopped.done():
+                stopped.set_exception(error)
+
+        previous = loop.get_exception_handler()
+        loop.set_exception_handler(fail)
+        try:
+            return await self._until_stopped(stopped)
+        finally:
+            loop.set_exception_handler(previous)
+            if timer is not None:
+                timer.cancel()
+
+    async def _until_stopped(self, stopped: asyncio.Future[StopReason]) -> StopReason:
+        ends: set[asyncio.Future[Any]] = {g.ended for g in self.guests if g.ended is not None}
+        forever = len(ends) < len(self.guests) or not ends
+        while not stopped.done():
+            done, _ = await asyncio.wait({stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends & done:
+                end.result()  # raises what the guest died of
+            ends -= done
+            if not ends and not forever and not stopped.done():
+                return StopReason.GUESTS
+        return stopped.result()
+
+    # Results.
+
+    def screenshot(self, output: int = 0) -> NDArray[np.uint8]:
+        """What an output showed last: (height, width, 4) uint8 RGBA, alpha 255.
+
+        When the guest has switched its picture off since, the picture before that.
+
+        Raises:
+            Misuse: It has not shown anything yet.
+        """
+        return self.pictures.get(self.outputs[output].name)
+
+    def stats(self) -> dict[str, Any]:
+        """What happened so far, in the shape of `scanout run --stats`."""
+        return document(
+            version=__version__,
+            clock=self._clock_kind,
+            duration_ns=self.clock.now_ns(),
+            wall_ns=time.perf_counter_ns() - self._started_ns,
+            digest=None if self._digest is None else str(self._digest),
+            outputs=[presenter.statistics() for presenter in self._presenters],
+            guests=[guest.statistics() for guest in self.guests],
+        )

@@ -1,0 +1,90 @@
+"""Repaints one output when its frame clock says so, and tells everybody what was presented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from compositor.frame_clock import FixedRefresh, FrameClock, OnDemand, Scheduler, VblankGrid
+from compositor.observe.digest import Digest
+from compositor.observe.statistics import OutputStatistics
+from compositor.output import Frame, Output
+from compositor.screen.headless import Screen
+
+Listener = Callable[[Frame], None]
+
+
+class Presenter:
+    """One output at run time.
+
+    Args:
+        output: The output.
+        scheduler: The run's clock.
+        screen: Where frames are shown.
+        digest: Where they are counted.
+        fixed_refresh: Repaint on the vblank grid, else on demand (see `compositor.frame_clock`).
+        min_interval_ns: Of the latter.
+
+    Attributes:
+        grid: The vblanks of the output's refresh rate.
+        statistics: What was presented, and when.
+        listeners: Called with every frame that is presented, in order, before its buffers are released.
+        on_blank: Called before a guest takes its picture off the output.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        scheduler: Scheduler,
+        *,
+        screen: Screen,
+        digest: Digest | None = None,
+        fixed_refresh: bool = True,
+        min_interval_ns: int = 0,
+    ) -> None:
+        self.output = output
+        self.grid = VblankGrid(scheduler, output.mode.refresh_mhz)
+        self.listeners: list[Listener] = []
+        self.on_blank: Callable[[], None] | None = None
+        self._statistics = OutputStatistics(output.name, str(output.mode))
+        self._scheduler = scheduler
+        self._screen = screen
+        self._digest = digest
+        self._clock: FrameClock = (
+            FixedRefresh(scheduler, self.grid, self.repaint)
+            if fixed_refresh
+            else OnDemand(scheduler, self.repaint, min_interval_ns=min_interval_ns)
+        )
+
+    def schedule(self) -> None:
+        """Something on the output changed."""
+        self._clock.schedule()
+
+    def blank(self) -> None:
+        """A guest is about to take its picture off the output."""
+        if self.on_blank is not None:
+            self.on_blank()
+
+    def repaint(self) -> None:
+        """Commit what is damaged; nothing at all happens when nothing is."""
+        frame = self.output.commit(self._scheduler.now_ns())
+        if frame is None:
+            return
+        uploaded = self._screen.upload_bytes
+        self._screen.show(self.output, frame)
+        frame.upload_bytes = self._screen.upload_bytes - uploaded
+        if self._digest is not None:
+            self._digest.add(frame)
+        self._statistics.presented(frame)
+        for listener in tuple(self.listeners):
+            listener(frame)
+        frame.release()
+
+    def statistics(self) -> OutputStatistics:
+        """The counters up to now, the screen's and the clock's included."""
+        self._statistics.upload_bytes = self._screen.upload_bytes
+        self._statistics.missed_vblanks = self._clock.missed_vblanks
+        return self._statistics
+
+    def close(self) -> None:
+        """Give the screen back."""
+        self._screen.close()

@@ -1,0 +1,157 @@
+"""The command line: every mistake is one line on standard error, and an exit status."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compositor.cli import main
+from compositor.screenshot import load_png, save_png
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        try:
+            main(list(arguments))
+            status: object = 0
+        except SystemExit as end:
+            status = end.code or 0
+        assert isinstance(status, int)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def test_a_workload_runs_and_leaves_a_picture_and_statistics(run: Run) -> None:
+    status, out, err = run(
+        "run", "plasma", "--frames", "3", "--outputs", "160x120@60", "--screenshot", "a.png", "--stats", "a.json"
+    )
+    assert (status, err) == (0, "")
+    assert "3 frames" in out
+    assert "0 bytes copied" in out
+    assert load_png("a.png").shape == (120, 160, 4)
+    stats = json.loads(Path("a.json").read_text())
+    assert stats["outputs"][0]["presented"] == 3
+    assert stats["digest"].startswith("sha256:")
+
+
+def test_the_same_seed_gives_the_same_digest_another_one_another(run: Run) -> None:
+    digests = []
+    for seed in ("1", "1", "2"):
+        run("run", "demo", "--frames", "3", "--outputs", "160x120", "--stats", "s.json", "--seed", seed)
+        digests.append(json.loads(Path("s.json").read_text())["digest"])
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_the_demo_without_a_display_is_a_picture_and_says_so(run: Run) -> None:
+    status, out, _ = run("demo", "--frames", "2")
+    assert status == 0
+    assert "wrote demo.png" in out
+    assert load_png("demo.png").shape == (720, 1280, 4)
+
+
+def test_a_frame_can_be_photographed_by_its_number(run: Run) -> None:
+    for wanted in ("2", "3"):
+        run("run", "plasma", "--frames", "4", "--outputs", "64x64", "--screenshot", f"{wanted}.png",
+            "--screenshot-at", wanted)  # fmt: skip
+    run("run", "plasma", "--frames", "3", "--outputs", "64x64", "--screenshot", "last.png")
+    assert run("compare", "3.png", "last.png")[0] == 0
+    assert run("compare", "2.png", "last.png")[0] == 1
+
+
+def test_seconds_are_those_of_the_virtual_clock(run: Run) -> None:
+    run("run", "plasma", "--seconds", "0.5", "--outputs", "64x64", "--stats", "s.json")
+    stats = json.loads(Path("s.json").read_text())
+    assert (stats["duration_s"], stats["outputs"][0]["presented"]) == (0.5, 30)
+
+
+def test_compare_says_what_differs_and_paints_it(run: Run) -> None:
+    picture = np.zeros((4, 6, 4), np.uint8)
+    picture[..., 3] = 255
+    save_png("a.png", picture)
+    picture[1, 2, 0] = 9
+    save_png("b.png", picture)
+    status, out, err = run("compare", "a.png", "b.png", "--difference", "d.png")
+    assert status == 1
+    assert "wrote d.png" in out
+    assert err == "scanout: a.png and b.png differ: 1 of 24 pixels differ, by up to 9, within 1x1 at (2, 1)\n"
+    assert load_png("d.png").shape == (4, 6, 4)
+    assert run("compare", "a.png", "b.png", "--fuzz", "9")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run nosuch", "there is no scene 'nosuch'; there are: demo, gears, plasma"),
+        ("run gears --outputs 10x10", 'mode "10x10": width 10 is not in 16 to 8192'),
+        ("run gears --outputs 640", 'mode "640" is not of the form'),
+        ("run gears --outputs " + ",".join(["64x64"] * 17), "17 outputs: a machine has 1 to 16"),
+        ("run gears --seconds 0", "--seconds 0: must be above 0"),
+        ("run gears --frames -1", "--frames -1: must be above 0"),
+        ("run gears --screenshot-at 2", "--screenshot-at needs --screenshot"),
+        ("run gears --screenshot nowhere/a.png", "there is no directory nowhere"),
+        ("run gears --stats .", "is a directory; name a file"),
+        ("run gears --window --clock virtual", "a window lives in real time"),
+        ("serve gpu.sock --clock virtual", "keeps its own time"),
+        ("bench nosuch", "there is no benchmark 'nosuch'; there are: "),
+        ("compare a.png b.png", "cannot read a.png: No such file or directory"),
+        ("boot uml", "boot uml: nothing to run"),
+        ("boot qemu", "boot qemu: nothing to run"),
+        ("boot uml --program pageflip --memory 1", "--memory 1: a Linux guest needs at least 64"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(run: Run, arguments: str, message: str) -> None:
+    status, out, err = run(*arguments.split())
+    assert message in err
+    assert err.startswith("scanout: ")
+    assert err.count("\n") == 1
+    assert (status, out) == (2, "")
+
+
+def test_half_a_png_is_named(run: Run) -> None:
+    save_png("whole.png", np.zeros((64, 64, 4), np.uint8))
+    Path("half.png").write_bytes(Path("whole.png").read_bytes()[:60])
+    status, _, err = run("compare", "half.png", "whole.png")
+    assert status == 2
+    assert "half.png" in err
+    assert err.count("\n") == 1
+
+
+def test_a_socket_path_in_use_is_named_and_left_alone(run: Run) -> None:
+    Path("gpu.sock").write_text("mine")
+    status, _, err = run("serve", "gpu.sock")
+    assert status == 2
+    assert "cannot listen on gpu.sock: it exists and is no socket" in err
+    assert Path("gpu.sock").read_text() == "mine"
+
+
+def test_what_was_asked_for_and_did_not_happen_is_status_1(run: Run) -> None:
+    status, _, err = run("run", "plasma", "--outputs", "64x64", "--frames", "9", "--seconds", "0.05")
+    assert status == 1
+    assert err == "scanout: --frames 9: only 3 were presented: the time was up\n"
+    status, _, err = run(
+        "run", "plasma", "--outputs", "64x64", "--frames", "2", "--screenshot", "a.png", "--screenshot-at", "5"
+    )
+    assert status == 1
+    assert "frame 5 was never presented, only 2 were" in err
+    assert not Path("a.png").exists()
+
+
+def test_debug_shows_the_traceback(run: Run) -> None:
+    with pytest.raises(Exception, match="there is no scene"):
+        run("run", "nosuch", "--debug")
+
+
+def test_doctor_says_what_is_there(run: Run) -> None:
+    status, out, _ = run("doctor")
+    assert status == 0
+    assert "numpy" in out
+    assert "UML kernel" in out

@@ -1,0 +1,89 @@
+"""Real guests are run as a user would: by the command, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from compositor.screenshot import load_png
+
+COMMAND = Path(sys.executable).with_name("scanout")
+# A guest that hangs must not hang the tests; nothing below depends on how long it takes.
+GIVE_UP = 300
+
+
+@dataclass
+class Outcome:
+    """A finished run."""
+
+    status: int
+    out: str
+    err: str
+    directory: Path
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.directory / "stats.json").read_text())
+        return loaded
+
+    @property
+    def picture(self) -> NDArray[np.uint8]:
+        """(height, width, 3) uint8, red, green, blue."""
+        return load_png(self.directory / "shot.png")[..., :3]
+
+
+RunScanout = Callable[..., Outcome]
+
+
+@pytest.fixture
+def scanout(tmp_path: Path) -> Iterator[RunScanout]:
+    """Runs the command, and checks that nothing of it is left behind."""
+    before = traces()
+
+    def run(*arguments: str | Path, results: bool = True) -> Outcome:
+        wanted = ("--screenshot", "shot.png", "--stats", "stats.json") if results else ()
+        words = [str(word) for word in arguments]
+        at = words.index("--") if "--" in words else len(words)
+        done = subprocess.run(
+            [COMMAND, *words[:at], *wanted, *words[at:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=GIVE_UP,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr, tmp_path)
+
+    yield run
+    assert traces() - before == set()
+
+
+def traces() -> set[str]:
+    """What a run could leave: guests' processes, sockets and directories of ours, shared memory."""
+    found = {str(path) for path in Path("/dev/shm").iterdir()}
+    found |= {str(path) for path in Path("/tmp").glob("scanout-*")}
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        found |= {word for word in line.split()[7:] if "scanout-" in word}
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = entry.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(b"virtio_uml" in word or b"vhost-user-gpu-pci" in word for word in command):
+            found.add(f"process {entry.parent.name}: {command[0].decode()}")
+    return found
+
+
+def rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """XRGB8888 in memory order as red, green, blue."""
+    return picture[..., 2::-1]
