@@ -129,15 +129,12 @@ class Head:
             fence.signal()
 
     def set_cursor(self, image: CursorImage | None, x: int, y: int) -> None:
-        """Show the cursor with its hotspot at (x, y) of the scanout, or hide it."""
-        if image is None:
-            self.cursor.submit(None)
-        else:
-            self.cursor.submit(Buffer(image.pixels, PixelFormat.ARGB8888), hotspot=(image.hot_x, image.hot_y))
+        """Show the cursor with its upper left corner at (x, y) of the scanout, or hide it."""
+        self.cursor.submit(None if image is None else Buffer(image.pixels, PixelFormat.ARGB8888))
         self.move_cursor(x, y)
 
     def move_cursor(self, x: int, y: int) -> None:
-        """Move the hotspot to (x, y) of the scanout; either may be negative."""
+        """Move its upper left corner to (x, y) of the scanout; either may be negative."""
         self.cursor.move(self.place.x + x, self.place.y + y)
         self.presenter.schedule()
 

@@ -61,7 +61,7 @@ def _compile(*shifts: types.Type) -> Callable[[Kernel], Kernel]:
 
 
 @_compile(_SHIFT, _SHIFT, _SHIFT)
-def convert(  # noqa: PLR0917 - compiled kernels take no keywords
+def convert(
     target: Words,
     target_pitch: int,
     source: Words,
@@ -96,7 +96,7 @@ def convert(  # noqa: PLR0917 - compiled kernels take no keywords
 
 
 @_compile(_SHIFT, _SHIFT, _SHIFT, _SHIFT)
-def over(  # noqa: PLR0917
+def over(
     target: Words,
     target_pitch: int,
     source: Words,

@@ -57,7 +57,7 @@ def test_contains_compares_the_covered_pixels(a: Rect, b: Rect) -> None:
 @given(rects, rects)
 def test_subtract_leaves_disjoint_pieces_that_cover_the_rest(a: Rect, b: Rect) -> None:
     pieces = a.subtract(b)
-    covered = sum(mask(piece).astype(int) for piece in pieces)
+    covered = sum((mask(piece).astype(int) for piece in pieces), np.zeros((2 * SIZE, 2 * SIZE), int))
     assert len(pieces) <= 4
     assert not any(piece.empty for piece in pieces)
     assert (covered == (mask(a) & ~mask(b))).all()

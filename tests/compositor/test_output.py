@@ -41,6 +41,10 @@ def add(
     return surface
 
 
+def state(output: Output) -> FrameState:
+    return output.state  # not narrowed by an earlier assertion
+
+
 def commit(output: Output, now_ns: int = 0) -> Frame:
     frame = output.commit(now_ns)
     assert frame is not None
@@ -60,19 +64,20 @@ def covered(rects: tuple[Rect, ...]) -> NDArray[np.bool_]:
 
 def test_a_new_output_shows_its_background_once_and_is_idle_then() -> None:
     output = Output(MODE, background=0x102030)
-    assert output.state is FrameState.NEEDS_FRAME
+    assert state(output) is FrameState.NEEDS_FRAME
     frame = commit(output, 123)
     assert (frame.commit_seq, frame.present_time_ns, frame.damage) == (1, 123, (SCREEN,))
     assert (frame.snapshot() == (0x10, 0x20, 0x30, 0xFF)).all()
-    assert output.state is FrameState.PRESENTED
+    assert state(output) is FrameState.PRESENTED
     assert output.commit(124) is None
-    assert output.state is FrameState.IDLE
+    assert state(output) is FrameState.IDLE
     assert output.commit(125) is None
     assert output.commit_seq == 1
 
 
 def test_a_frame_is_asked_for_once_until_it_is_committed() -> None:
-    output, asked = Output(MODE), []
+    output = Output(MODE)
+    asked: list[FrameState] = []
     commit(output)
     output.on_needs_frame = lambda: asked.append(output.state)
     surface = add(output, "guest-0", buffer())
@@ -113,16 +118,18 @@ def test_a_submission_that_goes_away_again_needs_no_frame() -> None:
     commit(output)
     surface.submit(buffer())
     surface.hide()
-    assert output.state is FrameState.NEEDS_FRAME
+    assert state(output) is FrameState.NEEDS_FRAME
     assert output.commit(0) is None
-    assert output.state is FrameState.IDLE
+    assert state(output) is FrameState.IDLE
 
 
 # Feedback
 
 
 def test_every_submission_is_presented_or_discarded() -> None:
-    output, presented, discarded = Output(MODE), [], []
+    output = Output(MODE)
+    presented: list[Frame] = []
+    discarded: list[int] = []
     surface = Surface("guest-0", on_presented=presented.append, on_discarded=lambda: discarded.append(1))
     output.scene.add(surface)
     surface.submit(buffer(1, frame_id=1))
@@ -141,13 +148,13 @@ def test_every_submission_is_presented_or_discarded() -> None:
 
 
 def test_a_frame_tells_only_those_who_have_something_new_in_it() -> None:
-    output, heard = Output(MODE), []
+    output = Output(MODE)
+    heard: list[str] = []
     names = ("left", "right")
-    surfaces = [
-        Surface(name, x=x, on_presented=lambda _, n=name: heard.append(n)) for name, x in zip(names, (0, 16))
-    ]
+    surfaces = [Surface(name, x=x) for name, x in zip(names, (0, 16), strict=True)]
     for number, surface in enumerate(surfaces):
         output.scene.add(surface)
+        surface.on_presented = lambda _, name=surface.name: heard.append(name)
         surface.submit(buffer(size=(16, 16), frame_id=number))
     commit(output)
     surfaces[1].submit(buffer(1, size=(16, 16), frame_id=7))
@@ -158,7 +165,8 @@ def test_a_frame_tells_only_those_who_have_something_new_in_it() -> None:
 
 def test_a_guest_may_answer_a_frame_with_the_next_one() -> None:
     """Also when the repaint follows at once, within the call."""
-    output, frames = Output(MODE), []
+    output = Output(MODE)
+    frames: list[int] = []
 
     def answer(frame: Frame) -> None:
         frames.append(frame.commit_seq)
@@ -167,11 +175,11 @@ def test_a_guest_may_answer_a_frame_with_the_next_one() -> None:
 
     surface = Surface("guest-0", on_presented=answer)
     output.scene.add(surface)
-    output.on_needs_frame = lambda: commit(output)  # type: ignore[assignment, return-value]
+    output.on_needs_frame = lambda: commit(output)  # type: ignore[assignment]
     commit(output)
     surface.submit(buffer())
     assert frames == [2, 3, 4, 5]
-    assert output.state is FrameState.PRESENTED
+    assert state(output) is FrameState.PRESENTED
 
 
 # Direct scan-out
@@ -198,13 +206,7 @@ def test_direct_scanout_and_composition_show_the_same_picture(pixel_format: Pixe
         frame = commit(output)
         assert frame.direct == direct
         pictures.append(frame.snapshot())
-    np.testing.assert_array_equal(*pictures)
-
-
-def composed(change: Callable[[Output], None], *, background: int = 0) -> Frame:
-    output = Output(MODE, background=background)
-    change(output)
-    return commit(output)
+    np.testing.assert_array_equal(pictures[0], pictures[1])
 
 
 @pytest.mark.parametrize(
@@ -223,16 +225,19 @@ def composed(change: Callable[[Output], None], *, background: int = 0) -> Frame:
         ],
     ],
 )
-def test_anything_else_is_composed(change: Callable[[Output], None]) -> None:
-    frame = composed(change)
+def test_anything_else_is_composed(change: Callable[[Output], object]) -> None:
+    output = Output(MODE)
+    change(output)
+    frame = commit(output)
     assert not frame.direct
     assert frame.format is OUTPUT_FORMAT
     assert frame.compose_bytes > 0
 
 
 def test_a_buffer_with_alpha_over_a_colour_is_composed() -> None:
-    change = lambda output: add(output, "s", buffer(pixel_format=PixelFormat.ARGB8888))  # noqa: E731
-    assert not composed(change, background=1).direct
+    output = Output(MODE, background=1)
+    add(output, "guest-0", buffer(pixel_format=PixelFormat.ARGB8888))
+    assert not commit(output).direct
 
 
 def test_what_lies_below_beside_or_hidden_does_not_prevent_direct_scanout() -> None:
@@ -309,7 +314,7 @@ actions = st.lists(
 def test_however_it_came_about_a_frame_equals_a_full_repaint(
     steps: list[tuple[object, ...]], background: int
 ) -> None:
-    """Direct or composed, by damage: as if it had been painted from scratch; and the damage holds all changes."""
+    """Direct or composed, by damage: as if painted from scratch; and the damage holds every change."""
     output = Output(MODE, background=background)
     surfaces = [add(output, f"s{n}", buffer(n, size=(12, 9)), x=4 * n, z=n) for n in range(3)]
     full = add(output, "full", z=-1)

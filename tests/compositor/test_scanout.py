@@ -132,14 +132,14 @@ def test_an_unbound_scanout_goes_dark_at_once_and_says_so_before(on_flush: Bench
     assert not on_flush.frames[-1].pixels[..., :3].any()
 
 
-def test_the_cursor_lies_with_its_hotspot_on_the_position_in_its_scanouts_window(on_flush: Bench) -> None:
+def test_the_cursors_corner_lies_on_the_position_in_its_scanouts_window(on_flush: Bench) -> None:
     on_flush.display.set_scanout(0, on_flush.image(0))
     on_flush.display.flush(0, FULL)
     picture = CursorImage(np.full((4, 4, 4), 255, np.uint8), hot_x=1, hot_y=2)
     on_flush.display.set_cursor(1, picture, 10, 6)
-    assert lit(on_flush.frames[-1]) == (8 + 10 - 1, 4 + 6 - 2, 4, 4)
+    assert lit(on_flush.frames[-1]) == (8 + 10, 4 + 6, 4, 4)
     on_flush.display.move_cursor(1, -9, -3)
-    assert lit(on_flush.frames[-1]) == (0, 0, 2, 3)
+    assert lit(on_flush.frames[-1]) == (0, 1, 3, 4)
     on_flush.display.set_cursor(1, None, 0, 0)
     assert lit(on_flush.frames[-1]) is None
 

@@ -1,4 +1,3 @@
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -50,7 +49,7 @@ def test_a_picture_comes_back_from_its_png(tmp_path: Path) -> None:
     saved = picture(7, 5)
     save_png(tmp_path / "a.png", saved)
     np.testing.assert_array_equal(load_png(tmp_path / "a.png"), saved)
-    assert os.listdir(tmp_path) == ["a.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_equal_pictures_give_equal_files(tmp_path: Path) -> None:
@@ -74,7 +73,7 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"^cannot read .*a\.png: No such file or directory$"):
         load_png(tmp_path / "a.png")
-    with pytest.raises(BadInput, match="^cannot read .*: Is a directory$"):
+    with pytest.raises(BadInput, match=r"^cannot read .*: Is a directory$"):
         load_png(tmp_path)
 
 
@@ -104,6 +103,14 @@ def test_a_png_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
             load_png(tmp_path / "bomb.png")
 
 
+def outcome(path: Path) -> str:
+    try:
+        load_png(path)
+    except BadInput as error:
+        return "refused in one line" if path.name in str(error) and "\n" not in str(error) else str(error)
+    return "read"
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_a_damaged_png_is_refused_or_read_but_never_raises_anything_else(
@@ -115,11 +122,7 @@ def test_a_damaged_png_is_refused_or_read_but_never_raises_anything_else(
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     content = content[: data.draw(st.integers(0, len(content)))]
     (tmp_path / "b.png").write_bytes(content)
-    try:
-        assert load_png(tmp_path / "b.png").shape[2] == 4
-    except BadInput as error:
-        assert "b.png" in str(error)
-        assert "\n" not in str(error)
+    assert outcome(tmp_path / "b.png") in ("read", "refused in one line")
 
 
 # Comparison

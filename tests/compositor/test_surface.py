@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from compositor.errors import BadInput
 from compositor.geometry import EMPTY, Rect
@@ -14,8 +15,8 @@ def buffer(width: int = 8, height: int = 4, pixel_format: PixelFormat = PixelFor
 class Watched(Surface):
     """A surface as in a scene, whose damage is kept."""
 
-    def __init__(self, **arguments: int) -> None:
-        super().__init__("watched", on_discarded=lambda: self.heard.append("discarded"), **arguments)
+    def __init__(self, x: int = 0, y: int = 0) -> None:
+        super().__init__("watched", on_discarded=lambda: self.heard.append("discarded"), x=x, y=y)
         self.heard: list[str] = []
         self.damage: list[Rect] = []
         self.on_changed = lambda rects: self.damage.extend(rect for rect in rects if not rect.empty)
@@ -167,8 +168,8 @@ def test_a_surface_is_in_its_new_state_when_the_change_is_announced() -> None:
         np.ndarray((4, 8, 4), np.uint8, np.zeros(200, np.uint8), 0, (31, 4, 1)),
     ],
 )
-def test_a_buffer_of_another_shape_or_layout_is_refused(pixels: np.ndarray) -> None:  # type: ignore[type-arg]
-    with pytest.raises(BadInput, match="^a buffer"):
+def test_a_buffer_of_another_shape_or_layout_is_refused(pixels: NDArray[np.uint8]) -> None:
+    with pytest.raises(BadInput, match=r"^a buffer"):
         Buffer(pixels, PixelFormat.XRGB8888)
 
 

@@ -69,19 +69,20 @@ class WindowScreen:
         self._pump.dispatch()  # also sends what Xlib holds back, the request for the keyboard's focus
 
     def show(self, output: Output, frame: Frame) -> None:
-        """Copy the frame's damage into the texture and draw; nothing after `close`.
+        """Copy the frame's damage into the texture and draw; nothing once the window is gone.
 
         Raises:
             ScreenError: The driver refuses.
         """
-        if self._closed:
+        if self._closed or self._pump.lost:
             return
         self._window.switch_to()
         damage = frame.damage
         if self._texture is None or not self._texture.fits(frame):
             if self._texture is not None:  # the output has another mode: follow it
                 self._texture.delete()
-                self._window.set_size(*driver.window_size(self._driver, output.mode))
+                if not self._window.fullscreen:
+                    self._window.set_size(*driver.window_size(self._driver, output.mode))
             height, width = frame.pixels.shape[:2]
             self._texture = Texture(self._driver.gl, width, height)
             damage = (Rect(0, 0, width, height),)

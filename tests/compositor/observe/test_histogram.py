@@ -1,3 +1,4 @@
+import itertools
 import random
 
 import pytest
@@ -16,7 +17,7 @@ def of(*durations: int) -> Histogram:
 
 def test_a_regular_60_hz_is_exactly_that() -> None:
     vblanks = [-(-n * 10**12 // 60_000) for n in range(301)]
-    intervals = of(*(b - a for a, b in zip(vblanks, vblanks[1:])))
+    intervals = of(*(b - a for a, b in itertools.pairwise(vblanks)))
     assert intervals.summary(with_max=True) == {"p50": 16.67, "p99": 16.67, "max": 16.67}
 
 

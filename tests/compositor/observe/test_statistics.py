@@ -110,5 +110,5 @@ def test_the_file_holds_the_document(tmp_path: Path) -> None:
 
 
 def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="^cannot write .*: No such file or directory$"):
+    with pytest.raises(BadInput, match=r"^cannot write .*: No such file or directory$"):
         write_json(tmp_path / "missing" / "stats.json", example())

@@ -13,7 +13,7 @@ from compositor.pixel import PixelFormat
 from compositor.render import blend, exact
 
 pytest.importorskip("numba")
-from compositor.render import kernels  # noqa: E402
+from compositor.render import kernels
 
 DRAW = """
 import numpy, sys

@@ -40,7 +40,7 @@ def x_server() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     os.close(write_end)
-    with open(read_end) as numbers:
+    with os.fdopen(read_end) as numbers:
         display = f":{numbers.readline().strip()}"
     yield display
     server.terminate()

@@ -1,17 +1,21 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
 from compositor.errors import ScreenError
+from compositor.mode import Mode
 from compositor.screen.window import driver
 
 OPEN = """
 from compositor.output import Output
 from compositor.screen.window import WindowScreen
 from compositor.errors import ScreenError
+from compositor.mode import Mode
 try:
     WindowScreen(Output("640x480"))
 except ScreenError as error:
@@ -65,6 +69,46 @@ def test_a_display_without_opengl_is_refused_in_one_line(display: str) -> None:
     assert line.startswith("no window: the display offers no usable OpenGL (")
     assert line.endswith("); run without a window (--headless)")
     assert "\n" not in line
+
+
+class NoSuchDisplayException(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("raised", "display", "line"),
+    [
+        (
+            NoSuchDisplayException("?"),
+            None,
+            "DISPLAY is not set; set DISPLAY to an X display, or run without",
+        ),
+        (
+            NoSuchDisplayException("?"),
+            ":9",
+            "display :9 does not answer; set DISPLAY to an X display, or run",
+        ),
+        (
+            KeyError(),
+            ":9",
+            "the display offers no usable OpenGL (KeyError); run without a window (--headless)",
+        ),
+        (
+            OSError("broken"),
+            ":9",
+            "the display offers no usable OpenGL (broken); run without a window (--headless)",
+        ),
+    ],
+)
+def test_whatever_goes_wrong_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, display: str | None, line: str
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if display is not None:
+        monkeypatch.setenv("DISPLAY", display)
+    pyglet = MagicMock(**{"display.get_display.side_effect": raised})
+    with pytest.raises(ScreenError, match=f"^no window: {re.escape(line)}"):
+        driver.open_window(driver.Driver(pyglet, MagicMock(), MagicMock(), MagicMock()), Mode(640, 480), "")
 
 
 class FakeGl:

@@ -152,6 +152,14 @@ def test_a_window_that_never_showed_anything_can_be_uncovered_and_closed(open_sc
     screen.close()
 
 
+def test_a_minimised_window_is_not_drawn(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monitor = Monitor()
+    screen = open_screen(monitor.output)
+    monkeypatch.setattr(screen._window, "get_framebuffer_size", lambda: (0, 0))
+    monkeypatch.setattr(screen._window, "flip", lambda: pytest.fail("drawn"))
+    screen.show(monitor.output, monitor.frame(pixels(320, 240)))
+
+
 def test_a_driver_error_is_one_line(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monitor = Monitor()
     screen = open_screen(monitor.output)
@@ -220,6 +228,20 @@ async def test_f11_toggles_full_screen_and_the_picture_stays(
     np.testing.assert_array_equal(photograph(screen), frame.snapshot()[..., :3])
 
 
+async def test_a_full_screen_window_stays_so_when_the_mode_changes(
+    open_screen: Open, photograph: Photograph
+) -> None:
+    monitor = Monitor()
+    screen = open_screen(monitor.output)
+    screen.show(monitor.output, monitor.frame(pixels(320, 240)))
+    await resized(screen, lambda: press(screen, "F11"))
+    monitor.output.set_mode("640x512")
+    frame = monitor.frame(pixels(640, 512, 1))
+    screen.show(monitor.output, frame)
+    expected = frame.snapshot()[..., :3].repeat(2, axis=0).repeat(2, axis=1)
+    np.testing.assert_array_equal(photograph(screen), expected)
+
+
 async def test_a_resized_window_is_drawn_anew(open_screen: Open, photograph: Photograph) -> None:
     monitor = Monitor()
     screen = open_screen(monitor.output)
@@ -241,19 +263,19 @@ async def within(asked: asyncio.Future[None]) -> None:
 async def resized(screen: WindowScreen, action: Callable[[], object]) -> None:
     """Do something that resizes the window, and wait until that was drawn."""
     loop = asyncio.get_running_loop()
-    drawn = loop.create_future()
+    drawn = asyncio.Event()
     draw = screen._draw
 
     def drawing() -> None:
         draw()
-        if not drawn.done() and screen._window.get_size() != before:
-            loop.call_soon(lambda: drawn.done() or drawn.set_result(None))
+        if screen._window.get_size() != before:
+            loop.call_soon(drawn.set)
 
     before = screen._window.get_size()
     screen._draw = drawing  # type: ignore[method-assign]
     action()
     async with asyncio.timeout(30):
-        await drawn
+        await drawn.wait()
     screen._draw = draw  # type: ignore[method-assign]
 
 
