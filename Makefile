@@ -8,8 +8,13 @@ export SCANOUT_VENV := $(VENV)
 
 WINDOW_PACKAGES := libgl1 libegl1 libgl1-mesa-dri libfreetype6 libfontconfig1
 TEST_PACKAGES   := libpixman-1-0 linux-libc-dev
-REAL_PACKAGES   := $(TEST_PACKAGES) $(WINDOW_PACKAGES) gcc libc6-dev xvfb xauth xdotool x11-apps libdrm-tests \
-                   qemu-system-x86 qemu-system-gui
+REAL_PACKAGES   := $(TEST_PACKAGES) $(WINDOW_PACKAGES) gcc libc6-dev libdrm-dev libdrm-tests xvfb xdotool \
+                   x11-apps qemu-system-x86 qemu-system-gui
+KERNEL_PACKAGES := gcc libc6-dev make flex bison bc patch xz-utils binutils
+
+# The UML kernel: $SCANOUT_UML_KERNEL, else the one built before, else one built now.
+KERNEL = $(VENV)/bin/scanout kernel path >/dev/null 2>&1 || \
+         { .ci/setup test,window $(KERNEL_PACKAGES) && $(VENV)/bin/scanout kernel build; }
 
 .PHONY: demo test test-real check bench clean help
 
@@ -30,6 +35,7 @@ test:
 
 test-real:
 	@.ci/setup test,window $(REAL_PACKAGES)
+	@$(KERNEL)
 	$(PY) -m pytest -m real $(PYTEST)
 
 check:
