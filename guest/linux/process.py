@@ -58,10 +58,13 @@ class GuestProcess:
     """A running virtual machine. Made by `launch`; leaving its context ends it.
 
     Attributes:
+        stop_signal: How to ask the machine to end.
         name: What it is, for messages.
         console: What the guest printed.
         pid: Its process, and the number of its session.
     """
+
+    stop_signal = signal.SIGTERM
 
     def __init__(
         self, name: str, console: Console, transport: asyncio.SubprocessTransport, listener: _Listener
@@ -136,7 +139,7 @@ class GuestProcess:
         try:
             if not listener.exited.is_set():
                 # The machine's own process alone: it ends its helpers itself, and waits for them.
-                self._transport.send_signal(signal.SIGTERM)
+                self._transport.send_signal(self.stop_signal)
                 async with asyncio.timeout(GRACE_SECONDS):
                     await listener.exited.wait()
         except TimeoutError:
