@@ -31,6 +31,7 @@ from compositor.observe.statistics import document
 from compositor.output import Output
 from compositor.pictures import Pictures
 from compositor.presenter import Presenter
+from compositor.render import blend
 from compositor.scanout import Placement
 from compositor.screen.headless import HeadlessScreen, Screen
 from guest.real import LinuxGuest
@@ -73,6 +74,7 @@ class Machine:
         digest: Fold a checksum of every presented frame into the statistics' digest.
         report: Gets one line for everything that goes wrong with a guest and is dealt with.
         echo: Gets the consoles of real guests, as they print.
+        on_screenshot: Somebody at a window asked for a screenshot: gets the output's name and its picture.
 
     Raises:
         BadInput: No output or more than 16, an impossible mode, a window on the virtual clock.
@@ -89,6 +91,7 @@ class Machine:
         digest: bool = True,
         report: Callable[[str], None] = report_line,
         echo: Callable[[str], None] = lambda _text: None,
+        on_screenshot: Callable[[str, NDArray[np.uint8]], None] | None = None,
     ) -> None:
         if not 1 <= len(outputs) <= 16:
             raise BadInput(f"{len(outputs)} outputs: a machine has 1 to 16")
@@ -102,6 +105,7 @@ class Machine:
         self.pictures = Pictures()
         self._report = report
         self._echo = echo
+        self._on_screenshot = on_screenshot
         self._clock_kind = clock
         self._repaint = repaint
         self._window = window
@@ -113,6 +117,8 @@ class Machine:
 
     async def __aenter__(self) -> Self:
         self._started_ns = time.perf_counter_ns()
+        if self._clock_kind == "real" and self._repaint == "vblank":
+            blend.load()  # simulated guests will be blended: not in the middle of an animation, then
         self._clock = Calendar() if self._clock_kind == "virtual" else RealClock()
         with ExitStack() as undo:
             for output in self.outputs:
@@ -142,7 +148,18 @@ class Machine:
         # Where there is no window there need be no pyglet.
         from compositor.screen.window import WindowScreen  # noqa: PLC0415
 
-        return WindowScreen(output, on_close=lambda: self.stop(StopReason.WINDOW))
+        def closed() -> None:
+            if screen.error is None:
+                self.stop(StopReason.WINDOW)
+            elif self._stopped is not None and not self._stopped.done():
+                self._stopped.set_exception(screen.error)
+
+        def wants_screenshot() -> None:
+            if self._on_screenshot is not None and self.pictures.has(output.name):
+                self._on_screenshot(output.name, self.pictures.get(output.name))
+
+        screen = WindowScreen(output, on_close=closed, on_screenshot=wants_screenshot)
+        return screen
 
     async def __aexit__(self, *_: object) -> None:
         while self.guests:

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
 
 # The same examples in every run, and no test that fails because the machine was busy.
 settings.register_profile("scanout", deadline=None, derandomize=True, print_blob=False)
 settings.load_profile("scanout")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_heap() -> Iterator[None]:
+    """Tests that look for leaks collect garbage each time: not, then, through all that was there before."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

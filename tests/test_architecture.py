@@ -30,6 +30,7 @@ SHELLS = {
     "virtio.vhost_user.server",
     "virtio.vhost_user.frontend",
     "virtio.aio",
+    "virtio.fence.aio",
     "virtio.clock",
     "compositor.machine",
     "compositor.screen.window",

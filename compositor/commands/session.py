@@ -7,9 +7,14 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from compositor.commands.options import Interrupted, RunFailed, RunOptions
+from compositor.errors import BadInput
 from compositor.machine import Machine, StopReason
 from compositor.observe.statistics import write_json
 from compositor.screenshot import save_png
@@ -46,6 +51,7 @@ def run_session(
         window=bool(run.window),
         digest=(run.clock or clock) == "virtual" or run.stats is not None,
         echo=echo if console else lambda _text: None,
+        on_screenshot=save_numbered,
     )
     asyncio.run(_session(machine, run, start))
 
@@ -94,6 +100,16 @@ def echo(text: str) -> None:
     """A guest's console, on standard error, as it comes."""
     sys.stderr.write(text)
     sys.stderr.flush()
+
+
+def save_numbered(output: str, picture: NDArray[np.uint8]) -> None:
+    """Write a screenshot that somebody at a window asked for, under the first name that is free."""
+    names = (Path(f"{output}-{number:03}.png") for number in range(1000))
+    path = next((name for name in names if not name.exists()), None)
+    if path is None:
+        raise BadInput(f"{output}-000.png to {output}-999.png exist: move some of them away")
+    save_png(path, picture)
+    print(f"wrote {path}", flush=True)
 
 
 def _write_results(machine: Machine, run: RunOptions) -> None:

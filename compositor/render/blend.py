@@ -4,7 +4,11 @@
 |---|---|
 | XRGB8888, opaque | numpy on whole words, at the speed of memory; numba is not even loaded |
 | any other, rows on whole words (every sane buffer; the first pixel may lie at any byte) | numba |
-| stride that is not a multiple of 4, or numba is missing | numpy, exact and slow |
+| stride that is not a multiple of 4; numba is missing, or not loaded yet | numpy, exact and slow |
+
+Loading numba takes as long as blending fifty frames without it. So numpy does the work, with the same
+result in every bit, until it has spent about that time; a short run never pays. Where a pause of half a
+second in the middle would be seen, call `load` at the start.
 
 Nothing is copied on the way: words are views of the bytes.
 """
@@ -28,17 +32,29 @@ _OPAQUE = np.uint32(0xFF000000)
 _WORD_ORDER = {PixelFormat.XRGB8888, PixelFormat.ARGB8888}  # words as they are written
 
 
+_PATIENCE = 32_000_000  # pixels; in numpy 0.4 s
+_spent = 0
+
+
 @functools.cache
 def load() -> ModuleType | None:
     """The compiled kernels, or None where numba is not installed.
 
-    The first call imports numba and loads the kernels from its cache (0.4 s) or compiles them (1.3 s);
-    call it early to have that behind you.
+    The first call imports numba and loads the kernels from its cache (0.4 s) or compiles them (1.3 s).
     """
     try:
         return importlib.import_module("compositor.render.kernels")
     except ImportError:
         return None
+
+
+def _kernels(pixels: int) -> ModuleType | None:
+    """The compiled kernels for so many pixels more; None while they would not pay, or are missing."""
+    global _spent  # noqa: PLW0603 - the time of the process, not of an object
+    if _spent < _PATIENCE and not load.cache_info().currsize:
+        _spent += pixels
+        return None
+    return load()
 
 
 def fill(target: Pixels, colour: int) -> None:
@@ -63,7 +79,7 @@ def convert(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
         exact.convert(target, source, source_format)
     elif source_format in _WORD_ORDER:
         np.bitwise_or(pixels, _OPAQUE, out=out)
-    elif (kernels := load()) is None:
+    elif (kernels := _kernels(out.size)) is None:
         exact.convert(target, source, source_format)
     else:
         kernels.convert(*_images(out, pixels), *_shifts(source_format)[:3])
@@ -72,7 +88,7 @@ def convert(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
 def over(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
     """Blend premultiplied `source` OVER opaque `target`, as pixman does; arguments as `convert`."""
     out, pixels = _words(target), _words(source)
-    if out is None or pixels is None or (kernels := load()) is None:
+    if out is None or pixels is None or (kernels := _kernels(out.size)) is None:
         exact.over(target, source, source_format)
     else:
         kernels.over(*_images(out, pixels), *_shifts(source_format))

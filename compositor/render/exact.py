@@ -1,6 +1,7 @@
 """The same two loops as `compositor.render.kernels`, in numpy: equal in every bit, 5 to 20 times slower.
 
-Used where numba is missing, and for images whose rows do not start on whole words. Takes any strides.
+Used where numba is missing or does not pay yet, and for images whose rows do not start on whole words.
+Takes any strides.
 """
 
 from __future__ import annotations

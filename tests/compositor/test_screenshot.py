@@ -103,6 +103,15 @@ def test_a_png_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
             load_png(tmp_path / "bomb.png")
 
 
+def test_a_text_in_a_png_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    save_png(tmp_path / "a.png", picture(9, 9))
+    content = (tmp_path / "a.png").read_bytes()
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(100_000_000)))
+    (tmp_path / "a.png").write_bytes(content[:33] + text + content[33:])  # after the header
+    with pytest.raises(BadInput, match=r"a\.png is a damaged PNG: "):
+        load_png(tmp_path / "a.png")
+
+
 def outcome(path: Path) -> str:
     try:
         load_png(path)

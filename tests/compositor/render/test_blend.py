@@ -1,5 +1,6 @@
 """Which loop is taken for which image, and that no pixel is copied on the way."""
 
+import functools
 import sys
 import tracemalloc
 
@@ -15,7 +16,9 @@ Pixels = NDArray[np.uint8]
 
 @pytest.fixture
 def no_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The slow loops are not to be called."""
+    """The slow loops are not to be called: numba is loaded."""
+    pytest.importorskip("numba")
+    assert blend.load() is not None
 
     def fail(*_: object) -> None:
         pytest.fail("the slow loop was taken")
@@ -32,7 +35,6 @@ def padded(width: int, height: int, pitch: int, offset: int = 0) -> Pixels:
 @pytest.mark.parametrize("offset", range(4))
 @pytest.mark.usefixtures("no_exact")
 def test_padded_rows_at_any_address_take_the_compiled_loop(offset: int) -> None:
-    pytest.importorskip("numba")
     target, source = np.zeros((5, 7, 4), np.uint8), padded(7, 5, 36, offset)
     blend.convert(target, source, PixelFormat.XRGB8888)
     blend.convert(target, source, PixelFormat.RGBX8888)
@@ -75,14 +77,37 @@ def test_an_image_without_pixels_is_no_trouble() -> None:
 
 
 def test_a_plain_opaque_copy_does_not_wait_for_numba(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
+    def fail(pixels: int) -> None:
         pytest.fail("numba was loaded")
 
-    monkeypatch.setattr(blend, "load", fail)
+    monkeypatch.setattr(blend, "_kernels", fail)
     target, source = np.zeros((5, 7, 4), np.uint8), padded(7, 5, 36)
     blend.convert(target, source, PixelFormat.XRGB8888)
     assert (target[..., :3] == source[..., :3]).all()
     assert (target[..., 3] == 255).all()
+
+
+def test_numba_is_loaded_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[int] = []
+
+    @functools.cache
+    def load() -> None:
+        loaded.append(blend._spent)
+
+    monkeypatch.setattr(blend, "load", load)
+    monkeypatch.setattr(blend, "_spent", 0)
+    target, source = np.zeros((1000, 4000, 4), np.uint8), np.zeros((1000, 4000, 4), np.uint8)
+    monkeypatch.setattr(exact, "over", lambda *_: None)
+    for _ in range(12):
+        blend.over(target, source, PixelFormat.ARGB8888)
+    assert loaded == [32_000_000]
+
+
+def test_numba_is_used_at_once_when_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setattr(blend, "_spent", 0)
+    assert blend.load() is not None
+    assert blend._kernels(1) is blend.load()
 
 
 def test_without_numba_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +119,8 @@ def test_without_numba_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch) -> 
 def test_no_image_is_copied(pixel_format: PixelFormat) -> None:
     pytest.importorskip("numba")
     target, source = np.zeros((500, 500, 4), np.uint8), padded(500, 500, 2048, 1)
-    blend.over(target, source, pixel_format)  # load everything
+    assert blend.load() is not None
+    blend.over(target, source, pixel_format)
     tracemalloc.start()
     try:
         blend.convert(target, source, pixel_format)

@@ -15,10 +15,13 @@ from compositor.render import blend, exact
 pytest.importorskip("numba")
 from compositor.render import kernels
 
+blend.load()
+
 DRAW = """
 import numpy, sys
 from compositor.pixel import PixelFormat
 from compositor.render import blend
+blend.load()
 target, source = numpy.full((2, 2, 2, 4), 200, numpy.uint8)
 blend.over(target, source, PixelFormat.ARGB8888)
 assert "compositor.render.kernels" in sys.modules

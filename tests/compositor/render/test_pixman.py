@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compositor.geometry import Rect
 from compositor.pixel import PixelFormat
+from compositor.render import blend
 from compositor.render.cpu import Layer, compose
 
 Pixels = NDArray[np.uint8]
@@ -26,6 +27,7 @@ WIDTH, HEIGHT = 301, 97
 
 @cache
 def pixman() -> ctypes.CDLL:
+    blend.load()
     try:
         library = ctypes.CDLL("libpixman-1.so.0")
     except OSError:
