@@ -37,19 +37,27 @@ class FrameClock(Protocol):
 
 
 class VblankGrid:
-    """The vblanks of a refresh rate, k / refresh: exact in integers, no drift after any number of frames."""
+    """The vblanks of a refresh rate, k / refresh: exact in integers, no drift after any number of frames.
+
+    Attributes:
+        refresh_mhz: Thousandths of a hertz; may change while running.
+    """
 
     def __init__(self, clock: Scheduler, refresh_mhz: int) -> None:
         self._clock = clock
-        self._refresh_mhz = refresh_mhz
+        self.refresh_mhz = refresh_mhz
 
     def vblank_ns(self, index: int) -> int:
         """Time of vblank number `index`, rounded up to a nanosecond."""
-        return -(-index * _MILLIHERTZ_NS // self._refresh_mhz)
+        return -(-index * _MILLIHERTZ_NS // self.refresh_mhz)
+
+    def index_at(self, time_ns: int) -> int:
+        """Number of the last vblank at `time_ns`, the one at that very moment included."""
+        return time_ns * self.refresh_mhz // _MILLIHERTZ_NS
 
     def last_vblank(self) -> int:
         """Number of the last vblank, the one at this very moment included."""
-        return self._clock.now_ns() * self._refresh_mhz // _MILLIHERTZ_NS
+        return self.index_at(self._clock.now_ns())
 
     def next_vblank_ns(self) -> int:
         """Time of the first vblank after this moment."""
@@ -68,18 +76,18 @@ class FixedRefresh:
         self._clock = clock
         self._grid = grid
         self._repaint = repaint
-        self._due: int | None = None
+        self._due_ns: int | None = None
 
     def schedule(self) -> None:
         """Repaint at the next vblank."""
-        if self._due is None:
-            self._due = self._grid.last_vblank() + 1
-            self._clock.call_at(self._grid.vblank_ns(self._due), self._fire)
+        if self._due_ns is None:
+            self._due_ns = self._grid.next_vblank_ns()
+            self._clock.call_at(self._due_ns, self._fire)
 
     def _fire(self) -> None:
-        assert self._due is not None
-        self.missed_vblanks += max(0, self._grid.last_vblank() - self._due)
-        self._due = None
+        assert self._due_ns is not None
+        self.missed_vblanks += max(0, self._grid.last_vblank() - self._grid.index_at(self._due_ns))
+        self._due_ns = None
         self._repaint()
 
 

@@ -183,6 +183,16 @@ class Machine:
         """Frames presented on the first output so far."""
         return self.outputs[0].commit_seq
 
+    def set_mode(self, output: int, mode: str) -> None:
+        """Switch an output to another mode; its guests are told (a config-change event, a new EDID).
+
+        Raises:
+            BadInput: No such mode; the output goes on as it was.
+        """
+        self._presenters[output].set_mode(mode)
+        for guest in self.guests:
+            guest.display_changed()
+
     # Guests.
 
     async def attach(

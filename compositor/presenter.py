@@ -7,7 +7,7 @@ from collections.abc import Callable
 from compositor.frame_clock import FixedRefresh, FrameClock, OnDemand, Scheduler, VblankGrid
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import OutputStatistics
-from compositor.output import Frame, Output
+from compositor.output import Frame, Mode, Output
 from compositor.screen.headless import Screen
 
 Listener = Callable[[Frame], None]
@@ -58,6 +58,17 @@ class Presenter:
     def schedule(self) -> None:
         """Something on the output changed."""
         self._clock.schedule()
+
+    def set_mode(self, mode: str | Mode) -> None:
+        """Switch the output to another mode, from the next frame on.
+
+        Raises:
+            BadInput: No such mode; the output goes on as it was.
+        """
+        self.output.set_mode(mode)
+        self.grid.refresh_mhz = self.output.mode.refresh_mhz
+        self._statistics.mode = str(self.output.mode)
+        self.schedule()
 
     def blank(self) -> None:
         """A guest is about to take its picture off the output."""

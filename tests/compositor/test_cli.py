@@ -32,7 +32,16 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_a_workload_runs_and_leaves_a_picture_and_statistics(run: Run) -> None:
     status, out, err = run(
-        "run", "plasma", "--frames", "3", "--outputs", "160x120@60", "--screenshot", "a.png", "--stats", "a.json"
+        "run",
+        "plasma",
+        "--frames",
+        "3",
+        "--outputs",
+        "160x120@60",
+        "--screenshot",
+        "a.png",
+        "--stats",
+        "a.json",
     )
     assert (status, err) == (0, "")
     assert "3 frames" in out
@@ -138,7 +147,16 @@ def test_what_was_asked_for_and_did_not_happen_is_status_1(run: Run) -> None:
     assert status == 1
     assert err == "scanout: --frames 9: only 3 were presented: the time was up\n"
     status, _, err = run(
-        "run", "plasma", "--outputs", "64x64", "--frames", "2", "--screenshot", "a.png", "--screenshot-at", "5"
+        "run",
+        "plasma",
+        "--outputs",
+        "64x64",
+        "--frames",
+        "2",
+        "--screenshot",
+        "a.png",
+        "--screenshot-at",
+        "5",
     )
     assert status == 1
     assert "frame 5 was never presented, only 2 were" in err

@@ -104,6 +104,26 @@ async def test_a_guest_that_leaves_takes_its_picture_along_but_a_screenshot_keep
         assert np.array_equal(machine.screenshot(), shot)
 
 
+async def test_guests_follow_an_output_that_switches_mode() -> None:
+    async with Machine(outputs=["320x240@60"]) as machine:
+        await machine.attach(SimulatedGuest("plasma"))
+        await machine.run(frames=3)
+        machine.set_mode(0, "160x120@30")
+        await machine.run(seconds=1.0)
+        stats, shot = machine.stats(), machine.screenshot()
+        with pytest.raises(BadInput, match="10x10"):
+            machine.set_mode(0, "10x10")
+    (guest,) = stats["guests"]
+    assert shot.shape == (120, 160, 4)
+    assert stats["outputs"][0]["mode"] == "160x120@30"
+    assert stats["outputs"][0]["missed_vblanks"] == 0
+    assert guest["commands"]["GET_DISPLAY_INFO"] == 2
+    assert guest["errors"] == {}
+    drawn = np.zeros((120, 160, 4), np.uint8)
+    create_workload("plasma").draw(guest["frames"]["presented"] - 1, drawn)
+    assert np.array_equal(shot[..., :3], drawn[..., 2::-1])
+
+
 async def test_a_frame_can_be_kept_by_its_number() -> None:
     async with Machine(outputs=["320x240@60"]) as machine:
         machine.pictures.want("output-0", 2)
