@@ -1,7 +1,7 @@
 """Who is to blame: the driver, our caller, or we.
 
 Handlers raise; exactly one dispatcher per device (`virtio.gpu.device`) and one per connection
-(`virtio.vhost_user.connection`) turns a `DriverFault` into an answer, so that no guest can raise
+(`virtio.vhost_user.backend`) turns a `DriverFault` into an answer, so that no guest can raise
 through the loop that serves it.
 """
 

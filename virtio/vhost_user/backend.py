@@ -16,9 +16,11 @@ from virtio.errors import DriverFault, ProtocolFault
 from virtio.features import SPLIT_RING, RingFeature, names
 from virtio.memory import MAX_REGIONS
 from virtio.vhost_user.channel import BackendChannel
+from virtio.vhost_user.host import Host
 from virtio.vhost_user.inband import InbandNotifications
 from virtio.vhost_user.memory_table import add_region, map_table, remove_region
 from virtio.vhost_user.messages import (
+    F_PROTOCOL_FEATURES,
     FLAG_REPLY,
     UNANSWERABLE,
     BackendRequest,
@@ -38,10 +40,7 @@ from virtio.vhost_user.payloads import (
     unpack_u64,
     unpack_vring_fd,
 )
-from virtio.vhost_user.rings import Host, Rings
-
-# Feature bit 30: the front end may ask for protocol features ("Protocol features").
-F_PROTOCOL_FEATURES = 1 << 30
+from virtio.vhost_user.rings import Rings
 
 _OFFERED = sum(
     feature.mask
@@ -130,7 +129,10 @@ class Backend:
         if handler is None:
             raise ProtocolFault(f"{name} is not supported")
         check_fds(message)
-        payload = handler(self, message)
+        try:
+            payload = handler(self, message)
+        except OSError as error:  # a descriptor of the wrong kind, or too many of them
+            raise ProtocolFault(f"{name}: {error.strerror}") from error
         if payload is not None:
             self._host.send(message.reply(payload))
         elif message.needs_reply and message.request != Request.VRING_KICK:
@@ -289,19 +291,10 @@ class Backend:
         self._device.write_config(access.offset, access.data)
 
     def _set_backend_req_fd(self, message: Message) -> None:
-        _open(message, lambda fd: self._host.open_channel(fd, self.channel))
+        self._host.open_channel(message.take_fd(), self.channel)
 
     def _gpu_set_socket(self, message: Message) -> None:
-        _open(message, self._host.open_gpu_socket)
-
-
-def _open(message: Message, take: Callable[[int], None]) -> None:
-    try:
-        take(message.take_fd())
-    except OSError as error:
-        raise ProtocolFault(
-            f"{request_name(message.request)}: its descriptor is no socket: {error.strerror}"
-        ) from None
+        self._host.open_gpu_socket(message.take_fd())
 
 
 def _unheard() -> None:

@@ -20,7 +20,7 @@ from virtio.errors import DriverFault, ProtocolFault
 from virtio.vhost_user.backend import Backend
 from virtio.vhost_user.channel import BackendChannel
 from virtio.vhost_user.gpu_socket import GpuSocket
-from virtio.vhost_user.messages import BackendRequest, Decoder, Message
+from virtio.vhost_user.messages import PAYLOAD_LIMIT, BackendRequest, Decoder, Message
 
 # Lines about one connection; a peer that errs without end is heard often enough.
 _REPORTS = 32
@@ -173,9 +173,9 @@ class Connection:
         """A socket beside the main one, where only answers come in. Nonsense ends it, not the connection."""
 
         def received(data: bytes, fds: list[int]) -> None:
+            close_fds(fds)  # no answer carries any
             try:
-                for message in decoder.feed(data, fds):
-                    message.close()
+                for message in decoder.feed(data):
                     receive(message)
             except ProtocolFault as fault:
                 self.report(str(fault))
@@ -183,16 +183,12 @@ class Connection:
                 ended()
             self._pump_gpu()
 
-        def end(_error: OSError | None) -> None:
-            decoder.close()
-            ended()
-
         stream = Stream(
             self._loop,
             _adopt_socket(fd),
             received=received,
-            ended=end,
-            wanted=lambda: decoder.wanted,
+            ended=lambda _error: ended(),
+            wanted=lambda: PAYLOAD_LIMIT,
             drained=self._pump_gpu,
         )
         return stream

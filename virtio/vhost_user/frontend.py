@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,8 +22,10 @@ from virtio.features import SPLIT_RING
 from virtio.memory import GuestMemory
 from virtio.ring.layout import QueueConfig
 from virtio.vhost_user.messages import (
+    F_PROTOCOL_FEATURES,
     FLAG_NEED_REPLY,
     FLAG_REPLY,
+    PAYLOAD_LIMIT,
     VERSION,
     BackendRequest,
     Decoder,
@@ -41,7 +43,6 @@ from virtio.vhost_user.payloads import (
     unpack_u64,
 )
 
-F_PROTOCOL_FEATURES = 1 << 30
 _WANTED = sum(
     feature.mask
     for feature in (
@@ -87,6 +88,7 @@ class VhostUserFrontend:
         self._wanted = _WANTED | (ProtocolFeature.INBAND_NOTIFICATIONS.mask if inband else 0)
         self._loop = asyncio.get_running_loop()
         self._decoder = Decoder()
+        self._channel_decoder = Decoder(names=BackendRequest)
         self._waiting: deque[tuple[Request, asyncio.Future[Message]]] = deque()
         self._calls: dict[int, Callable[[], None]] = {}
         self._bells: list[Doorbell] = []
@@ -94,7 +96,7 @@ class VhostUserFrontend:
         self._fds: list[int] = []
         self._channel: Stream | None = None
         self._stream = Stream(
-            self._loop, sock, received=self._receive, ended=self._end, wanted=lambda: self._decoder.wanted
+            self._loop, sock, received=self._receive, ended=self._end, wanted=lambda: PAYLOAD_LIMIT
         )
 
     @classmethod
@@ -162,9 +164,9 @@ class VhostUserFrontend:
         return future
 
     def _receive(self, data: bytes, fds: list[int]) -> None:
+        close_fds(fds)  # no answer carries any
         try:
-            for message in self._decoder.feed(data, fds):
-                message.close()
+            for message in self._decoder.feed(data):
                 self._accept(message)
         except ProtocolFault:
             self._end(None)
@@ -289,21 +291,20 @@ class VhostUserFrontend:
         if not self.protocol_features & ProtocolFeature.BACKEND_REQ.mask:
             return
         ours, theirs = socket.socketpair()
-        decoder = Decoder(names=BackendRequest)
         self._channel = Stream(
             self._loop,
             ours,
-            received=lambda data, fds: self._serve(decoder.feed(data, fds)),
+            received=self._serve,
             ended=lambda _error: None,
-            wanted=lambda: decoder.wanted,
+            wanted=lambda: PAYLOAD_LIMIT,
         )
         with theirs:
             await self.request(Request.SET_BACKEND_REQ_FD, fds=[theirs.fileno()])
 
-    def _serve(self, messages: Iterable[Message]) -> None:
+    def _serve(self, data: bytes, fds: list[int]) -> None:
         """Requests of the back end's; acknowledged first, as UML does."""
-        for message in messages:
-            message.close()
+        close_fds(fds)
+        for message in self._channel_decoder.feed(data):
             if message.needs_reply and self._channel is not None:
                 self._channel.send(message.reply(pack_u64(0)).encode())
             if message.request == BackendRequest.CONFIG_CHANGE:
@@ -322,7 +323,6 @@ class VhostUserFrontend:
     def close(self) -> None:
         """Disconnect; once more does nothing. Requests that still wait fail."""
         self._stream.close()
-        self._decoder.close()
         if self._channel is not None:
             self._channel.close()
         for bell in self._bells:

@@ -21,6 +21,9 @@ VERSION_MASK = 0x3
 FLAG_REPLY = 0x4
 FLAG_NEED_REPLY = 0x8
 
+# A virtio feature bit that no device uses: the front end may ask for protocol features.
+F_PROTOCOL_FEATURES = 1 << 30
+
 # The longest in use are a memory table of 8 regions (264 bytes) and a config space of 256 (268 bytes).
 PAYLOAD_LIMIT = 4096
 
@@ -154,7 +157,8 @@ class Decoder:
     """Bytes and descriptors in, whole messages out.
 
     A kernel may join a message without descriptors and the next one with some in a single read, and then
-    nobody can tell whose they are. So read at most `wanted` bytes at a time: no read crosses a message.
+    nobody can tell whose they are. So where descriptors are welcome, read at most `wanted` bytes at a time:
+    then no read crosses a message.
 
     Attributes:
         wanted: How many bytes the message in progress still lacks, the header first.

@@ -10,61 +10,19 @@ again (UML, on the same connection), begins a queue elsewhere than where it stop
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from virtio.device import Device
 from virtio.errors import DriverFault, MemoryFault, ProtocolFault, QueueFault
 from virtio.features import RingFeature
 from virtio.memory import GuestMemory
 from virtio.ring.layout import QueueConfig
-from virtio.vhost_user.channel import BackendChannel
+from virtio.vhost_user.host import Host
 from virtio.vhost_user.inband import InbandNotifications
-from virtio.vhost_user.messages import Message, Request
+from virtio.vhost_user.messages import Request
 from virtio.vhost_user.payloads import VringAddress
 from virtio.vhost_user.vring import LiveQueue, Vring
 
 # Chains served before other guests get their turn: some milliseconds of work at most.
 BUDGET = 64
-
-
-class Host(Protocol):
-    """What the sans-IO parts of a connection ask of the shell around them."""
-
-    def send(self, message: Message) -> None:
-        """Send to the front end, when it takes it."""
-
-    def report(self, line: str) -> None:
-        """Tell the user of something that went wrong and was dealt with."""
-
-    def schedule(self, index: int) -> None:
-        """Call `Rings.process` soon; several wishes before that are one."""
-
-    def watch_kick(self, index: int, fd: int) -> None:
-        """Call `Rings.process` whenever `fd` is rung.
-
-        Raises:
-            OSError: It cannot be waited on.
-        """
-
-    def unwatch_kick(self, index: int) -> None:
-        """The descriptor is about to be closed, or its queue stops."""
-
-    def ring(self, fd: int) -> bool:
-        """Signal an eventfd; False when nobody can hear it any more."""
-
-    def open_channel(self, fd: int, channel: BackendChannel) -> None:
-        """Take ownership of a socket and connect `channel` to it, in place of an earlier one.
-
-        Raises:
-            OSError: It is no socket.
-        """
-
-    def open_gpu_socket(self, fd: int) -> None:
-        """Take ownership of QEMU's display socket, in place of an earlier one.
-
-        Raises:
-            OSError: It is no socket.
-        """
 
 
 class Rings:
@@ -242,7 +200,7 @@ class Rings:
         if vring.queue is None:
             vring.queue = LiveQueue(memory, config, features=features, next_available=vring.base)
         else:
-            vring.queue.move(memory, config)
+            vring.queue.move(memory, config, features=features)
         kick = vring.fd(Request.SET_VRING_KICK)
         if kick is not None:
             try:

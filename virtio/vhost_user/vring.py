@@ -8,6 +8,8 @@ guest, and then nothing that is in flight may be lost.
 
 from __future__ import annotations
 
+import os
+
 from virtio.descriptors import close_fds
 from virtio.errors import MemoryFault, QueueFault
 from virtio.memory import GuestMemory
@@ -33,13 +35,12 @@ class LiveQueue(SplitQueue):
         retired: The driver has taken the queue away; what the device still gives back goes nowhere.
     """
 
-    __slots__ = ("_features", "_held", "budget", "paused", "retired")
+    __slots__ = ("_held", "budget", "paused", "retired")
 
     def __init__(
         self, memory: GuestMemory, config: QueueConfig, *, features: int, next_available: int
     ) -> None:
         super().__init__(memory, config, features=features, next_available=next_available)
-        self._features = features
         self._held: list[tuple[Chain, int]] = []
         self.budget = 0
         self.paused = False
@@ -65,7 +66,7 @@ class LiveQueue(SplitQueue):
         elif not self.retired:
             super().add_used(chain, length)
 
-    def move(self, memory: GuestMemory, config: QueueConfig) -> None:
+    def move(self, memory: GuestMemory, config: QueueConfig, *, features: int) -> None:
         """Go on at the same positions in another mapping of the guest's memory.
 
         Raises:
@@ -75,7 +76,7 @@ class LiveQueue(SplitQueue):
         super().__init__(
             memory,
             config,
-            features=self._features,
+            features=features,
             next_available=self.next_available,
             next_used=self.next_used,
         )
@@ -128,11 +129,21 @@ class Vring:
         self._fds: dict[int, int] = {}
 
     def set_fd(self, request: Request, fd: int | None) -> None:
-        """Replace the kick, call or error descriptor, and close the old one."""
+        """Replace the kick, call or error descriptor, and close the old one.
+
+        Raises:
+            OSError: It is of a kind that cannot be used. It is closed.
+        """
         if request in self._fds:
             close_fds([self._fds.pop(request)])
-        if fd is not None:
-            self._fds[request] = fd
+        if fd is None:
+            return
+        try:
+            os.set_blocking(fd, False)  # UML's are sockets: a guest that does not read must not stop us
+        except OSError:
+            close_fds([fd])
+            raise
+        self._fds[request] = fd
 
     def fd(self, request: Request) -> int | None:
         """The kick, call or error descriptor."""

@@ -307,7 +307,14 @@ def test_a_suspended_device_tells_later(host: RecordingHost, guest: Guest, devic
 def test_what_is_no_socket_cannot_be_a_channel(host: RecordingHost) -> None:
     host.no_socket = True
     assert host.ack(Request.SET_BACKEND_REQ_FD, fds=[host.eventfd()]) == 1
-    assert host.reports == ["SET_BACKEND_REQ_FD: its descriptor is no socket: Socket operation on non-socket"]
+    assert host.reports == ["SET_BACKEND_REQ_FD: Socket operation on non-socket"]
+
+
+@pytest.mark.parametrize("request_", [Request.SET_VRING_CALL, Request.SET_VRING_KICK, Request.SET_VRING_ERR])
+def test_descriptors_that_can_do_nothing_are_refused(host: RecordingHost, request_: Request) -> None:
+    path_only = os.open("/", os.O_PATH)
+    assert host.ack(request_, pack_u64(0), fds=[path_only]) == 1
+    assert host.reports == [f"{request_.name}: Bad file descriptor"]
 
 
 # Resets and the end.

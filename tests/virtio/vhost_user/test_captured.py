@@ -13,6 +13,7 @@ from virtio.vhost_user.payloads import (
     ConfigAccess,
     VringState,
     pack_memory_table,
+    pack_region,
     pack_u64,
     unpack_u64,
 )
@@ -97,6 +98,40 @@ def test_qemu_10_from_connection_to_stop(host: RecordingHost, guest: Guest, devi
     assert set(host.rung) == set(calls), "the newest call descriptor counts, the older are closed"
     assert qemu_stop(host) == (40, 1)
     assert not host.watched
+    assert not host.reports
+
+
+def test_qemu_10_where_all_is_offered(host: RecordingHost, guest: Guest, device: EchoDevice) -> None:
+    """Memory then comes region by region, once for all lives of the driver, and resets have a message."""
+    for request in (Request.GET_FEATURES, Request.GET_PROTOCOL_FEATURES):
+        assert host.say(request) is not None
+    host.say(Request.SET_PROTOCOL_FEATURES, pack_u64(0x1A229))
+    for request in (Request.GET_QUEUE_NUM, Request.GET_MAX_MEM_SLOTS):
+        assert host.say(request) is not None
+    assert host.ack(Request.SET_BACKEND_REQ_FD, fds=[host.eventfd()]) == 0
+    for life in range(2):
+        assert host.say(Request.RESET_DEVICE) is None
+        assert host.say(Request.RESET_DEVICE) is None
+        qemu_probe(host)
+        host.say(Request.SET_FEATURES, pack_u64(QEMU_ACKED))
+        if life == 0:
+            region = pack_region(guest.region)
+            assert host.ack(Request.ADD_MEM_REG, region, fds=[os.dup(guest.handle.fd)]) == 0
+        for index in range(2):
+            host.set_queue(guest, index)
+        assert [host.enable(index) for index in range(2)] == [0, 0]
+        host.run()
+        assert host.echo(guest, 0, b"life") == [b"life"]
+        bases = qemu_stop(host)
+        assert bases == (1, 0)
+        for index in range(2):
+            host.set_queue(guest, index, base=bases[index])
+            assert host.enable(index) == 0
+        assert host.echo(guest, 0, b"resumed") == [b"resumed"]
+        assert qemu_stop(host) == (2, 0)
+        guest.renew(0)
+        guest.renew(1)
+    assert device.events == ["reset", "reset", "activate", "reset", "reset", "activate"]
     assert not host.reports
 
 

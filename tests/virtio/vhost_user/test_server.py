@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from virtio.errors import Misuse
 from virtio.vhost_user.frontend import VhostUserFrontend
+from virtio.vhost_user.messages import Request
 from virtio.vhost_user.server import VhostUserServer
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ async def test_a_second_front_end_is_turned_away(serve: Serve, guest: Guest) -> 
         async with await VhostUserFrontend.connect(served.server.path) as second:
             gone = asyncio.Event()
             second.on_close = gone.set
-            await second.request(0x3)  # type: ignore[arg-type]
+            await second.request(Request.SET_OWNER)
             await asyncio.wait_for(gone.wait(), 10)
         assert served.errors == [
             f"{served.server.path}: a second front end was turned away: one guest is served at a time"
@@ -88,6 +90,36 @@ async def test_a_restarted_front_end_need_not_wait_for_the_old_ones_end(serve: S
     assert served.server.admit(newcomer) is served.devices[1]
     assert served.disconnected == [served.devices[0]]
     fresh.close()
+
+
+async def test_once_means_once_also_for_a_front_end_that_was_restarted(serve: Serve) -> None:
+    served = serve(once=True)
+    old = await VhostUserFrontend.connect(served.server.path)
+    await old.negotiate()
+    connection = served.server.connection
+    assert connection is not None
+    old.close()
+    assert served.server.admit(connection) is None
+    await asyncio.wait_for(served.server.wait_closed(), 10)
+    assert len(served.devices) == 1
+
+
+async def test_frames_are_mirrored_where_there_is_a_display(serve: Serve) -> None:
+    served = serve(mirror=True)
+    pixels = np.zeros((2, 2, 4), np.uint8)
+    served.server.update_mirror(0, pixels, (0, 0, 2, 2))
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    async with await VhostUserFrontend.connect(served.server.path) as frontend:
+        await frontend.negotiate()
+        served.server.update_mirror(0, pixels, (0, 0, 2, 2))
+        with theirs:
+            await frontend.request(Request.GPU_SET_SOCKET, fds=[theirs.fileno()])
+        served.server.update_mirror(0, pixels, (0, 0, 2, 2))
+        received = b""
+        while len(received) < 3 * 12 + 12 + 20 + 16:
+            received += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ours, 100), 10)
+    ours.close()
 
 
 async def test_whoever_says_nothing_counts_for_nothing(serve: Serve, guest: Guest) -> None:
@@ -239,7 +271,7 @@ async def test_a_device_that_cannot_be_made_ends_the_connection(tmp_path: Path) 
         async with await VhostUserFrontend.connect(server.path) as frontend:
             gone = asyncio.Event()
             frontend.on_close = gone.set
-            await frontend.request(0x3)  # type: ignore[arg-type]
+            await frontend.request(Request.SET_OWNER)
             await asyncio.wait_for(gone.wait(), 10)
         assert server.connection is None
     assert len(problems) == 1

@@ -70,7 +70,7 @@ def test_a_moved_queue_keeps_its_place_and_what_is_in_flight(guest: Guest) -> No
     assert second is not None
     queue.add_used(first, first.write(b"A"))
     with GuestMemory([Region(r.guest_address, r.size, r.handle) for r in guest.memory.regions]) as other:
-        queue.move(other, guest.config(0))
+        queue.move(other, guest.config(0), features=1 << 29)
         assert (queue.next_available, queue.next_used, queue.in_flight) == (2, 1, 1)
         queue.add_used(second, second.write(b"B"))
         assert queue.should_notify(), "the first was not told of yet"
