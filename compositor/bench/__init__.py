@@ -8,7 +8,11 @@ from typing import cast
 
 from compositor.bench.report import Report
 
-BENCHMARKS = {"mapping": "compositor.bench.mapping", "real-guest": "compositor.bench.real_guest"}
+BENCHMARKS = {
+    "mapping": "compositor.bench.mapping",
+    "fences": "compositor.bench.fences",
+    "real-guest": "compositor.bench.real_guest",
+}
 """Name to module; each module has a function `run() -> Report`."""
 
 

@@ -1,0 +1,40 @@
+"""The table of a fence's states, and its drawing."""
+
+from __future__ import annotations
+
+import re
+
+from virtio.fence.state import TRANSITIONS, Event, State, after, diagram
+
+
+def test_every_state_has_a_row() -> None:
+    assert set(TRANSITIONS) == set(State)
+
+
+def test_nothing_leads_back_to_active_and_nothing_out_of_the_last_states() -> None:
+    targets = {target for row in TRANSITIONS.values() for target in row.values()}
+    assert State.ACTIVE not in targets
+    assert TRANSITIONS[State.SIGNALED] == TRANSITIONS[State.FAILED] == {}
+
+
+def test_the_states_whose_work_has_ended_are_those_from_signaled_on() -> None:
+    ended = {state for state in State if state >= State.SIGNALED}
+    assert ended == {state for state, row in TRANSITIONS.items() if not row}
+    assert all(row[Event.SIGNAL] in ended for row in TRANSITIONS.values() if row)
+
+
+def test_a_column_holds_only_the_states_that_take_the_event() -> None:
+    assert after(Event.SIGNAL) == {State.ACTIVE: State.SIGNALED, State.FAILING: State.FAILED}
+    assert after(Event.SET_ERROR) == {State.ACTIVE: State.FAILING, State.FAILING: State.FAILING}
+
+
+def test_the_diagram_shows_every_transition_of_the_table_and_no_other() -> None:
+    text = diagram()
+    assert text.startswith("stateDiagram-v2\n    [*] --> active\n")
+    drawn = re.findall(r"^    (\w+) --> (\w+): (\w+)$", text, re.MULTILINE)
+    assert set(drawn) == {
+        (state.name.lower(), target.name.lower(), str(event))
+        for state, row in TRANSITIONS.items()
+        for event, target in row.items()
+    }
+    assert re.findall(r"^    (\w+) --> \[\*\]$", text, re.MULTILINE) == ["signaled", "failed"]
