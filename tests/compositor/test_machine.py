@@ -9,7 +9,7 @@ import compositor
 import guest
 from compositor import Machine, Output, Placement
 from compositor.errors import BadInput, Misuse
-from compositor.machine import StopReason
+from compositor.run import StopReason
 from guest import SimulatedGuest, UmlGuest
 from guest.workloads import create_workload
 
