@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +27,7 @@ from virtio.clock.time_travel_server import TimeTravelServer
 from virtio.errors import ScanoutError
 from virtio.gpu.device import GpuDevice
 from virtio.gpu.statistics import Statistics as DeviceStatistics
+from virtio.memory import sigbus
 from virtio.vhost_user.server import VhostUserServer
 
 Report = Callable[[str], None]
@@ -214,6 +216,8 @@ class ServedAttachment(Attachment):
         When it has gone, time stands still until `_until_ended` knows why.
         """
         server = TimeTravelServer(path, seat.kernel, on_fault=seat.on_fault, on_end=lambda: None)
+        # The guest's memory will need it, and while the kernel boots we have nothing else to do.
+        seat.kernel.on_started = partial(_soon, sigbus.prepare)
         self._resources.callback(seat.kernel.participant.leave)
         self._resources.callback(server.close)
         return VirtualTime(path, seat.seed)
@@ -227,3 +231,7 @@ class ServedAttachment(Attachment):
             last = process.console.last_lines(1)
             how = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"
             raise GuestDied(f"{self.name}: its program {how}: {last}", status=status, console=last)
+
+
+def _soon(work: Notice) -> None:
+    asyncio.get_running_loop().call_soon(work)

@@ -219,9 +219,14 @@ class Machine:
             self._refuse_virtual(guest.kind)
         seat = self._seat(name)
         served = self._served(name, guest.kind, places)
-        await served.launch(
-            guest, echo=self._echo, report=self._report, on_picture=self._picture_is_up, seat=seat
-        )
+        try:
+            await served.launch(
+                guest, echo=self._echo, report=self._report, on_picture=self._picture_is_up, seat=seat
+            )
+        except BaseException:
+            if seat is not None:
+                seat.kernel.participant.leave()  # nobody else may wait for it
+            raise
         return served
 
     def serve(

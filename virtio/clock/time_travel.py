@@ -55,6 +55,7 @@ class TimeTravel:
     Attributes:
         participant: Its place there, which it has from the beginning: nothing happens before it has come.
         messages: How many messages came, acknowledgements included.
+        on_started: Called when the kernel was let run for the first time.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class TimeTravel:
         """
         self.participant = Participant(calendar, name, resume=self._resume, confine=self._confine)
         self.messages = 0
+        self.on_started: Callable[[], None] = _unheard
         self._calendar = calendar
         self._broadcast = broadcast
         self._send: Callable[[bytes], None] | None = None
@@ -184,6 +186,7 @@ class TimeTravel:
             self._write(bound + self._message(Op.RUN, now_ns))
         else:
             self._write(bound + _MESSAGE.pack(Op.ACK, start, 0))
+            self.on_started()
 
     def _confine(self, bound_ns: int) -> None:
         self._write(self._message(Op.FREE_UNTIL, bound_ns))
@@ -196,6 +199,10 @@ class TimeTravel:
     def _write(self, data: bytes) -> None:
         if self._send is not None:
             self._send(data)
+
+
+def _unheard() -> None:
+    """Nobody needs to be told."""
 
 
 _HANDLERS: dict[int, Callable[[TimeTravel, int, int], int | None]] = {
