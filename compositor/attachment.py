@@ -218,7 +218,7 @@ class ServedAttachment(Attachment):
         server = TimeTravelServer(path, seat.kernel, on_fault=seat.on_fault, on_end=lambda: None)
         # The guest's memory will need it, and while the kernel boots we have nothing else to do.
         seat.kernel.on_started = partial(_soon, sigbus.prepare)
-        self._resources.callback(seat.kernel.participant.leave)
+        self._resources.callback(seat.kernel.close)
         self._resources.callback(server.close)
         return VirtualTime(path, seat.seed)
 

@@ -29,6 +29,10 @@ class CalendarPace:
         self._latency_ns = latency_ns
         self._hold: Hold | None = None
 
+    def listen(self) -> None:
+        """See how far the guest has let time pass when it said something to its device."""
+        self._kernel.listen()
+
     def defer(self, work: Callable[[], None]) -> None:
         """Let the device work when its latency has passed, after all that is due until then."""
         self._calendar.call_at(self._calendar.now_ns() + self._latency_ns, work)
@@ -41,6 +45,7 @@ class CalendarPace:
         """Let no time pass while the guest owes an answer."""
         old, self._hold = self._hold, None
         if answer:
+            self._kernel.stand()
             self._hold = self._calendar.hold(f"{self._kernel.participant.name} takes a notification")
         if old is not None:
             old.release()

@@ -98,6 +98,7 @@ class Connection:
             self.backend.channel.owes = lambda answer: self._pace.owes(answer=answer)
 
     def _feed(self, backend: Backend, data: bytes, fds: list[int]) -> None:
+        self._pace.listen()
         for message in self._decoder.feed(data, fds):
             backend.handle(message)
 
@@ -185,6 +186,7 @@ class Connection:
 
         def received(data: bytes, fds: list[int]) -> None:
             try:
+                self._pace.listen()
                 for message in decoder.feed(data, fds):
                     message.close()
                     receive(message)

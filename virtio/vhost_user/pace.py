@@ -1,8 +1,8 @@
 """When the work of a connection happens: as soon as the loop comes to it, or when a calendar says.
 
-Three moments decide whether a device on virtual time repeats: when the device works, when the front end
-hears the answer to what it said, and when it has taken in what the back end said. All three pass through
-a `Pace`.
+Some moments decide whether a device on virtual time repeats: when the device works, when the front end
+hears the answer to what it said, and when it has taken in what the back end said. They pass through a
+`Pace`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,13 @@ from typing import Protocol
 
 class Pace(Protocol):
     """Sets the moments of one connection."""
+
+    def listen(self) -> None:
+        """The front end said something, here or on the backend channel.
+
+        Raises:
+            DriverFault: It may not, at this moment.
+        """
 
     def defer(self, work: Callable[[], None]) -> None:
         """Let the device work: not now, but after what is under way."""
@@ -29,6 +36,9 @@ class Immediate:
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self.defer = call_soon
+
+    def listen(self) -> None:
+        """It is always the right moment."""
 
     def settle(self, answer: Callable[[], None]) -> None:
         """At once."""
