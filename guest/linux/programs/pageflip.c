@@ -67,13 +67,15 @@ static struct tables make_tables(uint32_t width)
  * red (3 u + wave) / 4, green (3 v + 255 - wave) / 4, blue 255 - (u + v) / 2. */
 static void draw_background(const struct buffer *b, const struct tables *tables, uint32_t frame)
 {
-	for (uint32_t y = 0; y < b->height; y++) {
+	uint32_t width = b->width, height = b->height; /* a pixel might be either, for all the compiler knows */
+
+	for (uint32_t y = 0; y < height; y++) {
 		uint32_t *restrict row = b->pixels + (size_t)y * b->stride / 4;
 		const uint32_t *restrict columns = tables->columns;
 		const uint32_t *restrict waves = tables->waves + ((y + 4 * frame) & 511);
-		uint32_t v = y * 255 / (b->height - 1), part = (3 * v + 255) << 10 | (1022 - 2 * v);
+		uint32_t v = y * 255 / (height - 1), part = (3 * v + 255) << 10 | (1022 - 2 * v);
 
-		for (uint32_t x = 0; x < b->width; x++) {
+		for (uint32_t x = 0; x < width; x++) {
 			uint32_t sum = columns[x] + waves[x] + part;
 
 			row[x] = 0xff000000 | (sum >> 6 & 0xff0000) | (sum >> 4 & 0xff00) | (sum >> 2 & 0xff);
