@@ -260,7 +260,7 @@ class Machine:
         kernel = TimeTravel(self.clock, name, broadcast=self._broadcast)
         self._kernels.append(kernel)
         seed = guest_seed(self.seed, len(self.guests))
-        return Seat(kernel, CalendarPace(self.clock, kernel), seed, self._fail)
+        return Seat(kernel, CalendarPace(self.clock, kernel, on_fault=self._fail), seed, self._fail)
 
     def _broadcast(self, sender: TimeTravel, what: int) -> None:
         for kernel in self._kernels:

@@ -11,27 +11,40 @@ from collections.abc import Callable
 
 from virtio.clock.calendar import Calendar, Hold
 from virtio.clock.time_travel import TimeTravel
+from virtio.errors import ProtocolFault
 
 
 class CalendarPace:
     """Sets the moments of one connection by a calendar."""
 
-    def __init__(self, calendar: Calendar, kernel: TimeTravel, *, latency_ns: int = 0) -> None:
+    def __init__(
+        self,
+        calendar: Calendar,
+        kernel: TimeTravel,
+        *,
+        on_fault: Callable[[ProtocolFault], None],
+        latency_ns: int = 0,
+    ) -> None:
         """Pace a device.
 
         Args:
             calendar: The run's.
             kernel: The guest at the other end of the connection.
+            on_fault: Told when the guest breaks the rules of time.
             latency_ns: From a kick to the device's work.
         """
         self._calendar = calendar
         self._kernel = kernel
+        self._on_fault = on_fault
         self._latency_ns = latency_ns
         self._hold: Hold | None = None
 
     def listen(self) -> None:
         """See how far the guest has let time pass when it said something to its device."""
-        self._kernel.listen()
+        try:
+            self._kernel.listen()
+        except ProtocolFault as fault:
+            self._on_fault(fault)  # its clock's, not its device's
 
     def defer(self, work: Callable[[], None]) -> None:
         """Let the device work when its latency has passed, after all that is due until then."""

@@ -1,9 +1,9 @@
 """The page of time that a kernel shares with the calendar, so that few messages are needed.
 
 `struct um_timetravel_schedshm` (include/uapi/linux/um_timetravel.h, Linux 6.11): a kernel that gets this
-memory with the answer to START reads the time and its bound there, writes there how far it has let its time
-pass and when it wants to run next, and sends nothing but WAIT. Nobody writes while the other one may read: each
-side reads after a message of the other, on this socket or on one of its device's.
+memory with the answer to START reads the time and its bound there, writes there how far it has let its
+time pass and when it wants to run next, and sends nothing but WAIT. Nobody writes while the other one may
+read: each side reads after a message of the other, on this socket or on one of its device's.
 
 Every kernel gets a page of its own, with times of its own.
 """

@@ -15,11 +15,7 @@ class Pace(Protocol):
     """Sets the moments of one connection."""
 
     def listen(self) -> None:
-        """The front end said something, here or on the backend channel.
-
-        Raises:
-            DriverFault: It may not, at this moment.
-        """
+        """The front end said something, here or on the backend channel; it is looked at next."""
 
     def defer(self, work: Callable[[], None]) -> None:
         """Let the device work: not now, but after what is under way."""
