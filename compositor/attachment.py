@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,14 +14,20 @@ from compositor.observe.statistics import GuestStatistics
 from compositor.presenter import Presenter
 from compositor.scanout import GuestDisplay, Placement
 from guest.linux.errors import GuestDied
+from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
 from guest.real import Echo, LinuxGuest
 from guest.simulated import SimulatedGuest
 from guest.workloads.stamp import read_stamp
 from virtio.clock import Clock
 from virtio.clock.calendar import Cancellable
+from virtio.clock.pace import CalendarPace
+from virtio.clock.time_travel import TimeTravel
+from virtio.clock.time_travel_server import TimeTravelServer
+from virtio.errors import ScanoutError
 from virtio.gpu.device import GpuDevice
 from virtio.gpu.statistics import Statistics as DeviceStatistics
+from virtio.memory import sigbus
 from virtio.vhost_user.server import VhostUserServer
 
 Report = Callable[[str], None]
@@ -124,22 +132,52 @@ class SimulatedAttachment(Attachment):
         self._guest.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A guest's place on a calendar of virtual time.
+
+    Attributes:
+        kernel: The guest's kernel, which is expected there.
+        pace: Of its device.
+        seed: Of all that is random in the guest; not 0.
+        on_fault: Told when the guest breaks the rules of virtual time.
+    """
+
+    kernel: TimeTravel
+    pace: CalendarPace
+    seed: int
+    on_fault: Callable[[ScanoutError], None]
+
+
 class ServedAttachment(Attachment):
     """A guest behind a vhost-user socket, and the process that we started for it, if we did."""
 
-    def listen(self, path: Path, *, once: bool, report: Report) -> None:
+    def listen(self, path: Path, *, once: bool, report: Report, seat: Seat | None = None) -> None:
         """Open the socket; with `once` the guest has ended when the first VMM has gone.
 
         Raises:
             Misuse: It cannot be opened; the message says why.
         """
-        server = VhostUserServer(path, self.make_device, once=once, on_error=report)
+        self._away = asyncio.Event()
+        self._away.set()
+        server = VhostUserServer(
+            path,
+            self.make_device,
+            once=once,
+            on_error=report,
+            on_connect=lambda _device: self._away.clear(),
+            on_disconnect=lambda _device: self._away.set(),
+            inband=seat is not None,
+            pace=None if seat is None else seat.pace,
+        )
         server.start()
         self._resources.callback(server.close)
         if once:
             self.ended = asyncio.create_task(server.wait_closed())
 
-    async def launch(self, guest: LinuxGuest, *, echo: Echo, report: Report, on_picture: Notice) -> None:
+    async def launch(
+        self, guest: LinuxGuest, *, echo: Echo, report: Report, on_picture: Notice, seat: Seat | None = None
+    ) -> None:
         """Start the guest's process on a socket of its own; `ended` is done when it has ended.
 
         Args:
@@ -147,6 +185,7 @@ class ServedAttachment(Attachment):
             echo: Called with its console's text.
             report: Gets one line for everything that goes wrong and is dealt with.
             on_picture: Called when the guest says that its picture stays as it is.
+            seat: Its place on the calendar; None: it keeps its own time.
 
         Raises:
             ScanoutError: It cannot be started.
@@ -154,7 +193,7 @@ class ServedAttachment(Attachment):
         directory = Path(self._resources.enter_context(TemporaryDirectory(prefix="scanout-")))
         workdir = directory / "guest"
         workdir.mkdir()
-        self.listen(directory / "gpu", once=False, report=report)
+        self.listen(directory / "gpu", once=False, report=report, seat=seat)
         seen = ""
 
         def listen(text: str) -> None:
@@ -166,13 +205,33 @@ class ServedAttachment(Attachment):
                     seen = ""
                     on_picture()
 
-        process = await guest.launch(directory / "gpu", workdir, listen)
+        time = None if seat is None else self._expect(seat, directory / "time")
+        process = await guest.launch(directory / "gpu", workdir, listen, time)
         self._resources.push_async_callback(process.stop)
-        self.ended = asyncio.create_task(self._until_ended(process))
+        self.ended = asyncio.create_task(self._until_ended(process, seat))
 
-    async def _until_ended(self, process: GuestProcess) -> None:
+    def _expect(self, seat: Seat, path: Path) -> VirtualTime:
+        """Wait for the kernel to come for its time.
+
+        When it has gone, time stands still until `_until_ended` knows why.
+        """
+        server = TimeTravelServer(path, seat.kernel, on_fault=seat.on_fault, on_end=lambda: None)
+        # The guest's memory will need it, and while the kernel boots we have nothing else to do.
+        seat.kernel.on_started = partial(_soon, sigbus.prepare)
+        self._resources.callback(seat.kernel.close)
+        self._resources.callback(server.close)
+        return VirtualTime(path, seat.seed)
+
+    async def _until_ended(self, process: GuestProcess, seat: Seat | None) -> None:
         status = await process.wait()
+        if seat is not None:
+            await self._away.wait()  # what its end means to the screens belongs to this moment, too
+            seat.kernel.participant.leave()
         if status:
             last = process.console.last_lines(1)
             how = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"
             raise GuestDied(f"{self.name}: its program {how}: {last}", status=status, console=last)
+
+
+def _soon(work: Notice) -> None:
+    asyncio.get_running_loop().call_soon(work)

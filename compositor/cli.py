@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from compositor.commands.options import Interrupted, RunFailed, RunOptions, running
-from compositor.errors import BadInput, CompositorError
+from compositor.commands.options import Interrupted, RunOptions, running
+from compositor.errors import BadInput, CompositorError, RunFailed
 from virtio.errors import Misuse, ScanoutError
 
 # ruff: noqa: PLC0415 - see above

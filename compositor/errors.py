@@ -11,6 +11,10 @@ class BadInput(CompositorError):
     """A text, a file or a property that somebody gave us makes no sense; nothing has changed."""
 
 
+class RunFailed(CompositorError):
+    """The run did not do what was asked of it (a guest died, a limit passed): exit status 1."""
+
+
 class Misuse(CompositorError):
     """Our caller broke an interface: a wrong order, a closed object."""
 

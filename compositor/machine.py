@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor import __version__
-from compositor.attachment import Attachment, ServedAttachment, SimulatedAttachment
+from compositor.attachment import Attachment, Seat, ServedAttachment, SimulatedAttachment
 from compositor.errors import BadInput, Misuse
 from compositor.frame import Frame
 from compositor.observe.digest import Digest
@@ -32,28 +31,21 @@ from compositor.output import Output
 from compositor.pictures import Pictures
 from compositor.presenter import Presenter
 from compositor.render import blend
+from compositor.run import Run, StopReason
 from compositor.scanout import Placement
 from compositor.screen.headless import HeadlessScreen, Screen
+from guest.linux.options import guest_seed
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
 from virtio.clock import Calendar, Clock
 from virtio.clock.calendar import NANOSECONDS
+from virtio.clock.pace import CalendarPace
 from virtio.clock.real import RealClock
+from virtio.clock.time_travel import TimeTravel
+from virtio.errors import ScanoutError
 
-# Events of virtual time that run before the asyncio loop gets a turn: signals must get through.
-_EVENTS_PER_TURN = 64
-
-
-class StopReason(Enum):
-    """Why a run ended."""
-
-    SECONDS = "the time was up"
-    FRAMES = "all frames were presented"
-    GUESTS = "every guest has ended"
-    IDLE = "nothing was left to happen"
-    PICTURE = "the picture was up"
-    WINDOW = "the window was closed"
-    INTERRUPTED = "interrupted"
+# Seconds of real time after which a guest that stops time, and says nothing, is taken for hung.
+PATIENCE_S = 30.0
 
 
 def report_line(line: str) -> None:
@@ -75,6 +67,8 @@ class Machine:
         report: Gets one line for everything that goes wrong with a guest and is dealt with.
         echo: Gets the consoles of real guests, as they print.
         on_screenshot: Somebody at a window asked for a screenshot: gets the output's name and its picture.
+        patience_s: Seconds of real time in which a guest that makes virtual time stand still must be
+            heard of.
 
     Raises:
         BadInput: No output or more than 16, an impossible mode, a window on the virtual clock.
@@ -92,6 +86,7 @@ class Machine:
         report: Callable[[str], None] = report_line,
         echo: Callable[[str], None] = lambda _text: None,
         on_screenshot: Callable[[str, NDArray[np.uint8]], None] | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         if not 1 <= len(outputs) <= 16:
             raise BadInput(f"{len(outputs)} outputs: a machine has 1 to 16")
@@ -112,7 +107,10 @@ class Machine:
         self._digest = Digest() if digest else None
         self._presenters: list[Presenter] = []
         self._clock: Clock | None = None
-        self._stopped: asyncio.Future[StopReason] | None = None
+        self._patience_s = patience_s
+        self._run: Run | None = None
+        self._failure: ScanoutError | None = None
+        self._kernels: list[TimeTravel] = []
         self._started_ns = time.perf_counter_ns()
 
     async def __aenter__(self) -> Self:
@@ -151,8 +149,8 @@ class Machine:
         def closed() -> None:
             if screen.error is None:
                 self.stop(StopReason.WINDOW)
-            elif self._stopped is not None and not self._stopped.done():
-                self._stopped.set_exception(screen.error)
+            elif self._run is not None:
+                self._run.fail(screen.error)
 
         def wants_screenshot() -> None:
             if self._on_screenshot is not None and self.pictures.has(output.name):
@@ -217,9 +215,18 @@ class Machine:
             )
             self.guests.append(simulated)
             return simulated
-        self._refuse_virtual(guest.kind)
+        if not guest.takes_virtual_time:
+            self._refuse_virtual(guest.kind)
+        seat = self._seat(name)
         served = self._served(name, guest.kind, places)
-        await served.launch(guest, echo=self._echo, report=self._report, on_picture=self._picture_is_up)
+        try:
+            await served.launch(
+                guest, echo=self._echo, report=self._report, on_picture=self._picture_is_up, seat=seat
+            )
+        except BaseException:
+            if seat is not None:
+                seat.kernel.participant.leave()  # nobody else may wait for it
+            raise
         return served
 
     def serve(
@@ -245,6 +252,20 @@ class Machine:
         served = ServedAttachment(name, kind, self._presenters, places, self.clock)
         self.guests.append(served)
         return served
+
+    def _seat(self, name: str) -> Seat | None:
+        """A place on the calendar, on the virtual clock, for the guest that comes next."""
+        if not isinstance(self.clock, Calendar):
+            return None
+        kernel = TimeTravel(self.clock, name, broadcast=self._broadcast)
+        self._kernels.append(kernel)
+        seed = guest_seed(self.seed, len(self.guests))
+        return Seat(kernel, CalendarPace(self.clock, kernel, on_fault=self._fail), seed, self._fail)
+
+    def _broadcast(self, sender: TimeTravel, what: int) -> None:
+        for kernel in self._kernels:
+            if kernel is not sender:
+                kernel.announce(what)
 
     def _refuse_virtual(self, what: str) -> None:
         if self._clock_kind == "virtual":
@@ -277,7 +298,7 @@ class Machine:
         listeners = self._presenters[0].listeners
         listeners.append(count)
         try:
-            return await self._run(end_ns)
+            return await self._until(end_ns)
         finally:
             listeners.remove(count)
 
@@ -296,7 +317,7 @@ class Machine:
         listeners = self._presenters[output].listeners
         listeners.append(take)
         try:
-            reason = await self._run(None)
+            reason = await self._until(None)
         finally:
             listeners.remove(take)
         if not frames:
@@ -305,64 +326,25 @@ class Machine:
 
     def stop(self, reason: StopReason) -> None:
         """End the current `run`."""
-        if self._stopped is not None and not self._stopped.done():
-            self._stopped.set_result(reason)
+        if self._run is not None:
+            self._run.stop(reason)
 
-    async def _run(self, end_ns: int | None) -> StopReason:
-        self._stopped = asyncio.get_running_loop().create_future()
+    def _fail(self, error: ScanoutError) -> None:
+        """A guest broke the rules of virtual time, so that no run can go on."""
+        self._failure = error
+        if self._run is not None:
+            self._run.fail(error)
+
+    async def _until(self, end_ns: int | None) -> StopReason:
+        if self._failure is not None:
+            raise self._failure
+        run = self._run = Run([guest.ended for guest in self.guests])
         try:
             if isinstance(self.clock, Calendar):
-                return await self._run_virtual(self.clock, self._stopped, end_ns)
-            return await self._run_real(self._stopped, end_ns)
+                return await run.on_virtual_time(self.clock, end_ns, self._patience_s)
+            return await run.on_real_time(self.clock, end_ns)
         finally:
-            self._stopped = None
-
-    async def _run_virtual(
-        self, calendar: Calendar, stopped: asyncio.Future[StopReason], end_ns: int | None
-    ) -> StopReason:
-        events = 0
-        while not stopped.done():
-            next_ns = calendar.next_ns()
-            if end_ns is not None and (next_ns is None or next_ns > end_ns):
-                calendar.advance_to(end_ns)
-                return StopReason.SECONDS
-            if not calendar.run_next():
-                return StopReason.IDLE
-            events += 1
-            if events % _EVENTS_PER_TURN == 0:
-                await asyncio.sleep(0)
-        return stopped.result()
-
-    async def _run_real(self, stopped: asyncio.Future[StopReason], end_ns: int | None) -> StopReason:
-        loop = asyncio.get_running_loop()
-        timer = None if end_ns is None else self.clock.call_at(end_ns, lambda: self.stop(StopReason.SECONDS))
-
-        def fail(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-            # What a timer's or a socket's callback raises would otherwise be logged and forgotten.
-            error = context.get("exception") or Misuse(context["message"])
-            if not stopped.done():
-                stopped.set_exception(error)
-
-        previous = loop.get_exception_handler()
-        loop.set_exception_handler(fail)
-        try:
-            return await self._until_stopped(stopped)
-        finally:
-            loop.set_exception_handler(previous)
-            if timer is not None:
-                timer.cancel()
-
-    async def _until_stopped(self, stopped: asyncio.Future[StopReason]) -> StopReason:
-        ends: set[asyncio.Future[Any]] = {g.ended for g in self.guests if g.ended is not None}
-        forever = len(ends) < len(self.guests) or not ends
-        while not stopped.done():
-            done, _ = await asyncio.wait({stopped, *ends}, return_when=asyncio.FIRST_COMPLETED)
-            for end in ends & done:
-                end.result()  # raises what the guest died of
-            ends -= done
-            if not ends and not forever and not stopped.done():
-                return StopReason.GUESTS
-        return stopped.result()
+            self._run = None
 
     # Results.
 

@@ -19,6 +19,7 @@ from guest.linux import (
     find_kernel,
     prepare,
 )
+from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
 from guest.linux.tool import Progress, no_progress
 from virtio.errors import Misuse
@@ -42,6 +43,7 @@ class LinuxGuest:
 
     Attributes:
         kind: "uml" or "qemu".
+        takes_virtual_time: Whether it can take part in a calendar.
         final_picture: A text on the console after which the picture stays as it is; None: no such.
 
     Raises:
@@ -49,6 +51,7 @@ class LinuxGuest:
     """
 
     kind: str
+    takes_virtual_time = False
 
     def __init__(
         self,
@@ -86,13 +89,16 @@ class LinuxGuest:
         """
         prepare(self.options(), progress)
 
-    async def launch(self, socket: Path, workdir: Path, echo: Echo) -> GuestProcess:
+    async def launch(
+        self, socket: Path, workdir: Path, echo: Echo, time: VirtualTime | None = None
+    ) -> GuestProcess:
         """Start the guest.
 
         Args:
             socket: Where its vhost-user virtio-gpu device listens.
             workdir: An empty directory of its own; the caller removes it.
             echo: Called with the console's text as it arrives.
+            time: Whose time it takes; None: the real one.
 
         Raises:
             ScanoutError: It cannot be started; the message says why.
@@ -110,6 +116,7 @@ class UmlGuest(LinuxGuest):
     """
 
     kind = "uml"
+    takes_virtual_time = True
 
     def __init__(
         self,
@@ -135,9 +142,11 @@ class UmlGuest(LinuxGuest):
             memory=self.memory,
         )
 
-    async def launch(self, socket: Path, workdir: Path, echo: Echo) -> UmlProcess:
+    async def launch(
+        self, socket: Path, workdir: Path, echo: Echo, time: VirtualTime | None = None
+    ) -> UmlProcess:
         """See `LinuxGuest.launch`."""
-        return await UmlProcess.start(self.options(), socket, workdir, name=self.name, echo=echo)
+        return await UmlProcess.start(self.options(), socket, workdir, name=self.name, echo=echo, time=time)
 
 
 class QemuGuest(LinuxGuest):
@@ -188,6 +197,10 @@ class QemuGuest(LinuxGuest):
             host_programs=self.host_programs,
         )
 
-    async def launch(self, socket: Path, workdir: Path, echo: Echo) -> QemuProcess:
+    async def launch(
+        self, socket: Path, workdir: Path, echo: Echo, time: VirtualTime | None = None
+    ) -> QemuProcess:
         """See `LinuxGuest.launch`."""
+        if time is not None:
+            raise Misuse("QEMU keeps its own time: use the real clock")
         return await QemuProcess.start(self.options(), socket, workdir, name=self.name, echo=echo)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from compositor import screenshot
-from compositor.commands.options import RunFailed, check_writable
+from compositor.commands.options import check_writable
+from compositor.errors import RunFailed
 
 
 def compare(a: Path, b: Path, *, fuzz: int, difference: Path | None) -> None:

@@ -12,13 +12,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from compositor.errors import BadInput, CompositorError
+from compositor.errors import BadInput
 
 ClockKind = Literal["virtual", "real"]
-
-
-class RunFailed(CompositorError):
-    """The run did not do what was asked of it (a guest died, a limit passed): exit status 1."""
 
 
 class Interrupted(Exception):

@@ -13,10 +13,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.commands.options import Interrupted, RunFailed, RunOptions
-from compositor.errors import BadInput
-from compositor.machine import Machine, StopReason
+from compositor.commands.options import Interrupted, RunOptions
+from compositor.errors import BadInput, RunFailed
+from compositor.machine import Machine
 from compositor.observe.statistics import write_json
+from compositor.run import StopReason
 from compositor.screenshot import save_png
 
 Start = Callable[[Machine], Awaitable[None]]

@@ -13,7 +13,7 @@ PROGRAMS = ("pageflip", "pattern")
 """The programs that `--program` can name."""
 
 SOURCES = Path(__file__).with_name("programs")
-_FLAGS = ("-static", "-s", "-O2", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror")
+_FLAGS = ("-static", "-s", "-O3", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror")
 # The kernel's DRM headers: Debian has them in libdrm-dev, others where the kernel installs them. They
 # are the same for every architecture.
 _DRM_HEADERS = (Path("/usr/include/libdrm"), Path("/usr/include/drm"))

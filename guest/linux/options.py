@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,3 +62,27 @@ class QemuOptions(GuestOptions):
     kernel: Path | None = None
     accelerator: str = "tcg"
     qemu_arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualTime:
+    """A UML guest that takes its time from a calendar, and repeats to the nanosecond.
+
+    The kernel must be one with our patch (`kernel/determinism.patch`).
+
+    Attributes:
+        socket: Where the calendar listens.
+        seed: Of all that the guest takes for random; not 0.
+        syscall_ns: What a system call costs. Nothing else does: without it, a program that polls in a loop
+            would stop time for ever.
+    """
+
+    socket: Path
+    seed: int
+    syscall_ns: int = 1000
+
+
+def guest_seed(seed: int, index: int) -> int:
+    """The seed of a machine's guest number `index`: 63 bits, never 0."""
+    digest = hashlib.blake2b(f"{seed} {index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1 | 1

@@ -19,6 +19,7 @@ INIT = "/scanout/init"
 # What lies in the directory of a run, where the machine finds it by these names.
 INITRD = "initrd"
 SOCKET = "gpu.sock"
+TIME_SOCKET = "time.sock"
 
 
 def build_initrd(

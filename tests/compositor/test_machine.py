@@ -9,8 +9,8 @@ import compositor
 import guest
 from compositor import Machine, Output, Placement
 from compositor.errors import BadInput, Misuse
-from compositor.machine import StopReason
-from guest import SimulatedGuest, UmlGuest
+from compositor.run import StopReason
+from guest import QemuGuest, SimulatedGuest
 from guest.workloads import create_workload
 
 
@@ -207,7 +207,7 @@ async def test_bad_input_is_refused_by_its_name(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="guest plasma: width 4 is not in 16 to 8192"):
             await machine.attach(SimulatedGuest("plasma"), [Placement(width=4)])
         with pytest.raises(BadInput, match="keeps its own time"):
-            await machine.attach(UmlGuest("pageflip", kernel=tmp_path))
+            await machine.attach(QemuGuest("pattern"))
         with pytest.raises(BadInput, match="keeps its own time"):
             machine.serve(tmp_path / "socket")
         assert machine.guests == []

@@ -2,6 +2,10 @@
 
 Events run in the order of (time, registration), so that equal times have one fixed order. Time moves only
 from one event to the next, and computing costs none.
+
+Who computes elsewhere, in a process of its own, *holds* the calendar meanwhile: no event runs, and so no
+time passes, before the last hold is released. Every hold says who has it and what for, so that somebody
+who watches real time can name whoever never lets go. `virtio.clock.participant` builds on that.
 """
 
 from __future__ import annotations
@@ -46,13 +50,37 @@ class Clock(Protocol):
         """Run `callback` at `when_ns`, or as soon as possible when that has passed."""
 
 
+class Hold:
+    """Time stands still until this is released; releasing it again does nothing."""
+
+    __slots__ = ("_calendar", "reason")
+
+    def __init__(self, calendar: Calendar, reason: str) -> None:
+        self.reason = reason
+        self._calendar = calendar
+
+    def release(self) -> None:
+        """Let time go on, as far as this one is concerned."""
+        self._calendar._release(self)
+
+
 class Calendar:
-    """The virtual clock: time is wherever the last event was."""
+    """The virtual clock: time is wherever the last event was.
+
+    Attributes:
+        limit_ns: Where the present run ends; nobody is let run past it. None: nowhere.
+        progress: Grows with all that happens; while it stands still, so does everybody.
+        on_free: Called when the last hold has been released.
+    """
 
     def __init__(self) -> None:
+        self.limit_ns: int | None = None
+        self.progress = 0
+        self.on_free: Callable[[], None] = _unheard
         self._now_ns = 0
         self._order = 0
         self._heap: list[tuple[int, int, Event]] = []
+        self._holds: dict[Hold, None] = {}  # in the order of their making
 
     def now_ns(self) -> int:
         """The time of the event that runs, or ran last."""
@@ -76,9 +104,15 @@ class Calendar:
 
         Returns:
             False when there is none.
+
+        Raises:
+            Misuse: Somebody holds the calendar.
         """
+        if self._holds:
+            raise Misuse(f"calendar: time cannot pass while {' and '.join(self.held_by)}")
         if self.next_ns() is None:
             return False
+        self.progress += 1
         self._now_ns, _, event = heapq.heappop(self._heap)
         callback, event.callback = event.callback, None
         if callback is not None:
@@ -95,3 +129,37 @@ class Calendar:
         if when_ns < self._now_ns or (following is not None and following < when_ns):
             raise Misuse(f"calendar: cannot jump from {self._now_ns} to {when_ns} ns, next event {following}")
         self._now_ns = when_ns
+
+    # Those who compute elsewhere.
+
+    def hold(self, reason: str) -> Hold:
+        """Let no time pass until the hold is released.
+
+        Args:
+            reason: Who does what, such as "uml runs".
+        """
+        hold = Hold(self, reason)
+        self._holds[hold] = None
+        self.progress += 1
+        return hold
+
+    @property
+    def held(self) -> bool:
+        """Whether time stands still."""
+        return bool(self._holds)
+
+    @property
+    def held_by(self) -> list[str]:
+        """The reasons why time stands still, the oldest first."""
+        return [hold.reason for hold in self._holds]
+
+    def _release(self, hold: Hold) -> None:
+        if hold in self._holds:
+            del self._holds[hold]
+            self.progress += 1
+            if not self._holds:
+                self.on_free()
+
+
+def _unheard() -> None:
+    """Nobody needs to be told."""

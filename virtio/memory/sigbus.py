@@ -113,6 +113,11 @@ _sigaction = ctypes.CDLL(None).sigaction
 _sigaction.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 
 
+def prepare() -> None:
+    """Install the handler now (0.2 s), where there is time for it; else the first mapping does."""
+    _guard().install()
+
+
 @cache
 def _guard() -> _Guard:
     """Made on first use: who sees sealed memory only pays nothing."""

@@ -83,7 +83,7 @@ class Backend:
 
     Attributes:
         channel: For requests of the back end itself; the host connects it to its socket.
-        inband: Kicks and calls as messages, and the hooks they pass through.
+        inband: Calls as messages.
         protocol_features: Negotiated; 0 until then.
         rings: The device, its memory and its queues.
     """
@@ -97,7 +97,7 @@ class Backend:
             inband: Offer in-band notifications.
         """
         self.channel = BackendChannel()
-        self.inband = InbandNotifications(self.channel, host.schedule)
+        self.inband = InbandNotifications(self.channel)
         self.rings = Rings(device, host)
         self.protocol_features = 0
         self._device = device
@@ -135,7 +135,7 @@ class Backend:
             raise ProtocolFault(f"{name}: {error.strerror}") from error
         if payload is not None:
             self._host.send(message.reply(payload))
-        elif message.needs_reply and message.request != Request.VRING_KICK:
+        elif message.needs_reply:
             self._host.send(message.reply(pack_u64(0)))
 
     def _refuse(self, message: Message, fault: DriverFault) -> None:
@@ -273,12 +273,8 @@ class Backend:
             raise ProtocolFault("VRING_KICK: in-band notifications were not negotiated")
         index = VringState.unpack(message).queue
         self.rings.kicked(index)
-
-        def acknowledge() -> None:
-            if message.needs_reply:
-                self._host.send(message.reply(pack_u64(0)))
-
-        self.inband.on_kick(index, acknowledge)
+        # Before the guest, which waits for the answer, goes on, there has to be a time for this.
+        self._host.schedule(index)
 
     # Config space and sockets.
 

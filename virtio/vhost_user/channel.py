@@ -28,25 +28,27 @@ class BackendChannel:
     Attributes:
         replies: REPLY_ACK was negotiated: every request asks for an answer. Without it, requests go out
             at once.
+        owes: Told when the front end begins, and ends, to owe an answer.
     """
 
     def __init__(self) -> None:
         self.replies = False
+        self.owes: Callable[[bool], None] = _unheard
         self._send: Callable[[Message], None] | None = None
         self._waiting: deque[tuple[BackendRequest, bytes]] = deque()
         self._unanswered: BackendRequest | None = None
 
     def open(self, send: Callable[[Message], None]) -> None:
         """A new socket: an answer that the old one still owed will not come any more."""
+        self._forget()
         self._send = send
-        self._unanswered = None
         self._pump()
 
     def close(self) -> None:
         """The socket is gone; so is everything that waited for it."""
         self._send = None
-        self._unanswered = None
         self._waiting.clear()
+        self._forget()
 
     def request(self, request: BackendRequest, payload: bytes = b"") -> None:
         """Send as soon as all earlier requests are answered; dropped when nobody listens."""
@@ -68,6 +70,14 @@ class BackendChannel:
             raise ProtocolFault(f"backend channel: {name} answers no request")
         self._unanswered = None
         self._pump()
+        if self._unanswered is None:
+            self.owes(False)
+
+    def _forget(self) -> None:
+        """The answer that is owed will not come."""
+        if self._unanswered is not None:
+            self._unanswered = None
+            self.owes(False)
 
     def _pump(self) -> None:
         while self._waiting and self._unanswered is None and self._send is not None:
@@ -76,4 +86,9 @@ class BackendChannel:
             if self.replies:
                 flags |= FLAG_NEED_REPLY
                 self._unanswered = request
+                self.owes(True)
             self._send(Message(request, payload, flags=flags))
+
+
+def _unheard(_answer: bool) -> None:
+    """Nobody waits for the front end."""

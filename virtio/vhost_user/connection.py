@@ -21,6 +21,7 @@ from virtio.vhost_user.backend import Backend
 from virtio.vhost_user.channel import BackendChannel
 from virtio.vhost_user.gpu_socket import GpuSocket
 from virtio.vhost_user.messages import PAYLOAD_LIMIT, BackendRequest, Decoder, Message
+from virtio.vhost_user.pace import Immediate, Pace
 
 # Lines about one connection; a peer that errs without end is heard often enough.
 _REPORTS = 32
@@ -49,7 +50,14 @@ class Connection:
     """
 
     def __init__(
-        self, loop: Loop, sock: socket.socket, owner: Owner, *, inband: bool = False, mirror: bool = False
+        self,
+        loop: Loop,
+        sock: socket.socket,
+        owner: Owner,
+        *,
+        inband: bool = False,
+        mirror: bool = False,
+        pace: Pace | None = None,
     ) -> None:
         """Take ownership of `sock` and start listening."""
         self.device: Device | None = None
@@ -59,6 +67,7 @@ class Connection:
         self._owner = owner
         self._inband = inband
         self._mirror = mirror
+        self._pace = pace or Immediate(loop.call_soon)
         self._closed = False
         self._decoder = Decoder()
         self._kicks: dict[int, Doorbell] = {}
@@ -86,8 +95,10 @@ class Connection:
         self.device = self._owner.admit(self)
         if self.device is not None:
             self.backend = Backend(self.device, self, inband=self._inband)
+            self.backend.channel.owes = lambda answer: self._pace.owes(answer=answer)
 
     def _feed(self, backend: Backend, data: bytes, fds: list[int]) -> None:
+        self._pace.listen()
         for message in self._decoder.feed(data, fds):
             backend.handle(message)
 
@@ -123,7 +134,8 @@ class Connection:
 
     def send(self, message: Message) -> None:
         """To the front end."""
-        self._stream.send(message.encode())
+        data = message.encode()
+        self._pace.settle(lambda: self._stream.send(data))
 
     def report(self, line: str) -> None:
         """One line to the user, the same one once only."""
@@ -132,9 +144,9 @@ class Connection:
             self._owner.report(line)
 
     def schedule(self, index: int) -> None:
-        """Serve the queue in the loop's next round, after what else is ready now."""
+        """Serve the queue when the pace says, after what else is ready now."""
         if not self._scheduled:
-            self._loop.call_soon(self._process_scheduled)
+            self._pace.defer(self._process_scheduled)
         self._scheduled.add(index)
 
     def watch_kick(self, index: int, fd: int) -> None:
@@ -175,6 +187,7 @@ class Connection:
         def received(data: bytes, fds: list[int]) -> None:
             close_fds(fds)  # no answer carries any
             try:
+                self._pace.listen()
                 for message in decoder.feed(data):
                     receive(message)
             except ProtocolFault as fault:

@@ -252,7 +252,7 @@ class Rings:
         fd = vring.fd(Request.SET_VRING_CALL)
         if fd is None:
             if self.inband is not None:
-                self.inband.on_call(vring.index)
+                self.inband.send_call(vring.index)
         elif not self._host.ring(fd):
             vring.set_fd(Request.SET_VRING_CALL, None)
             self._host.report(f"queue {vring.index}: its call descriptor is dead")

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from virtio.device import Device
 from virtio.errors import Misuse
 from virtio.vhost_user.connection import Connection
+from virtio.vhost_user.pace import Pace
 
 # Connections that may stay silent at the same time.
 _SILENT_LIMIT = 16
@@ -53,6 +54,7 @@ class VhostUserServer:
         once: bool = False,
         inband: bool = False,
         mirror: bool = False,
+        pace: Pace | None = None,
     ) -> None:
         """Configure a server; `start` or `async with` opens the socket.
 
@@ -65,6 +67,7 @@ class VhostUserServer:
             once: Close after the first front end has gone.
             inband: Offer in-band notifications, for guests in simulated time.
             mirror: Send what `update_mirror` gets to QEMU's own display.
+            pace: When the work of connections happens; None: as soon as the loop comes to it.
         """
         self.path = Path(path)
         self._make_device = make_device
@@ -74,6 +77,7 @@ class VhostUserServer:
         self._once = once
         self._inband = inband
         self._mirror = mirror
+        self._pace = pace
         self._listener: socket.socket | None = None
         self._file: tuple[int, int] | None = None
         self._connections: set[Connection] = set()
@@ -160,7 +164,9 @@ class VhostUserServer:
         if len(self._connections) > _SILENT_LIMIT:
             sock.close()
             return
-        self._connections.add(Connection(self._loop, sock, self, inband=self._inband, mirror=self._mirror))
+        self._connections.add(
+            Connection(self._loop, sock, self, inband=self._inband, mirror=self._mirror, pace=self._pace)
+        )
 
     # What connections ask: `Owner`.
 

@@ -39,20 +39,46 @@ static uint32_t triangle(uint32_t t)
 	return (t & 256 ? ~t : t) & 255;
 }
 
-/* Slanted waves, running to the upper left, over a gradient; columns[x] is x scaled to 0..255. */
-static void draw_background(const struct buffer *b, const uint8_t *columns, uint32_t frame)
+/*
+ * What draw_background() adds up for a pixel: red, green and blue in ten bits each, four times too large, from
+ * the parts that depend on the column, the row and the wave. A part may borrow from its neighbour; the
+ * sum does not. Sums of tables are what a compiler turns into vector instructions.
+ */
+struct tables {
+	uint32_t *columns;
+	uint32_t *waves; /* as many as there are columns, after each of the 512 phases */
+};
+
+static struct tables make_tables(uint32_t width)
 {
-	for (uint32_t y = 0; y < b->height; y++) {
-		uint32_t *row = b->pixels + (size_t)y * b->stride / 4;
-		uint32_t v = y * 255 / (b->height - 1);
+	struct tables tables = { malloc(width * sizeof(uint32_t)), malloc((width + 512) * sizeof(uint32_t)) };
 
-		for (uint32_t x = 0; x < b->width; x++) {
-			uint32_t u = columns[x], wave = triangle(x + y + 4 * frame);
-			uint32_t red = (3 * u + wave) >> 2;
-			uint32_t green = (3 * v + 255 - wave) >> 2;
-			uint32_t blue = 255 - ((u + v) >> 1);
+	for (uint32_t x = 0; x < width; x++) {
+		uint32_t u = x * 255 / (width - 1);
 
-			row[x] = 0xff000000 | red << 16 | green << 8 | blue;
+		tables.columns[x] = (3 * u << 20) - 2 * u;
+	}
+	for (uint32_t t = 0; t < width + 512; t++)
+		tables.waves[t] = (triangle(t) << 20) - (triangle(t) << 10);
+	return tables;
+}
+
+/* Slanted waves, running to the upper left, over a gradient. With u and v, the place scaled to 0..255:
+ * red (3 u + wave) / 4, green (3 v + 255 - wave) / 4, blue 255 - (u + v) / 2. */
+static void draw_background(const struct buffer *b, const struct tables *tables, uint32_t frame)
+{
+	uint32_t width = b->width, height = b->height; /* a pixel might be either, for all the compiler knows */
+
+	for (uint32_t y = 0; y < height; y++) {
+		uint32_t *restrict row = b->pixels + (size_t)y * b->stride / 4;
+		const uint32_t *restrict columns = tables->columns;
+		const uint32_t *restrict waves = tables->waves + ((y + 4 * frame) & 511);
+		uint32_t v = y * 255 / (height - 1), part = (3 * v + 255) << 10 | (1022 - 2 * v);
+
+		for (uint32_t x = 0; x < width; x++) {
+			uint32_t sum = columns[x] + waves[x] + part;
+
+			row[x] = 0xff000000 | (sum >> 6 & 0xff0000) | (sum >> 4 & 0xff00) | (sum >> 2 & 0xff);
 		}
 	}
 }
@@ -65,12 +91,9 @@ static void draw_bar(const struct buffer *b, uint32_t frame)
 	for (uint32_t y = 0; y < b->height; y++) {
 		uint32_t *row = b->pixels + (size_t)y * b->stride / 4;
 
-		for (uint32_t i = 0; i < width; i++) {
-			uint32_t *pixel = &row[(left + i) % b->width];
-
+		for (uint32_t i = 0, x = left; i < width; i++, x = x + 1 < b->width ? x + 1 : 0)
 			/* Each colour moves three quarters of the way to white. */
-			*pixel = 0xff000000 | ((*pixel >> 2 & 0x3f3f3f) + 0xc0c0c0);
-		}
+			row[x] = 0xff000000 | ((row[x] >> 2 & 0x3f3f3f) + 0xc0c0c0);
 	}
 }
 
@@ -93,13 +116,14 @@ static void draw_number(const struct buffer *b, uint32_t frame)
 	for (uint32_t y = 0; y < height; y++) {
 		uint32_t *row = b->pixels + (size_t)(top + y) * b->stride / 4 + left;
 
-		for (uint32_t x = 0; x < width; x++) {
+		for (uint32_t column = 0; column < 25; column++) {
 			/* One dot of margin all around; a digit is three dots and a gap. */
-			uint32_t dot_x = x / scale - 1, dot_y = y / scale - 1;
+			uint32_t dot_x = column - 1, dot_y = y / scale - 1;
 			int lit = dot_x < 23 && dot_y < 5 && dot_x % 4 < 3 &&
 				  digits[dot_x / 4] >> (3 * (4 - dot_y) + 2 - dot_x % 4) & 1;
 
-			row[x] = lit ? 0xffffffff : 0xff000000 | (row[x] >> 2 & 0x3f3f3f);
+			for (uint32_t end = scale; end > 0; end--, row++)
+				*row = lit ? 0xffffffff : 0xff000000 | (*row >> 2 & 0x3f3f3f);
 		}
 	}
 }
@@ -118,9 +142,9 @@ static void draw_stamp(const struct buffer *b, uint32_t frame)
 	}
 }
 
-static void draw(const struct buffer *b, const uint8_t *columns, uint32_t frame)
+static void draw(const struct buffer *b, const struct tables *tables, uint32_t frame)
 {
-	draw_background(b, columns, frame);
+	draw_background(b, tables, frame);
 	draw_bar(b, frame);
 	draw_number(b, frame);
 	draw_stamp(b, frame);
@@ -174,26 +198,25 @@ static struct options parse(int argc, char **argv)
 /* Shows frame 0, then flips until the options, or a signal, say stop. */
 static void run(const struct output *output, const struct buffer buffers[2], const struct options *options)
 {
-	uint8_t *columns = malloc(output->mode.hdisplay);
+	struct tables tables = make_tables(output->mode.hdisplay);
 	double start, seconds;
 	uint32_t flips = 0;
 
-	for (uint32_t x = 0; x < output->mode.hdisplay; x++)
-		columns[x] = x * 255 / (output->mode.hdisplay - 1);
-	draw(&buffers[0], columns, 0);
-	draw(&buffers[1], columns, 1);
+	draw(&buffers[0], &tables, 0);
+	draw(&buffers[1], &tables, 1);
 	kms_set_mode(output, &buffers[0]);
 	for (start = now(), seconds = 0; !stopped; seconds = now() - start) {
 		if ((options->frames && flips >= options->frames) || (options->seconds && seconds >= options->seconds))
 			break;
 		if (!options->fast && flips > 0)
-			draw(&buffers[(flips + 1) % 2], columns, flips + 1);
+			draw(&buffers[(flips + 1) % 2], &tables, flips + 1);
 		if (kms_flip(output, &buffers[(flips + 1) % 2]))
 			flips++;
 	}
 	printf("flips=%u seconds=%.3f hz=%.2f\n", flips, seconds, seconds > 0 ? flips / seconds : 0.0);
 	fflush(stdout);
-	free(columns);
+	free(tables.columns);
+	free(tables.waves);
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,3 @@
-import gzip
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +17,8 @@ class Entry(NamedTuple):
     data: bytes
 
 
-def read(archive: bytes) -> dict[str, Entry]:
+def read(data: bytes) -> dict[str, Entry]:
     """The kernel's view: initramfs/buffer-format.rst, checked as strictly as init/initramfs.c does."""
-    data = gzip.decompress(archive)
     entries: dict[str, Entry] = {}
     offset = 0
     while True:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from guest.linux import uml
-from guest.linux.options import UmlOptions
+from guest.linux.options import UmlOptions, VirtualTime, guest_seed
 from guest.linux.uml import UmlProcess, kernel_command_line
 from virtio.errors import Misuse
 
@@ -95,3 +95,18 @@ async def test_more_memory_than_there_is_room_for(launched: Launched, tmp_path: 
 async def test_a_root_that_is_no_directory(launched: Launched, tmp_path: Path) -> None:
     with pytest.raises(Misuse, match="no: the guest's root is not a directory"):
         await UmlProcess.start(replace(OPTIONS, root=tmp_path / "no"), None, tmp_path)
+
+
+def test_virtual_time_is_on_the_command_line_without_any_path() -> None:
+    time = VirtualTime(Path("/run/calendar"), seed=0xAB)
+    line = kernel_command_line(UmlOptions(kernel=Path("/k"), command=("pageflip",)), gpu=True, time=time)
+    assert {"time-travel=ext:time.sock", "tt_syscall_ns=1000", "um_seed=0xab", "norandmaps"} <= set(line)
+    assert "seccomp=on" in line
+    assert not any("/run" in argument for argument in line)
+
+
+def test_guests_of_one_machine_have_seeds_of_their_own() -> None:
+    seeds = {guest_seed(seed, index) for seed in range(20) for index in range(4)}
+    assert len(seeds) == 80
+    assert all(0 < seed < 1 << 63 for seed in seeds)
+    assert guest_seed(0, 0) == guest_seed(0, 0)

@@ -45,3 +45,34 @@ def test_time_never_goes_backwards_and_never_jumps_over_an_event() -> None:
     with pytest.raises(Misuse, match="next event 9"):
         calendar.advance_to(10)
     assert calendar.now_ns() == 7
+
+
+def test_time_stands_still_while_somebody_holds_the_calendar() -> None:
+    calendar, freed = Calendar(), list[int]()
+    calendar.on_free = lambda: freed.append(calendar.now_ns())
+    calendar.call_at(5, lambda: None)
+    first, second = calendar.hold("a runs"), calendar.hold("b runs")
+    assert calendar.held
+    assert calendar.held_by == ["a runs", "b runs"]
+    with pytest.raises(Misuse, match="while a runs and b runs"):
+        calendar.run_next()
+    first.release()
+    first.release()
+    assert (calendar.held_by, freed) == (["b runs"], [])
+    second.release()
+    assert freed == [0]
+    assert calendar.run_next()
+    assert calendar.now_ns() == 5
+
+
+def test_progress_is_seen_in_holds_and_events() -> None:
+    calendar = Calendar()
+    seen = [calendar.progress]
+    hold = calendar.hold("a runs")
+    seen.append(calendar.progress)
+    hold.release()
+    seen.append(calendar.progress)
+    calendar.call_at(1, lambda: None)
+    calendar.run_next()
+    seen.append(calendar.progress)
+    assert sorted(set(seen)) == seen

@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -353,7 +354,7 @@ class ServedDevices:
         errors: Lines for the user.
     """
 
-    def __init__(self, path: Path, **options: bool) -> None:
+    def __init__(self, path: Path, **options: Any) -> None:
         self.devices: list[EchoDevice] = []
         self.errors: list[str] = []
         self.connected: list[Device] = []

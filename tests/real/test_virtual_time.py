@@ -1,0 +1,175 @@
+"""Real kernels on virtual time: every run is equal, to the nanosecond and the pixel, whatever the load."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compositor import Machine, Placement
+from compositor.errors import RunFailed
+from compositor.run import StopReason
+from guest import SimulatedGuest, UmlGuest
+from guest.linux import GuestDied, expected
+from virtio.errors import ProtocolFault
+
+pytestmark = pytest.mark.real
+Run = Callable[..., Any]
+
+FIVE_SECONDS = ("boot", "uml", "--clock", "virtual", "--program", "pageflip", "--seconds", "5")
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Programs that do nothing, as fast as they can."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def kernels() -> list[int]:
+    """The UML kernels on virtual time."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"time-travel=ext:" in entry.read_bytes():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_five_seconds_are_300_frames_and_the_same_ones_under_load(scanout: Run) -> None:
+    done = scanout(*FIVE_SECONDS)
+    assert (done.status, done.err) == (0, "")
+    stats = done.stats
+    (output,), (guest,) = stats["outputs"], stats["guests"]
+    assert output["presented"] == output["direct_scanout"] == 300
+    assert output["interval_ms"] == {"p50": 16.67, "p99": 16.67, "max": 16.67}
+    assert guest["bytes"] == {"transfer": 0, "compose": 0, "upload": 0, "readback": 0}
+    assert np.array_equal(done.picture, expected.pageflip(1024, 768, 299)[..., 2::-1])
+    again = scanout(*FIVE_SECONDS).stats
+    with busy(2):
+        loaded = scanout(*FIVE_SECONDS).stats
+    for other in (again, loaded):
+        del other["wall_s"]
+    del stats["wall_s"]
+    assert stats == again == loaded
+
+
+def test_the_seed_is_part_of_what_repeats(scanout: Run) -> None:
+    """The kernel boots with other random numbers, but the pictures are the same."""
+    one = scanout(*FIVE_SECONDS[:-1], "0.5", "--seed", "1").stats
+    other = scanout(*FIVE_SECONDS[:-1], "0.5", "--seed", "2").stats
+    assert one["outputs"][0]["presented"] == other["outputs"][0]["presented"]
+
+
+async def test_two_kernels_and_two_simulated_guests_share_a_calendar() -> None:
+    digests = set()
+    for _ in range(5):
+        async with Machine(outputs=["640x480@60", "800x600@75"], repaint="flush", seed=3) as machine:
+            for output in (0, 1):
+                await machine.attach(UmlGuest("pageflip"), [Placement(output=output)])
+            for output, workload in enumerate(("gears", "plasma")):
+                place = Placement(output=output, x=8, y=8, width=320, height=240, z=1)
+                await machine.attach(SimulatedGuest(workload), [place])
+            assert await machine.run(seconds=1) is StopReason.SECONDS
+            stats = machine.stats()
+        assert [guest["frames"]["torn"] for guest in stats["guests"]] == [0, 0, 0, 0]
+        assert [guest["errors"] for guest in stats["guests"]] == [{}, {}, {}, {}]
+        digests.add((stats["digest"], *(guest["frames"]["presented"] for guest in stats["guests"])))
+    assert len(digests) == 1
+
+
+async def test_the_run_ends_at_the_moment_at_which_the_guest_switches_itself_off() -> None:
+    ends = set()
+    for _ in range(3):
+        async with Machine(repaint="flush") as machine:
+            await machine.attach(UmlGuest("pageflip", command=["--frames", "20"]))
+            assert await machine.run(seconds=100) is StopReason.GUESTS
+            ends.add((machine.clock.now_ns(), machine.presented))
+    ((_, presented),) = ends
+    assert presented == 22, "frame 0, 20 flips, and the blank screen after them"
+
+
+async def test_a_guest_that_comes_later_boots_as_it_would_have_at_the_start() -> None:
+    boots = []
+    for when in (0.0, 1.003):
+        async with Machine(repaint="flush") as machine:
+            await machine.run(seconds=when)
+            before = machine.clock.now_ns()
+            await machine.attach(UmlGuest("pageflip"))
+            frame = await machine.next_frame()
+            boots.append(frame.present_time_ns - before)
+    assert boots[0] == boots[1]
+
+
+async def test_time_stands_still_between_two_runs() -> None:
+    async with Machine(repaint="flush") as machine:
+        await machine.attach(UmlGuest("pageflip"))
+        for _ in range(10):
+            await machine.run(seconds=0.1)
+        in_parts = machine.stats()
+    async with Machine(repaint="flush") as machine:
+        await machine.attach(UmlGuest("pageflip"))
+        await machine.run(seconds=1)
+        whole = machine.stats()
+    assert in_parts["outputs"] == whole["outputs"]
+
+
+async def test_a_kernel_that_is_killed_is_named() -> None:
+    async with Machine(repaint="flush") as machine:
+        await machine.attach(UmlGuest("pageflip"))
+        await machine.run(frames=10)
+        for kernel in kernels():
+            os.kill(kernel, signal.SIGKILL)
+        with pytest.raises(GuestDied, match="uml was killed by SIGKILL"):
+            await machine.run(frames=10)
+
+
+async def test_a_program_that_never_waits_is_found_and_named() -> None:
+    spin = UmlGuest(command=["/bin/sh", "-c", "while :; do :; done"], root=Path("/"))
+    async with Machine(repaint="flush", patience_s=1) as machine:
+        await machine.attach(spin)
+        with pytest.raises(RunFailed, match=r"^stuck at 0\.\d{9} s of virtual time: uml runs for 1 s"):
+            await machine.run(seconds=1)
+
+
+async def test_a_kernel_that_breaks_the_protocol_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Machine(repaint="flush") as machine:
+        await machine.attach(UmlGuest("pageflip"))
+        await machine.run(frames=10)
+        # What the kernel wrote last is in the past: as if it had gone back.
+        machine.clock.advance_to(machine.clock.now_ns() + 10)  # type: ignore[attr-defined]
+        with pytest.raises(ProtocolFault, match="uml: went back in time"):
+            await machine.run(frames=10)
+
+
+async def test_a_kernel_that_cannot_be_started_holds_nobody_up() -> None:
+    async with Machine() as machine:
+        with pytest.raises(Exception, match="/nowhere"):
+            await machine.attach(UmlGuest("pageflip", kernel=Path("/nowhere")))
+        await machine.attach(SimulatedGuest("gears"))
+        assert await machine.run(frames=3) is StopReason.FRAMES
+
+
+async def test_a_cancelled_run_leaves_no_kernel_behind() -> None:
+    async with Machine(repaint="flush") as machine:
+        await machine.attach(UmlGuest("pageflip"))
+        task = asyncio.create_task(machine.run())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert kernels() == []

@@ -1,0 +1,87 @@
+"""The page of time that a kernel shares with the calendar, so that few messages are needed.
+
+`struct um_timetravel_schedshm` (include/uapi/linux/um_timetravel.h, Linux 6.11): a kernel that gets this
+memory with the answer to START reads the time and its bound there, writes there how far it has let its
+time pass and when it wants to run next, and sends nothing but WAIT. Nobody writes while the other one may
+read: each side reads after a message of the other, on this socket or on one of its device's.
+
+Every kernel gets a page of its own, with times of its own.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+
+_VERSION = 2
+_HEADER = struct.Struct("=IIQQHH")  # version, length, free_until, current_time, running_id, max_clients
+_FREE_UNTIL, _CURRENT_TIME, _RUNNING = 8, 16, 24
+_HEADER_SIZE = 4096
+_CLIENT_SIZE = 128
+_CAPABILITIES, _FLAGS, _REQUEST = 0, 4, 8  # in a client's place
+_TIME_SHARE = 1  # a capability: all of this
+_REQUESTED = 1  # a flag
+
+# The clients: we and the kernel. A kernel writes its wishes here if whoever runs can read them, else it
+# sends them; so we have the capability, too.
+CALENDAR, KERNEL = 0, 1
+_SIZE = _HEADER_SIZE + 2 * _CLIENT_SIZE
+_OURS, _ITS = _HEADER_SIZE + CALENDAR * _CLIENT_SIZE, _HEADER_SIZE + KERNEL * _CLIENT_SIZE
+
+_U16, _U32, _U64 = struct.Struct("=H"), struct.Struct("=I"), struct.Struct("=Q")
+
+
+class SharedTime:
+    """One kernel's page. `close` it.
+
+    Attributes:
+        fds: To send with the answer to START: the memory, and where to log to.
+    """
+
+    def __init__(self) -> None:
+        memory = os.memfd_create("scanout-time", os.MFD_CLOEXEC)
+        os.ftruncate(memory, _SIZE)
+        self._map = mmap.mmap(memory, _SIZE)
+        self.fds = [memory, os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)]
+        _HEADER.pack_into(self._map, 0, _VERSION, _SIZE, 0, 0, CALENDAR, 2)
+        _U32.pack_into(self._map, _OURS + _CAPABILITIES, _TIME_SHARE)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the kernel has taken it up; one that does not know of it never does."""
+        return bool(self._map[_ITS + _CAPABILITIES] & _TIME_SHARE)
+
+    def run(self, now_ns: int, bound_ns: int) -> None:
+        """The kernel is about to be told that it runs."""
+        _U64.pack_into(self._map, _FREE_UNTIL, bound_ns)
+        _U64.pack_into(self._map, _CURRENT_TIME, now_ns)
+        _U16.pack_into(self._map, _RUNNING, KERNEL)
+
+    def confine(self, bound_ns: int) -> None:
+        """The running kernel gets a nearer bound."""
+        _U64.pack_into(self._map, _FREE_UNTIL, bound_ns)
+
+    def stand(self, now_ns: int) -> None:
+        """The kernel waits, and may look at the time."""
+        _U64.pack_into(self._map, _CURRENT_TIME, now_ns)
+        _U16.pack_into(self._map, _RUNNING, CALENDAR)
+
+    def now_ns(self) -> int:
+        """How far the running kernel has let time pass."""
+        time: int = _U64.unpack_from(self._map, _CURRENT_TIME)[0]
+        return time
+
+    def request_ns(self) -> int | None:
+        """When the waiting kernel wants to run; None: whenever somebody makes it."""
+        if not self._map[_ITS + _FLAGS] & _REQUESTED:
+            return None
+        time: int = _U64.unpack_from(self._map, _ITS + _REQUEST)[0]
+        return time
+
+    def close(self) -> None:
+        """Give the memory back; once more does nothing."""
+        fds, self.fds = self.fds, []
+        for fd in fds:
+            os.close(fd)
+        self._map.close()
