@@ -172,8 +172,24 @@ class ServedAttachment(Attachment):
         )
         server.start()
         self._resources.callback(server.close)
-        if once:
+        if once and seat is None:
             self.ended = asyncio.create_task(server.wait_closed())
+
+    def keep_time(self, seat: Seat, path: Path) -> None:
+        """Be the calendar, too, for a kernel that somebody else starts; it has ended when it has gone.
+
+        Raises:
+            Misuse: The socket cannot be opened; the message says why.
+        """
+        gone = asyncio.Event()
+        self._expect(seat, path, on_end=gone.set)
+
+        async def until_gone() -> None:
+            await gone.wait()
+            await self._away.wait()
+            seat.kernel.participant.leave()
+
+        self.ended = asyncio.create_task(until_gone())
 
     async def launch(
         self, guest: LinuxGuest, *, echo: Echo, report: Report, on_picture: Notice, seat: Seat | None = None
@@ -205,22 +221,22 @@ class ServedAttachment(Attachment):
                     seen = ""
                     on_picture()
 
-        time = None if seat is None else self._expect(seat, directory / "time")
+        time = None
+        if seat is not None:
+            # When it has gone, time stands still until `_until_ended` knows why.
+            self._expect(seat, directory / "time", on_end=lambda: None)
+            time = VirtualTime(directory / "time", seat.seed)
         process = await guest.launch(directory / "gpu", workdir, listen, time)
         self._resources.push_async_callback(process.stop)
         self.ended = asyncio.create_task(self._until_ended(process, seat))
 
-    def _expect(self, seat: Seat, path: Path) -> VirtualTime:
-        """Wait for the kernel to come for its time.
-
-        When it has gone, time stands still until `_until_ended` knows why.
-        """
-        server = TimeTravelServer(path, seat.kernel, on_fault=seat.on_fault, on_end=lambda: None)
+    def _expect(self, seat: Seat, path: Path, *, on_end: Notice) -> None:
+        """Let the kernel come for its time."""
+        server = TimeTravelServer(path, seat.kernel, on_fault=seat.on_fault, on_end=on_end)
         # The guest's memory will need it, and while the kernel boots we have nothing else to do.
         seat.kernel.on_started = partial(_soon, sigbus.prepare)
         self._resources.callback(seat.kernel.close)
         self._resources.callback(server.close)
-        return VirtualTime(path, seat.seed)
 
     async def _until_ended(self, process: GuestProcess, seat: Seat | None) -> None:
         status = await process.wait()

@@ -60,13 +60,17 @@ def run_scene(
 def serve(
     socket: Annotated[Path, typer.Argument(help="Where the VMM connects.")],
     once: Annotated[bool, typer.Option("--once", help="End with the first VMM.")] = False,
+    time_travel: Annotated[
+        Path | None,
+        typer.Option(metavar="SOCKET2", help="Keep the time of a UML kernel, on the virtual clock."),
+    ] = None,
     *,
     run: RunOptions,
 ) -> None:
     """Be the vhost-user virtio-gpu device for a VMM that connects to SOCKET."""
     from compositor.commands.serve import serve
 
-    serve(socket, once=once, run=run)
+    serve(socket, once=once, time_travel=time_travel, run=run)
 
 
 @boot.command()

@@ -92,25 +92,35 @@ class FixedRefresh:
 
 
 class OnDemand:
-    """Repaints at once, at most every `min_interval_ns`."""
+    """Repaints at once, or when the work that this is has taken its time, at most every `min_interval_ns`."""
 
-    def __init__(self, clock: Scheduler, repaint: Callable[[], None], *, min_interval_ns: int = 0) -> None:
+    def __init__(
+        self,
+        clock: Scheduler,
+        repaint: Callable[[], None],
+        *,
+        min_interval_ns: int = 0,
+        latency_ns: int = 0,
+    ) -> None:
         self.missed_vblanks = 0
         self._clock = clock
         self._repaint = repaint
         self._min_interval_ns = min_interval_ns
+        self._latency_ns = latency_ns
         self._earliest_ns = 0
         self._scheduled = False
 
     def schedule(self) -> None:
-        """Repaint now, or as soon as the last frame has been shown for long enough."""
+        """Repaint after the latency, or as soon as the last frame has been shown for long enough."""
         if self._scheduled:
             return
-        if self._clock.now_ns() >= self._earliest_ns:
+        now_ns = self._clock.now_ns()
+        due_ns = max(now_ns + self._latency_ns, self._earliest_ns)
+        if now_ns >= due_ns:
             self._run()
         else:
             self._scheduled = True
-            self._clock.call_at(self._earliest_ns, self._run)
+            self._clock.call_at(due_ns, self._run)
 
     def _run(self) -> None:
         self._scheduled = False

@@ -34,6 +34,7 @@ from compositor.render import blend
 from compositor.run import Run, StopReason
 from compositor.scanout import Placement
 from compositor.screen.headless import HeadlessScreen, Screen
+from compositor.timing import TimingModel
 from guest.linux.options import guest_seed
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
@@ -46,6 +47,7 @@ from virtio.errors import ScanoutError
 
 # Seconds of real time after which a guest that stops time, and says nothing, is taken for hung.
 PATIENCE_S = 30.0
+INFINITELY_FAST = TimingModel()
 
 
 def report_line(line: str) -> None:
@@ -67,6 +69,7 @@ class Machine:
         report: Gets one line for everything that goes wrong with a guest and is dealt with.
         echo: Gets the consoles of real guests, as they print.
         on_screenshot: Somebody at a window asked for a screenshot: gets the output's name and its picture.
+        timing: What the work of devices and host costs on the virtual clock.
         patience_s: Seconds of real time in which a guest that makes virtual time stand still must be
             heard of.
 
@@ -86,6 +89,7 @@ class Machine:
         report: Callable[[str], None] = report_line,
         echo: Callable[[str], None] = lambda _text: None,
         on_screenshot: Callable[[str, NDArray[np.uint8]], None] | None = None,
+        timing: TimingModel = INFINITELY_FAST,
         patience_s: float = PATIENCE_S,
     ) -> None:
         if not 1 <= len(outputs) <= 16:
@@ -107,6 +111,8 @@ class Machine:
         self._digest = Digest() if digest else None
         self._presenters: list[Presenter] = []
         self._clock: Clock | None = None
+        timing.check()
+        self._timing = timing
         self._patience_s = patience_s
         self._run: Run | None = None
         self._failure: ScanoutError | None = None
@@ -135,6 +141,7 @@ class Machine:
             digest=self._digest,
             fixed_refresh=self._repaint == "vblank",
             min_interval_ns=period_ns if self._window else 0,
+            latency_ns=self._timing.compose_ns + self._timing.scanout_ns,
         )
         presenter.listeners.append(self.pictures.presented)
         presenter.on_blank = lambda: self.pictures.keep(output.name)
@@ -230,17 +237,35 @@ class Machine:
         return served
 
     def serve(
-        self, path: Path, *, once: bool = False, places: Sequence[Placement] | None = None
+        self,
+        path: Path,
+        *,
+        once: bool = False,
+        places: Sequence[Placement] | None = None,
+        time_travel: Path | None = None,
     ) -> Attachment:
         """Be the vhost-user device for a VMM that connects to `path`, and, without `once`, for the next.
 
+        Args:
+            path: Where to listen.
+            once: For the first VMM only.
+            places: As for `attach`.
+            time_travel: Where a UML kernel comes for its time, on the virtual clock; it is served once.
+
         Raises:
-            BadInput: A placement is impossible.
-            Misuse: The socket cannot be opened; the message says why.
+            BadInput: A placement is impossible, or `time_travel` does not go with the machine's clock.
+            Misuse: A socket cannot be opened; the message says why.
         """
-        self._refuse_virtual("a VMM of its own")
-        served = self._served(self._unique("guest"), "vhost-user", places)
-        served.listen(path, once=once, report=self._report)
+        if time_travel is None:
+            self._refuse_virtual("a VMM of its own")
+        elif self._clock_kind == "real":
+            raise BadInput("a kernel that comes for its time needs the virtual clock")
+        name = self._unique("guest")
+        seat = self._seat(name)
+        served = self._served(name, "vhost-user", places)
+        served.listen(path, once=once or seat is not None, report=self._report, seat=seat)
+        if seat is not None and time_travel is not None:
+            served.keep_time(seat, time_travel)
         return served
 
     def _picture_is_up(self) -> None:
@@ -260,7 +285,12 @@ class Machine:
         kernel = TimeTravel(self.clock, name, broadcast=self._broadcast)
         self._kernels.append(kernel)
         seed = guest_seed(self.seed, len(self.guests))
-        return Seat(kernel, CalendarPace(self.clock, kernel, on_fault=self._fail), seed, self._fail)
+        return Seat(
+            kernel,
+            CalendarPace(self.clock, kernel, on_fault=self._fail, latency_ns=self._timing.command_ns),
+            seed,
+            self._fail,
+        )
 
     def _broadcast(self, sender: TimeTravel, what: int) -> None:
         for kernel in self._kernels:

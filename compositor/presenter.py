@@ -23,6 +23,7 @@ class Presenter:
         digest: Where they are counted.
         fixed_refresh: Repaint on the vblank grid, else on demand (see `compositor.frame_clock`).
         min_interval_ns: Of the latter.
+        latency_ns: Of the latter: from a wish to repaint to the frame on the screen.
 
     Attributes:
         grid: The vblanks of the output's refresh rate.
@@ -40,6 +41,7 @@ class Presenter:
         digest: Digest | None = None,
         fixed_refresh: bool = True,
         min_interval_ns: int = 0,
+        latency_ns: int = 0,
     ) -> None:
         self.output = output
         self.grid = VblankGrid(scheduler, output.mode.refresh_mhz)
@@ -52,7 +54,7 @@ class Presenter:
         self._clock: FrameClock = (
             FixedRefresh(scheduler, self.grid, self.repaint)
             if fixed_refresh
-            else OnDemand(scheduler, self.repaint, min_interval_ns=min_interval_ns)
+            else OnDemand(scheduler, self.repaint, min_interval_ns=min_interval_ns, latency_ns=latency_ns)
         )
 
     def schedule(self) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from guest.linux.kernel import check_kernel
+from guest.linux.kernel import check_kernel, check_repeatable
 from guest.linux.options import UmlOptions, VirtualTime
 from guest.linux.payload import INIT, INITRD, SOCKET, TIME_SOCKET, build_initrd
 from guest.linux.process import GuestProcess
@@ -69,6 +69,7 @@ def _lay_out(options: UmlOptions, socket: Path | None, workdir: Path, time: Virt
     arguments = kernel_command_line(options, gpu=socket is not None, time=time)
     command = [str(check_kernel(options.kernel)), *arguments]
     if time is not None:
+        check_repeatable(options.kernel)
         (workdir / TIME_SOCKET).symlink_to(time.socket.absolute())
     if socket is not None:
         (workdir / SOCKET).symlink_to(socket.absolute())

@@ -68,3 +68,13 @@ def test_on_demand_without_an_interval_repaints_inside_the_call() -> None:
     clock.schedule()
     clock.schedule()
     assert log == [1, 1]
+
+
+def test_on_demand_with_a_latency_repaints_once_for_all_that_comes_meanwhile() -> None:
+    calendar, log = Calendar(), list[int]()
+    clock = OnDemand(calendar, lambda: log.append(calendar.now_ns()), latency_ns=10)
+    for when in (5, 6, 14, 15):
+        calendar.call_at(when, clock.schedule)
+    while calendar.run_next():
+        pass
+    assert log == [15]

@@ -16,8 +16,12 @@ import pytest
 from compositor import Machine, Placement
 from compositor.errors import RunFailed
 from compositor.run import StopReason
+from compositor.timing import TimingModel
 from guest import SimulatedGuest, UmlGuest
-from guest.linux import GuestDied, expected
+from guest.linux import GuestDied, UmlOptions, expected, find_kernel
+from guest.linux.options import VirtualTime
+from guest.linux.payload import build_initrd
+from guest.linux.uml import kernel_command_line
 from virtio.errors import ProtocolFault
 
 pytestmark = pytest.mark.real
@@ -173,3 +177,40 @@ async def test_a_cancelled_run_leaves_no_kernel_behind() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
     assert kernels() == []
+
+
+async def test_work_that_takes_virtual_time_is_waited_for() -> None:
+    """20 ms are more than a refresh: the guest's driver waits for the flush, and gets every second vblank."""
+    shown = {}
+    for scanout_ms in (0, 5, 20):
+        timing = TimingModel(
+            command_ns=100_000, compose_ns=1_000_000, scanout_ns=max(0, scanout_ms - 1) * 1_000_000
+        )
+        async with Machine(repaint="flush", timing=timing) as machine:
+            await machine.attach(UmlGuest("pageflip"))
+            await machine.run(seconds=1)
+            shown[scanout_ms] = machine.stats()["outputs"][0]
+    assert [round(output["interval_ms"]["p50"], 1) for output in shown.values()] == [16.7, 16.7, 33.3]
+
+
+def test_a_kernel_that_somebody_else_starts_is_served_with_its_time(scanout: Run, tmp_path: Path) -> None:
+    kernel = find_kernel(None)
+    options = UmlOptions(kernel=kernel, command=("pageflip", "--frames", "30"))
+    (tmp_path / "initrd").write_bytes(build_initrd(options, os.uname().machine))
+    time = VirtualTime(tmp_path / "time.sock", seed=1)
+    line = kernel_command_line(options, gpu=True, time=time)
+    command = [str(kernel), *line]
+    starter = "import os, sys, time\nwhile not os.path.exists('time.sock'): time.sleep(0.01)\n"
+    starter += f"os.execv({command[0]!r}, {command!r})\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", starter],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as guest:
+        done = scanout("serve", "gpu.sock", "--time-travel", "time.sock", "--seconds", "10", results=False)
+        guest.wait(60)
+    assert (done.status, done.err) == (0, "")
+    assert "32 frames" in done.out, "frame 0, 30 flips, and the blank screen after them"

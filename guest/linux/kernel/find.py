@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import subprocess
@@ -67,6 +68,20 @@ def check_kernel(path: Path) -> Path:
     if not re.fullmatch(r"\d+\.\d+\.\S+", _version_of(path)):
         raise KernelUnusable(f"{path}: not a UML kernel; {advice}")
     return path
+
+
+def check_repeatable(path: Path) -> None:
+    """Make sure that a UML kernel has our patch, without which its runs on virtual time differ.
+
+    Raises:
+        KernelUnusable: It has not.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as program:
+        if any(program.find(option) < 0 for option in (b"tt_syscall_ns=", b"um_seed=")):
+            raise KernelUnusable(
+                f"{path}: does not know tt_syscall_ns= and um_seed=, which virtual time needs; "
+                "build a kernel that does with: scanout kernel build"
+            )
 
 
 def _version_of(path: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from guest.linux.errors import KernelUnusable
-from guest.linux.kernel import check_kernel, find, find_kernel
+from guest.linux.kernel import check_kernel, check_repeatable, find, find_kernel
 from guest.linux.kernel.find import kernels_dir, recipe
 
 
@@ -110,3 +110,14 @@ def test_the_last_one_built_of_our_recipe(scripts_are_programs: None) -> None:
 def test_without_any_the_way_to_one_is_said() -> None:
     with pytest.raises(KernelUnusable, match="no UML kernel; build one with: scanout kernel build"):
         find_kernel()
+
+
+def test_a_kernel_without_our_patch_cannot_have_virtual_time(tmp_path: Path) -> None:
+    path = tmp_path / "linux"
+    path.write_bytes(b"...tt_syscall_ns=\0um_seed=\0...")
+    check_repeatable(path)
+    path.write_bytes(b"...um_seed=\0...")
+    with pytest.raises(
+        KernelUnusable, match=r"does not know tt_syscall_ns= and um_seed=.* scanout kernel build"
+    ):
+        check_repeatable(path)
