@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -47,7 +48,8 @@ RunScanout = Callable[..., Outcome]
 @pytest.fixture
 def scanout(tmp_path: Path) -> Iterator[RunScanout]:
     """Runs the command, and checks that nothing of it is left behind."""
-    before = traces()
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
 
     def run(*arguments: str | Path, results: bool = True) -> Outcome:
         wanted = ("--screenshot", "shot.png", "--stats", "stats.json") if results else ()
@@ -56,6 +58,7 @@ def scanout(tmp_path: Path) -> Iterator[RunScanout]:
         done = subprocess.run(
             [COMMAND, *words[:at], *wanted, *words[at:]],
             cwd=tmp_path,
+            env={**os.environ, "TMPDIR": str(temporary)},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -65,25 +68,19 @@ def scanout(tmp_path: Path) -> Iterator[RunScanout]:
         return Outcome(done.returncode, done.stdout, done.stderr, tmp_path)
 
     yield run
-    assert traces() - before == set()
+    assert list(temporary.iterdir()) == []
+    assert traces(tmp_path) == []
 
 
-def traces() -> set[str]:
-    """What a run could leave: guests' processes, sockets and directories of ours, shared memory."""
-    found = {str(path) for path in Path("/dev/shm").iterdir()}
-    found |= {str(path) for path in Path("/tmp").glob("scanout-*")}
-    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
-        found |= {word for word in line.split()[7:] if "scanout-" in word}
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+def traces(directory: Path) -> list[str]:
+    """Sockets below a run's directory, and processes that work there: guests' and whatever they started."""
+    sockets = [line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()]
+    found = [path for path in sockets if path.startswith(str(directory))]
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = entry.read_bytes().split(b"\0")
-        except OSError:
+            works_in = (process / "cwd").readlink()
+        except OSError:  # it has just ended, or is the kernel's
             continue
-        if any(b"virtio_uml" in word or b"vhost-user-gpu-pci" in word for word in command):
-            found.add(f"process {entry.parent.name}: {command[0].decode()}")
+        if works_in.is_relative_to(directory):
+            found.append(f"process {process.name}: {(process / 'cmdline').read_bytes()!r}")
     return found
-
-
-def rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """XRGB8888 in memory order as red, green, blue."""
-    return picture[..., 2::-1]
