@@ -24,6 +24,7 @@ _PACKAGES = {
     "dpkg-deb": "dpkg",
     "ld": "binutils",
     "ldd": "libc-bin",
+    "newuidmap": "uidmap",
     "qemu-system-aarch64": "qemu-system-arm",
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
@@ -71,6 +72,7 @@ def run_tool(
     environment: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
     pass_fds: Sequence[int] = (),
+    stop_signal: signal.Signals = signal.SIGKILL,
 ) -> str:
     """Run a program to its end and return what it printed (both streams, in the C locale).
 
@@ -84,6 +86,7 @@ def run_tool(
         environment: Added to our own environment.
         on_line: Called with each line of output as it arrives; the return value is then empty.
         pass_fds: Descriptors that it inherits.
+        stop_signal: How it is killed; a program that cleans up after itself may be asked by SIGTERM.
 
     Raises:
         ToolFailed: It could not be started, or its exit status is not 0.
@@ -117,16 +120,16 @@ def run_tool(
                     on_line(line.rstrip("\n"))
         status = process.wait()
     except BaseException:
-        _kill_session(process)
+        _kill_session(process, stop_signal)
         raise
     if status != 0:
         raise ToolFailed(f"{what} failed: {_reason(tail) or f'{command[0]} ended with status {status}'}")
     return "".join(output)
 
 
-def _kill_session(process: subprocess.Popen[str]) -> None:
+def _kill_session(process: subprocess.Popen[str], stop_signal: signal.Signals) -> None:
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, stop_signal)
     process.wait()
 
 
