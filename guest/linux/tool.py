@@ -29,6 +29,7 @@ _PACKAGES = {
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
     "strip": "binutils",
+    "unshare": "util-linux",
     "xz": "xz-utils",
 }
 
@@ -72,7 +73,6 @@ def run_tool(
     environment: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
     pass_fds: Sequence[int] = (),
-    stop_signal: signal.Signals = signal.SIGKILL,
 ) -> str:
     """Run a program to its end and return what it printed (both streams, in the C locale).
 
@@ -86,7 +86,6 @@ def run_tool(
         environment: Added to our own environment.
         on_line: Called with each line of output as it arrives; the return value is then empty.
         pass_fds: Descriptors that it inherits.
-        stop_signal: How it is killed; a program that cleans up after itself may be asked by SIGTERM.
 
     Raises:
         ToolFailed: It could not be started, or its exit status is not 0.
@@ -110,26 +109,27 @@ def run_tool(
     tail: deque[str] = deque(maxlen=200)
     output: list[str] = []
     assert process.stdout is not None
-    try:
-        with process.stdout:
+    with process.stdout:
+        try:
             for line in process.stdout:
                 tail.append(line)
                 if on_line is None:
                     output.append(line)
                 else:
                     on_line(line.rstrip("\n"))
-        status = process.wait()
-    except BaseException:
-        _kill_session(process, stop_signal)
-        raise
+            status = process.wait()
+        except BaseException:
+            _kill_session(process)
+            process.stdout.read()  # ends with the last of its children: none writes into what is cleaned up
+            raise
     if status != 0:
         raise ToolFailed(f"{what} failed: {_reason(tail) or f'{command[0]} ended with status {status}'}")
     return "".join(output)
 
 
-def _kill_session(process: subprocess.Popen[str], stop_signal: signal.Signals) -> None:
+def _kill_session(process: subprocess.Popen[str]) -> None:
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, stop_signal)
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from guest.linux.cache import cache_dir, cached, content_key
@@ -114,7 +114,7 @@ def _build(scratch: Path, progress: Progress) -> Path:
 
 def _install(archive: Path, progress: Progress) -> None:
     """Have mmdebstrap install the packages into an archive."""
-    require("mmdebstrap", "tar", *(() if os.geteuid() == 0 else ("newuidmap",)))
+    require("mmdebstrap", "tar", "unshare", *(() if os.geteuid() == 0 else ("newuidmap",)))
     keyring = require_keyring()
     stage = f"installing Debian's packages ({SUITE})"
     progress(stage)
@@ -139,8 +139,33 @@ def _install(archive: Path, progress: Progress) -> None:
             steps += 1
             progress(stage, min(steps / _STEPS, 0.99))
 
-    # Asked to end, it unmounts and removes what it has under way.
-    run_tool(command, what=stage, on_line=on_line, stop_signal=signal.SIGTERM)
+    with _workshop() as directory:
+        run_tool([*_apart(), *command], what=stage, environment={"TMPDIR": str(directory)}, on_line=on_line)
+
+
+def _apart() -> list[str]:
+    """What keeps its mounts (/proc, /sys) to itself as root; they go with it, however it ends.
+
+    Without root it makes a user namespace, and mounts there.
+    """
+    return ["unshare", "--mount"] if os.geteuid() == 0 else []
+
+
+@contextmanager
+def _workshop() -> Iterator[Path]:
+    """Where mmdebstrap works. It does not clean up when it is interrupted.
+
+    Without root it works as other users, who must be able to get in, which they are not in a home; and what
+    they leave can be removed only in a user namespace like theirs.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="scanout-rootfs-"))
+    enter = [] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--map-auto"]
+    try:
+        directory.chmod(0o777)
+        yield directory
+    finally:
+        remove = [*enter, "rm", "-rf", "--one-file-system", str(directory)]
+        run_tool(remove, what=f"removing {directory}")
 
 
 def _lay_over(root: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,3 +134,19 @@ def test_a_failure_says_why_and_leaves_nothing(fake_program: FakeProgram, cache:
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(ToolMissing, match="apt-get install mmdebstrap"):
         build_rootfs()
+
+
+def test_an_interrupt_leaves_nothing_of_what_was_under_way(
+    fake_program: FakeProgram, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(stage: str, fraction: float | None = None) -> None:
+        if fraction:
+            raise KeyboardInterrupt
+
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    fake_program("mmdebstrap", 'touch "$TMPDIR/half"; echo "Get:1 x"; exec sleep 1000')
+    with pytest.raises(KeyboardInterrupt):
+        build_rootfs(progress=interrupt)
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert [path for path in (cache / "roots").iterdir() if path.is_dir()] == []
