@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,23 @@ def scanout(tmp_path: Path) -> Iterator[RunScanout]:
 
     yield run
     assert traces() - before == set()
+
+
+@pytest.fixture
+def busy() -> Callable[[int], AbstractContextManager[None]]:
+    """Loads the machine for a while, with so many programs that do nothing, as fast as they can."""
+
+    @contextmanager
+    def loaded(count: int) -> Iterator[None]:
+        loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.kill()
+                loop.wait()
+
+    return loaded
 
 
 def traces() -> set[str]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from virtio.errors import ScanoutError
 
 pytestmark = pytest.mark.real
 Run = Callable[..., Any]
+Busy = Callable[[int], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,20 @@ def check_scanned_out_in_place(stats: dict[str, Any], *, frames: int) -> None:
 
 def colours(picture: NDArray[np.uint8]) -> int:
     return len(np.unique(picture.reshape(-1, 3), axis=0))
+
+
+def test_five_seconds_of_a_desktop_are_the_same_in_every_run(scanout: Run, root: Path, busy: Busy) -> None:
+    run = ("boot", "uml", "--clock", "virtual", "--root", root, "--seconds", "5", "--", "weston-desktop")
+    done = scanout(*run)
+    assert (done.status, done.err) == (0, "")
+    stats = done.stats
+    check_scanned_out_in_place(stats, frames=280)
+    again = scanout(*run).stats
+    with busy(2):
+        loaded = scanout(*run).stats
+    for other in (stats, again, loaded):
+        del other["wall_s"]
+    assert stats == again == loaded
 
 
 @pytest.mark.parametrize("renderer", ["pixman", "gl"])
