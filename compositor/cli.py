@@ -26,6 +26,8 @@ boot = typer.Typer(help="Start a real guest wired to the device.", no_args_is_he
 kernel = typer.Typer(help="The UML kernel.", no_args_is_help=True)
 app.add_typer(boot, name="boot")
 app.add_typer(kernel, name="kernel")
+rootfs = typer.Typer(help="A root of Debian packages for UML guests.", no_args_is_help=True)
+app.add_typer(rootfs, name="rootfs")
 
 Kernel = Annotated[Path | None, typer.Option(help="The kernel to boot.")]
 Initrd = Annotated[Path | None, typer.Option(help="An initramfs of your own, instead of --program.")]
@@ -145,6 +147,26 @@ def kernel_build(
 def kernel_path() -> None:
     """Print which UML kernel would be booted."""
     from compositor.commands.kernel import path
+
+    path()
+
+
+@rootfs.command("build")
+def rootfs_build(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Where; by default in the cache.")
+    ] = None,
+) -> None:
+    """Make a root with weston, modetest and kmscube; cached."""
+    from compositor.commands.rootfs import build
+
+    build(directory)
+
+
+@rootfs.command("path")
+def rootfs_path() -> None:
+    """Print where the root in the cache is."""
+    from compositor.commands.rootfs import path
 
     path()
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from compositor.bench.real_guest import find_backend
-from guest.linux import find_kernel
+from guest.linux import find_kernel, find_rootfs
 from guest.linux.qemu import find_qemu
 from virtio.errors import ScanoutError
 
@@ -57,6 +57,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("display", "windows", display, "set DISPLAY, or run under: xvfb-run")
     yield _program("cc", "the guests' own programs", "gcc libc6-dev libdrm-dev")
     yield _tried("UML kernel", "boot uml", lambda: str(find_kernel()))
+    yield _tried("desktop root", "boot uml -- weston-desktop", lambda: str(find_rootfs()))
     yield _tried("QEMU 10", "boot qemu", lambda: find_qemu("x86_64"))
     yield _tried("QEMU's back end", "bench real-guest", lambda: str(find_backend()))
     kvm = Path("/dev/kvm")

@@ -8,6 +8,7 @@ from guest.linux.preparation import prepare
 from guest.linux.process import GuestProcess
 from guest.linux.progress import shown_progress
 from guest.linux.qemu import QemuProcess
+from guest.linux.rootfs import build_rootfs, find_rootfs
 from guest.linux.tool import Progress
 from guest.linux.uml import UmlProcess
 
@@ -16,6 +17,7 @@ __all__ = [
     "QemuOptions", "QemuProcess",
     "GuestOptions", "GuestProcess", "PROGRAMS",
     "find_kernel", "check_kernel", "build_kernel", "stock_kernel",
+    "build_rootfs", "find_rootfs",
     "prepare", "Progress", "shown_progress",
     "GuestDied", "KernelUnusable", "ToolFailed", "ToolMissing",
 ]  # fmt: skip

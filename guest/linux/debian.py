@@ -18,6 +18,7 @@ from guest.linux.tool import Progress, missing_packages, no_progress, require, r
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
+_TRANSPORT = re.compile(r"Acquire::(https?::|Check-Valid-Until|Check-Date|Retries|ForceIPv)")
 
 # Read after the machine's own configuration, so that proxies stay and hooks go: an update hook would
 # work on the system's state, which is not ours. As root, apt would download as a user of its own, who
@@ -52,6 +53,32 @@ def mirror() -> str:
     except ToolFailed:
         return DEFAULT_MIRROR
     return next((line.split()[0] for line in lines if line.split()[1:] == ["Debian"]), DEFAULT_MIRROR)
+
+
+def transport_settings() -> list[str]:
+    """How this machine's apt reaches its mirror, for an apt that does not read the machine's settings.
+
+    Proxies, retries, and whether a mirror may be older than its own date says; never whether signatures
+    are checked.
+    """
+    try:
+        dumped = run_tool(["apt-config", "dump", "--no-empty", "Acquire"], what="reading apt's settings")
+    except ToolFailed:
+        return []
+    return [line.rstrip(";") for line in dumped.splitlines() if _TRANSPORT.match(line)]
+
+
+def require_keyring() -> Path:
+    """Where Debian's keys are.
+
+    Raises:
+        ToolMissing: They are not installed.
+    """
+    if not KEYRING.exists():
+        raise missing_packages(
+            f"{KEYRING}: not there, so packages cannot be verified", "debian-archive-keyring"
+        )
+    return KEYRING
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +171,13 @@ class Suite:
     def _configuration(self) -> Path:
         """Our configuration file, once the suite's package lists are here and fresh."""
         require("apt-get", "apt-cache")
-        if not KEYRING.exists():
-            raise missing_packages(
-                f"{KEYRING}: not there, so packages cannot be verified", "debian-archive-keyring"
-            )
+        keyring = require_keyring()
         root = cache_dir("apt", f"{self.name}-{self.architecture}")
         for directory in ("state/lists/partial", "cache/archives/partial", "sources"):
             (root / directory).mkdir(parents=True, exist_ok=True)
         (root / "status").touch()
         (root / "sources" / "debian.sources").write_text(
-            f"Types: deb\nURIs: {mirror()}\nSuites: {self.name}\nComponents: main\nSigned-By: {KEYRING}\n"
+            f"Types: deb\nURIs: {mirror()}\nSuites: {self.name}\nComponents: main\nSigned-By: {keyring}\n"
         )
         configuration = root / "apt.conf"
         configuration.write_text(_CONFIGURATION.format(root=root, architecture=self.architecture))

@@ -24,10 +24,12 @@ _PACKAGES = {
     "dpkg-deb": "dpkg",
     "ld": "binutils",
     "ldd": "libc-bin",
+    "newuidmap": "uidmap",
     "qemu-system-aarch64": "qemu-system-arm",
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
     "strip": "binutils",
+    "unshare": "util-linux",
     "xz": "xz-utils",
 }
 
@@ -107,18 +109,19 @@ def run_tool(
     tail: deque[str] = deque(maxlen=200)
     output: list[str] = []
     assert process.stdout is not None
-    try:
-        with process.stdout:
+    with process.stdout:
+        try:
             for line in process.stdout:
                 tail.append(line)
                 if on_line is None:
                     output.append(line)
                 else:
                     on_line(line.rstrip("\n"))
-        status = process.wait()
-    except BaseException:
-        _kill_session(process)
-        raise
+            status = process.wait()
+        except BaseException:
+            _kill_session(process)
+            process.stdout.read()  # ends with the last of its children: none writes into what is cleaned up
+            raise
     if status != 0:
         raise ToolFailed(f"{what} failed: {_reason(tail) or f'{command[0]} ended with status {status}'}")
     return "".join(output)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,23 @@ def scanout(tmp_path: Path) -> Iterator[RunScanout]:
     yield run
     assert list(temporary.iterdir()) == []
     assert traces(tmp_path) == []
+
+
+@pytest.fixture
+def busy() -> Callable[[int], AbstractContextManager[None]]:
+    """Loads the machine for a while, with so many programs that do nothing, as fast as they can."""
+
+    @contextmanager
+    def loaded(count: int) -> Iterator[None]:
+        loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.kill()
+                loop.wait()
+
+    return loaded
 
 
 def traces(directory: Path) -> list[str]:

@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +26,9 @@ from virtio.errors import ProtocolFault
 
 pytestmark = pytest.mark.real
 Run = Callable[..., Any]
+Busy = Callable[[int], AbstractContextManager[None]]
 
 FIVE_SECONDS = ("boot", "uml", "--clock", "virtual", "--program", "pageflip", "--seconds", "5")
-
-
-@contextmanager
-def busy(count: int) -> Iterator[None]:
-    """Programs that do nothing, as fast as they can."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
 
 
 def kernels() -> list[int]:
@@ -54,7 +43,7 @@ def kernels() -> list[int]:
     return found
 
 
-def test_five_seconds_are_300_frames_and_the_same_ones_under_load(scanout: Run) -> None:
+def test_five_seconds_are_300_frames_and_the_same_ones_under_load(scanout: Run, busy: Busy) -> None:
     done = scanout(*FIVE_SECONDS)
     assert (done.status, done.err) == (0, "")
     stats = done.stats

@@ -9,6 +9,9 @@
  *                     hostfs); read-only with fresh tmpfs where programs write, or writable
  *   /scanout/command  the program and its arguments, each followed by a zero byte
  *
+ * A root may have a program of its own, SESSION, that prepares the system for what it holds (a seat for its
+ * compositors, say) and then becomes the program: it gets the program and its arguments as arguments.
+ *
  * The report, on the console:  "scanout: program exited STATUS"  or  "scanout: program killed by signal N".
  */
 #include <dirent.h>
@@ -33,6 +36,7 @@
 
 #define VIRTIO_ID_GPU 16
 #define CARD_TIMEOUT_MS 10000
+#define SESSION "/usr/libexec/scanout/session"
 
 static void complain(const char *what, const char *object)
 {
@@ -205,12 +209,15 @@ static int enter_root(const char *root)
 	return 0;
 }
 
-/* Splits what /scanout/command holds. */
+/* Splits what /scanout/command holds; the root's session, where it has one, comes before it. */
 static char **split_arguments(char *text, size_t length)
 {
-	char **arguments = calloc(length + 1, sizeof(*arguments));
+	char **arguments = calloc(length + 2, sizeof(*arguments));
+	size_t count = 0;
 
-	for (size_t start = 0, count = 0; start < length; start += strlen(text + start) + 1)
+	if (!access(SESSION, X_OK))
+		arguments[count++] = SESSION;
+	for (size_t start = 0; start < length; start += strlen(text + start) + 1)
 		arguments[count++] = text + start;
 	return arguments;
 }
