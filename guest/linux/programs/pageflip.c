@@ -63,9 +63,16 @@ static struct tables make_tables(uint32_t width)
 	return tables;
 }
 
+/* Twice as fast where the processor has wider vectors, which is found out when the program starts. */
+#ifdef __x86_64__
+#define WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDE
+#endif
+
 /* Slanted waves, running to the upper left, over a gradient. With u and v, the place scaled to 0..255:
  * red (3 u + wave) / 4, green (3 v + 255 - wave) / 4, blue 255 - (u + v) / 2. */
-static void draw_background(const struct buffer *b, const struct tables *tables, uint32_t frame)
+WIDE static void draw_background(const struct buffer *b, const struct tables *tables, uint32_t frame)
 {
 	uint32_t width = b->width, height = b->height; /* a pixel might be either, for all the compiler knows */
 
