@@ -276,10 +276,11 @@ class Machine:
         return served
 
     def replay(self, recording: Recording) -> Player:
-        """Feed a recording to this machine, whose outputs are the recording's, from now on.
+        """Feed a recording to this machine, whose outputs are the recording's, while it runs.
+
+        Where the recording is damaged, `run` raises BadInput.
 
         Raises:
-            BadInput: The recording is damaged from its beginning. Where it is damaged later, `run` raises.
             Misuse: The machine repaints by itself, or replays something already.
         """
         if self._repaint != "recorded" or self._player is not None:

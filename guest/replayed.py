@@ -163,7 +163,9 @@ class ReplayedGuest:
 
     def close(self) -> None:
         """Switch it off; once more does nothing."""
+        self.reset()
         self._transport.close()
+        self._transport.on_interrupt = lambda _index: None  # it would keep this guest and its memory alive
         self._memory.close()
 
     def _reap(self, index: int) -> None:

@@ -79,12 +79,11 @@ class Player:
             presenter.listeners.append(self._presented)
 
     def start(self) -> None:
-        """Schedule the first record, which schedules the next one.
+        """Begin with the clock's next event.
 
-        Raises:
-            BadInput: Here, or inside of the clock: the recording is damaged, or makes no sense.
+        When the recording turns out to be damaged, or makes no sense, the clock's callbacks raise BadInput.
         """
-        self._schedule()
+        self._next = self._clock.call_at(self._clock.now_ns(), self._schedule)
 
     def close(self) -> None:
         """Stop."""
