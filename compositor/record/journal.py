@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,7 +34,9 @@ class Journal:
     it. One command can be inside of another: a flush presents, the frame's fence wakes another guest.
 
     The file grows while the machine runs, so that what a killed process leaves can be replayed. A full disk
-    ends the recording, never the run.
+    ends the recording, never the run. Chunks are compressed and written by a thread, which has most of a
+    recording's work and holds no lock of the interpreter's meanwhile; one chunk at a time, so that memory
+    stays bounded.
 
     Args:
         path: The file; overwritten.
@@ -58,6 +61,8 @@ class Journal:
             self._chunks = ChunkWriter(self._file)
         except OSError as error:
             raise BadInput(f"--record {path}: {error.strerror}") from None
+        self._thread = ThreadPoolExecutor(1, "scanout-record")
+        self._writing: Future[None] | None = None
 
     @property
     def recording(self) -> bool:
@@ -106,9 +111,8 @@ class Journal:
             self._open.clear()
             self.write(Kind.END, 0)
             self._write_chunk(last=True)
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+            self._wait()
+            self._stop()
 
     def _append(self, record: Record) -> None:
         if self._file is None:
@@ -119,11 +123,24 @@ class Journal:
             self._chunk_ends_ns = record.time_ns + _CHUNK_NS
 
     def _write_chunk(self, *, last: bool = False) -> None:
-        assert self._file is not None
+        self._wait()
+        if self._file is not None:
+            content, self._buffer = self._buffer, bytearray()
+            self._writing = self._thread.submit(self._chunks.add, content, last=last)
+
+    def _wait(self) -> None:
+        """Until the last chunk is in the file, or was refused."""
+        writing, self._writing = self._writing, None
         try:
-            self._chunks.add(self._buffer, last=last)
+            if writing is not None:
+                writing.result()
         except OSError as error:
             self._report(f"--record {self._path}: {error.strerror}: the recording ends here, the run goes on")
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._file is not None:
             self._file.close()
             self._file = None
-        self._buffer.clear()
+            self._buffer.clear()
+            self._thread.shutdown()
