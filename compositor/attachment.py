@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from compositor.observe.statistics import GuestStatistics
 from compositor.presenter import Presenter
+from compositor.record.recorder import Recorder
 from compositor.scanout import GuestDisplay, Placement
 from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
@@ -48,7 +49,13 @@ class Attachment:
     """
 
     def __init__(
-        self, name: str, kind: str, presenters: Sequence[Presenter], places: Sequence[Placement], clock: Clock
+        self,
+        name: str,
+        kind: str,
+        presenters: Sequence[Presenter],
+        places: Sequence[Placement],
+        clock: Clock,
+        recorder: Recorder | None = None,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -62,6 +69,7 @@ class Attachment:
             now_ns=clock.now_ns,
             read_stamp=read_stamp,
         )
+        self._tap = None if recorder is None else recorder.guest(name, kind, places)
         self._device: GpuDevice | None = None
         self._past = DeviceStatistics()  # of devices that served this guest before
         self._resources = AsyncExitStack()
@@ -73,6 +81,9 @@ class Attachment:
             self._past.errors += self._device.errors
             self._past.transfer_bytes += self._device.transfer_bytes
         self._device = GpuDevice(self.display, host_memory=self.kind == "simulated")
+        if self._tap is not None:
+            self._tap.device_made()
+            self._device.tap = self._tap
         return self._device
 
     def statistics(self) -> GuestStatistics:
@@ -96,6 +107,8 @@ class Attachment:
             self.ended.cancel()
             await asyncio.wait([self.ended])
         await self._resources.aclose()
+        if self._tap is not None:
+            self._tap.gone()
         self.display.close()
 
 
@@ -110,8 +123,9 @@ class SimulatedAttachment(Attachment):
         places: Sequence[Placement],
         clock: Clock,
         seed: int,
+        recorder: Recorder | None,
     ) -> None:
-        super().__init__(name, "simulated", presenters, places, clock)
+        super().__init__(name, "simulated", presenters, places, clock, recorder)
         self._guest = guest
         self._clock = clock
         self._grid = presenters[places[0].output].grid

@@ -171,6 +171,17 @@ def rootfs_path() -> None:
     path()
 
 
+@app.command("replay")
+@running
+def replay_recording(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Made by --record.")], *, run: RunOptions
+) -> None:
+    """Feed a recording to the device again: the same frames, the same digest."""
+    from compositor.commands.replay import replay
+
+    replay(file, run)
+
+
 @app.command()
 def compare(
     a: Path,

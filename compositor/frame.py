@@ -35,6 +35,7 @@ class Frame:
         pixels: (height, width, 4) uint8, read-only, a live view of the front buffer: a later commit
             changes it. `snapshot` lasts.
         upload_bytes: What the screen copied into a texture to show it.
+        checksum: Of the picture, where a digest was taken (see `compositor.observe.digest`).
         format: Memory order of `pixels`. The picture is opaque: an alpha byte means nothing here.
     """
 
@@ -48,6 +49,7 @@ class Frame:
     pixels: NDArray[np.uint8]
     format: PixelFormat
     upload_bytes: int = 0
+    checksum: int | None = None
     _feedback: list[Callable[[Frame], None]] = field(default_factory=list, repr=False)
 
     @property

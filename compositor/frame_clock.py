@@ -5,7 +5,7 @@ waits, so that several guests share one repaint. `OnDemand` follows the guest, l
 panel: a frame is presented as soon as it is flushed, but never sooner than `min_interval_ns` after the
 last one. A real kernel's virtio-gpu driver has a vblank timer of its own with no phase in common with the
 host's; a fixed grid would halve its rate for an unlucky phase (its flip waits for the flush's fence), so
-real guests get `OnDemand`.
+real guests get `OnDemand`. `Told` is for replays, which know when a frame was presented.
 """
 
 from __future__ import annotations
@@ -126,3 +126,12 @@ class OnDemand:
         self._scheduled = False
         self._earliest_ns = self._clock.now_ns() + self._min_interval_ns
         self._repaint()
+
+
+class Told:
+    """Never repaints by itself: whoever replays a recording does it."""
+
+    missed_vblanks = 0
+
+    def schedule(self) -> None:
+        """The recording says when."""

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -25,11 +26,15 @@ from compositor import __version__
 from compositor.attachment import Attachment, Seat, ServedAttachment, SimulatedAttachment
 from compositor.errors import BadInput, Misuse
 from compositor.frame import Frame
+from compositor.mode import Mode
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
 from compositor.output import Output
 from compositor.pictures import Pictures
-from compositor.presenter import Presenter
+from compositor.presenter import Presenter, Repaint
+from compositor.record.player import Player
+from compositor.record.recorder import Recorder
+from compositor.record.recording import Recording
 from compositor.render import blend
 from compositor.run import Run, StopReason
 from compositor.scanout import Placement
@@ -62,7 +67,8 @@ class Machine:
         outputs: Monitors, 1 to 16, as `Output` or mode strings.
         clock: "virtual" (deterministic, as fast as it goes) or "real".
         repaint: "vblank" repaints on the grid of the refresh rate; "flush" as soon as a guest flushes,
-            for guests with a clock of their own (see `compositor.frame_clock`).
+            for guests with a clock of their own (see `compositor.frame_clock`); "recorded" when `replay`
+            comes to a frame, and never else.
         seed: Of all that is random; simulated guests without a seed of their own count on from it.
         window: Show the outputs in windows (real clock only).
         digest: Fold a checksum of every presented frame into the statistics' digest.
@@ -72,6 +78,7 @@ class Machine:
         timing: What the work of devices and host costs on the virtual clock.
         patience_s: Seconds of real time in which a guest that makes virtual time stand still must be
             heard of.
+        record: A file to record everything into (see `compositor.record`).
 
     Raises:
         BadInput: No output or more than 16, an impossible mode, a window on the virtual clock.
@@ -82,7 +89,7 @@ class Machine:
         *,
         outputs: Sequence[Output | str] = ("1024x768@60",),
         clock: Literal["virtual", "real"] = "virtual",
-        repaint: Literal["vblank", "flush"] = "vblank",
+        repaint: Repaint = "vblank",
         seed: int = 0,
         window: bool = False,
         digest: bool = True,
@@ -91,6 +98,7 @@ class Machine:
         on_screenshot: Callable[[str, NDArray[np.uint8]], None] | None = None,
         timing: TimingModel = INFINITELY_FAST,
         patience_s: float = PATIENCE_S,
+        record: Path | None = None,
     ) -> None:
         if not 1 <= len(outputs) <= 16:
             raise BadInput(f"{len(outputs)} outputs: a machine has 1 to 16")
@@ -108,6 +116,9 @@ class Machine:
         self._clock_kind = clock
         self._repaint = repaint
         self._window = window
+        self._record = record
+        self._recorder: Recorder | None = None
+        self._player: Player | None = None
         self._digest = Digest() if digest else None
         self._presenters: list[Presenter] = []
         self._clock: Clock | None = None
@@ -129,6 +140,8 @@ class Machine:
                 presenter = self._open(output, self._clock)
                 undo.callback(presenter.close)
                 self._presenters.append(presenter)
+            if self._record is not None:
+                self._recorder = self._open_recorder(self._record, self._clock)
             undo.pop_all()
         return self
 
@@ -139,13 +152,19 @@ class Machine:
             clock,
             screen=self._open_screen(output),
             digest=self._digest,
-            fixed_refresh=self._repaint == "vblank",
+            repaint=self._repaint,
             min_interval_ns=period_ns if self._window else 0,
             latency_ns=self._timing.compose_ns + self._timing.scanout_ns,
         )
         presenter.listeners.append(self.pictures.presented)
         presenter.on_blank = lambda: self.pictures.keep(output.name)
         return presenter
+
+    def _open_recorder(self, path: Path, clock: Clock) -> Recorder:
+        recorder = Recorder(path, clock.now_ns, self._report, clock=self._clock_kind, outputs=self.outputs)
+        for index, presenter in enumerate(self._presenters):
+            presenter.listeners.append(partial(recorder.presented, index))
+        return recorder
 
     def _open_screen(self, output: Output) -> Screen:
         if not self._window:
@@ -167,6 +186,10 @@ class Machine:
         return screen
 
     async def __aexit__(self, *_: object) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
+        if self._player is not None:
+            self._player.close()
         while self.guests:
             await self.guests.pop().close()
         for presenter in self._presenters:
@@ -194,7 +217,10 @@ class Machine:
         Raises:
             BadInput: No such mode; the output goes on as it was.
         """
-        self._presenters[output].set_mode(mode)
+        parsed = Mode.parse(mode)
+        if self._recorder is not None:
+            self._recorder.mode_set(output, str(parsed))
+        self._presenters[output].set_mode(parsed)
         for guest in self.guests:
             guest.display_changed()
 
@@ -218,7 +244,13 @@ class Machine:
         if isinstance(guest, SimulatedGuest):
             places = places or [Placement()]
             simulated = SimulatedAttachment(
-                guest, name, self._presenters, places, self.clock, self.seed + len(self.guests)
+                guest,
+                name,
+                self._presenters,
+                places,
+                self.clock,
+                self.seed + len(self.guests),
+                self._recorder,
             )
             self.guests.append(simulated)
             return simulated
@@ -268,13 +300,35 @@ class Machine:
             served.keep_time(seat, time_travel)
         return served
 
+    def replay(self, recording: Recording) -> Player:
+        """Feed a recording to this machine, whose outputs are the recording's, while it runs.
+
+        Where the recording is damaged, `run` raises BadInput.
+
+        Raises:
+            Misuse: The machine repaints by itself, or replays something already.
+        """
+        if self._repaint != "recorded" or self._player is not None:
+            raise Misuse('a replay needs a machine of its own, with repaint="recorded"')
+
+        def ended() -> None:
+            if recording.cut_off:
+                self._report(f"{recording.path}: cut off; replayed up to its end")
+            self.stop(StopReason.RECORDING)
+
+        self._player = Player(
+            recording, self._presenters, self.clock, self.guests, set_mode=self.set_mode, on_end=ended
+        )
+        self._player.start()
+        return self._player
+
     def _picture_is_up(self) -> None:
         """A guest said so: what it kicked off before it spoke is served in this round of the loop."""
         asyncio.get_running_loop().call_soon(self.stop, StopReason.PICTURE)
 
     def _served(self, name: str, kind: str, places: Sequence[Placement] | None) -> ServedAttachment:
         places = places or [Placement(output=index) for index in range(len(self.outputs))]
-        served = ServedAttachment(name, kind, self._presenters, places, self.clock)
+        served = ServedAttachment(name, kind, self._presenters, places, self.clock, self._recorder)
         self.guests.append(served)
         return served
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
-from compositor.frame_clock import FixedRefresh, FrameClock, OnDemand, Scheduler, VblankGrid
+from compositor.frame_clock import FixedRefresh, FrameClock, OnDemand, Scheduler, Told, VblankGrid
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import OutputStatistics
 from compositor.output import Frame, Mode, Output
 from compositor.screen.headless import Screen
 
+Repaint = Literal["vblank", "flush", "recorded"]
 Listener = Callable[[Frame], None]
 
 
@@ -21,9 +23,10 @@ class Presenter:
         scheduler: The run's clock.
         screen: Where frames are shown.
         digest: Where they are counted.
-        fixed_refresh: Repaint on the vblank grid, else on demand (see `compositor.frame_clock`).
-        min_interval_ns: Of the latter.
-        latency_ns: Of the latter: from a wish to repaint to the frame on the screen.
+        repaint: "vblank" on the vblank grid, "flush" on demand (see `compositor.frame_clock`), "recorded"
+            when a replay says so.
+        min_interval_ns: Between two repaints on demand.
+        latency_ns: From a wish to repaint to the frame on the screen, on demand.
 
     Attributes:
         grid: The vblanks of the output's refresh rate.
@@ -39,7 +42,7 @@ class Presenter:
         *,
         screen: Screen,
         digest: Digest | None = None,
-        fixed_refresh: bool = True,
+        repaint: Repaint = "vblank",
         min_interval_ns: int = 0,
         latency_ns: int = 0,
     ) -> None:
@@ -51,11 +54,16 @@ class Presenter:
         self._scheduler = scheduler
         self._screen = screen
         self._digest = digest
-        self._clock: FrameClock = (
-            FixedRefresh(scheduler, self.grid, self.repaint)
-            if fixed_refresh
-            else OnDemand(scheduler, self.repaint, min_interval_ns=min_interval_ns, latency_ns=latency_ns)
-        )
+        self._clock = self._frame_clock(repaint, min_interval_ns, latency_ns)
+
+    def _frame_clock(self, repaint: Repaint, min_interval_ns: int, latency_ns: int) -> FrameClock:
+        if repaint == "vblank":
+            return FixedRefresh(self._scheduler, self.grid, self.repaint)
+        if repaint == "flush":
+            return OnDemand(
+                self._scheduler, self.repaint, min_interval_ns=min_interval_ns, latency_ns=latency_ns
+            )
+        return Told()
 
     def schedule(self) -> None:
         """Something on the output changed."""

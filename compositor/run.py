@@ -28,6 +28,7 @@ class StopReason(Enum):
     GUESTS = "every guest has ended"
     IDLE = "nothing was left to happen"
     PICTURE = "the picture was up"
+    RECORDING = "the recording is at its end"
     WINDOW = "the window was closed"
     INTERRUPTED = "interrupted"
 

@@ -8,7 +8,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("virtio", "guest", "compositor")
 
 # The composition root may import everything.
-COMPOSITION_ROOT = {"machine", "run", "cli", "testing", "pytest_plugin", "bench", "commands", "attachment"}
+COMPOSITION_ROOT = {
+    "machine", "run", "cli", "testing", "pytest_plugin", "bench", "commands", "attachment", "record"
+}  # fmt: skip
 # The adapter between the device and the scene.
 ADAPTERS = {"compositor.scanout"}
 # The layers of virtio that a guest shares with the device.

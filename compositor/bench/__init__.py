@@ -11,6 +11,7 @@ from compositor.bench.report import Report
 BENCHMARKS = {
     "mapping": "compositor.bench.mapping",
     "fences": "compositor.bench.fences",
+    "record": "compositor.bench.record",
     "real-guest": "compositor.bench.real_guest",
 }
 """Name to module; each module has a function `run() -> Report`."""

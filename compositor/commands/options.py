@@ -44,6 +44,9 @@ class RunOptions:
     stats: Annotated[
         Path | None, typer.Option(metavar="F.json", help="Write the statistics, also when interrupted.")
     ] = None
+    record: Annotated[
+        Path | None, typer.Option(metavar="F", help="Record commands and pixels, for scanout replay.")
+    ] = None
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0
     timeout: Annotated[
         float | None, typer.Option(metavar="S", help="Give up after S seconds of real time.")
@@ -72,7 +75,11 @@ class RunOptions:
             raise BadInput("--screenshot-at needs --screenshot F.png, the file to write")
         if self.window and self.clock == "virtual":
             raise BadInput("--window with --clock virtual: a window lives in real time; use --headless")
-        for option, path in (("--screenshot", self.screenshot), ("--stats", self.stats)):
+        for option, path in (
+            ("--screenshot", self.screenshot),
+            ("--stats", self.stats),
+            ("--record", self.record),
+        ):
             if path is not None:
                 check_writable(option, path)
 

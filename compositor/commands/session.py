@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,8 @@ from compositor.commands.options import Interrupted, RunOptions
 from compositor.errors import BadInput, RunFailed
 from compositor.machine import Machine
 from compositor.observe.statistics import write_json
+from compositor.output import Output
+from compositor.presenter import Repaint
 from compositor.run import StopReason
 from compositor.screenshot import save_png
 
@@ -28,8 +30,9 @@ def run_session(
     start: Start,
     *,
     clock: Literal["virtual", "real"],
-    repaint: Literal["vblank", "flush"] = "vblank",
+    repaint: Repaint = "vblank",
     console: bool = False,
+    outputs: Sequence[Output] | None = None,
 ) -> None:
     """Build the machine, let `start` attach guests to it, run it, write what was asked for, say what it did.
 
@@ -39,20 +42,22 @@ def run_session(
         clock: The default of `--clock`.
         repaint: See `Machine`.
         console: Show the consoles of real guests.
+        outputs: Instead of those of `--outputs`.
 
     Raises:
         RunFailed: A guest died, or a limit passed before what was asked for had happened.
         Interrupted: A signal ended the run.
     """
     machine = Machine(
-        outputs=run.modes,
+        outputs=run.modes if outputs is None else outputs,
         clock=run.clock or clock,
         repaint=repaint,
         seed=run.seed,
         window=bool(run.window),
-        digest=(run.clock or clock) == "virtual" or run.stats is not None,
+        digest=(run.clock or clock) == "virtual" or run.stats is not None or repaint == "recorded",
         echo=echo if console else lambda _text: None,
         on_screenshot=save_numbered,
+        record=run.record,
     )
     asyncio.run(_session(machine, run, start))
 
@@ -153,6 +158,6 @@ def _summarise(machine: Machine, run: RunOptions) -> None:
             f"{guest['name']} ({guest['kind']}): {frames['presented']} of {frames['submitted']} frames "
             f"presented{torn}; {copied:,} bytes copied, {guest['bytes_per_frame']:,.0f} a frame"
         )
-    for path in (run.screenshot, run.stats):
+    for path in (run.screenshot, run.stats, run.record):
         if path is not None and path.exists():
             print(f"wrote {path}")

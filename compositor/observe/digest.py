@@ -31,9 +31,9 @@ class Digest:
         self._scratch = np.empty((0, 0, 4), np.uint8)
 
     def add(self, frame: Frame) -> None:
-        """Count a frame; before it is released, while its pixels still stand."""
+        """Count a frame, and note its checksum; before it is released, while its pixels still stand."""
         height, width = frame.pixels.shape[:2]
-        checksum = self.checksum(frame.pixels, frame.format)
+        checksum = frame.checksum = self.checksum(frame.pixels, frame.format)
         record = (
             f"{frame.output} {frame.commit_seq} {frame.present_time_ns} {width}x{height} {checksum:016x}\n"
         )

@@ -173,3 +173,38 @@ def test_doctor_says_what_is_there(run: Run) -> None:
     assert status == 0
     assert "numpy" in out
     assert "UML kernel" in out
+
+
+def test_a_run_is_recorded_and_replayed_with_the_same_digest(run: Run) -> None:
+    small = ("--outputs", "160x120", "--frames", "3", "--stats")
+    status, out, _ = run("run", "demo", *small, "a.json", "--record", "f.rec")
+    assert status == 0
+    assert "wrote f.rec" in out
+    assert run("replay", "f.rec", "--stats", "b.json", "--screenshot", "b.png")[::2] == (0, "")
+    a, b = (json.loads(Path(name).read_text()) for name in ("a.json", "b.json"))
+    assert a["digest"] == b["digest"]
+    assert [guest["name"] for guest in a["guests"]] == [guest["name"] for guest in b["guests"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("replay", "nothing.rec"), "nothing.rec: No such file or directory"),
+        (("replay", "text.rec"), "text.rec: not a recording; `--record F` makes one"),
+        (("replay", "."), ".: Is a directory"),
+        (
+            ("replay", "text.rec", "--record", "text.rec"),
+            "--record text.rec: that is the recording to replay",
+        ),
+        (("replay", "text.rec", "--outputs", "64x64"), "a replay has the outputs of its recording"),
+        (("run", "gears", "--record", "no/f.rec"), "--record no/f.rec: there is no directory no"),
+    ],
+)
+def test_what_cannot_be_replayed_or_recorded_is_one_line(
+    run: Run, arguments: tuple[str, ...], line: str
+) -> None:
+    Path("text.rec").write_text("no recording")
+    status, _, err = run(*arguments)
+    assert status == 2
+    assert line in err
+    assert err.count("\n") == 1

@@ -24,7 +24,10 @@ class Bench:
         self.calendar = Calendar()
         self.output = Output("64x48@60", name="left")
         self.presenter = Presenter(
-            self.output, self.calendar, screen=HeadlessScreen(), fixed_refresh=fixed_refresh
+            self.output,
+            self.calendar,
+            screen=HeadlessScreen(),
+            repaint="vblank" if fixed_refresh else "flush",
         )
         self.statistics = GuestStatistics("guest", "simulated")
         self.display = GuestDisplay(

@@ -91,7 +91,8 @@ def to_b8g8r8a8(pixels: NDArray[np.uint8], pixel_format: Format) -> NDArray[np.u
         pixel_format: Their format.
     """
     components = pixel_format.name[::2].replace("X", "A")
-    converted = pixels[..., [components.index(component) for component in "BGRA"]]
+    # Indexing with a list chooses a memory layout of its own; displays want whole pixels side by side.
+    converted = np.ascontiguousarray(pixels[..., [components.index(component) for component in "BGRA"]])
     if not pixel_format.has_alpha:
         converted[..., 3] = 0xFF
     return converted

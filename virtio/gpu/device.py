@@ -24,6 +24,7 @@ from virtio.gpu.parking import Parked, TimelineKey, Timelines
 from virtio.gpu.scanout import Scanout
 from virtio.gpu.session import Session
 from virtio.gpu.statistics import Statistics
+from virtio.gpu.tap import Tap
 from virtio.gpu.wire import (
     CONTROL_QUEUE,
     CURSOR_QUEUE,
@@ -79,6 +80,7 @@ class GpuDevice:
     Attributes:
         last_fault: Why the last refused command was refused.
         on_fault: Called with every such reason.
+        tap: Who listens to everything that the driver does.
         host_visible: The window onto host blobs; None without `host_memory`, and before `activate`.
 
     Raises:
@@ -112,6 +114,7 @@ class GpuDevice:
         self.config_changed: Callable[[], None] = _no_config_change
         self.on_fault: Callable[[str], None] = _no_fault
         self.last_fault: str | None = None
+        self.tap: Tap | None = None
 
     @property
     def commands(self) -> Counter[str]:
@@ -180,12 +183,16 @@ class GpuDevice:
         self._session = Session(
             features, memory, self._display, self._limits, self._statistics, self._scanout_count, window
         )
+        if self.tap is not None:
+            self.tap.activated(self._session)
 
     def reset(self) -> None:
         """Forget everything that the driver made. Parked responses are dropped, not answered."""
         self._timelines.clear()
         self._config.clear_events()
         if self._session is not None:
+            if self.tap is not None:
+                self.tap.reset()
             self._session.close()
             self._session = None
 
@@ -217,6 +224,9 @@ class GpuDevice:
     def _serve(self, session: Session, index: int, queue: SplitQueue, chain: Chain) -> None:
         """Carry out one command, and answer it or park its answer."""
         request = chain.read(self._longest_request)
+        tap = self.tap
+        if tap is not None:
+            tap.received(index, request, chain)
         if len(request) < HEADER_SIZE:
             header = Header(0)
             answer = self._refuse(unspecified(f"{len(request)} bytes hold no header"), UNKNOWN.name)
@@ -227,6 +237,9 @@ class GpuDevice:
             response = _PLAIN[answer.response] + answer.body
         else:
             response = pack(_echo(header, answer.response)) + answer.body
+        if tap is not None:
+            tap.answered(response)
+        if header.flags & Flag.FENCE:
             key = _timeline(header)
             if self._timelines.must_wait(key, answer.fences):
                 self._timelines.park(key, Parked(index, queue, chain, response), answer.fences)

@@ -18,3 +18,8 @@ def test_every_format_becomes_b8g8r8a8(pixel_format: Format) -> None:
     converted = to_b8g8r8a8(pixels, pixel_format)
     assert converted.tolist() == [[[10, 20, 30, alpha]]]
     assert not np.shares_memory(converted, pixels)
+
+
+def test_the_picture_lies_in_memory_row_after_row() -> None:
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    assert to_b8g8r8a8(pixels, Format.B8G8R8A8).strides == (256, 4, 1)

@@ -1,0 +1,100 @@
+"""A recording that is opened for reading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from compositor.errors import BadInput
+from compositor.mode import Mode
+from compositor.output import Output
+from compositor.record.container import ChunkReader
+from compositor.record.records import Kind, Record, decode
+
+
+class Recording:
+    """The records of a file, read as they are needed; context manager.
+
+    Attributes:
+        path: The file.
+        clock: What the run was recorded on, "virtual" or "real".
+        outputs: Its monitors, fresh ones.
+
+    Raises:
+        BadInput: It cannot be read, is no recording, or one of another version, or holds nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = path.open("rb")
+        except OSError as error:
+            raise BadInput(f"{path}: {error.strerror}") from None
+        try:
+            self._chunks = ChunkReader(self._file, str(path))
+            self._records = self._read()
+            first = next(self._records, None)
+            if first is None:
+                raise BadInput(f"{path}: cut off before its first command: nothing to replay")
+            if first.kind is not Kind.MACHINE:
+                raise BadInput(f"{path}: does not begin with a machine: it was not written by --record")
+            document = read_json(first)
+            self.clock = str(document["clock"])
+            self.outputs = [_output(monitor) for monitor in document["outputs"]]
+        except (KeyError, TypeError):
+            self._file.close()
+            raise BadInput(f"{path}: its machine makes no sense: it was not written by --record") from None
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the file ended before the recording did; known at its end."""
+        return self._chunks.cut_off
+
+    def __iter__(self) -> Iterator[Record]:
+        """What follows the record of the machine, once.
+
+        Raises:
+            BadInput: The file is damaged from here on.
+        """
+        return self._records
+
+    def _read(self) -> Iterator[Record]:
+        for content in self._chunks:
+            yield from decode(content)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_json(record: Record) -> dict[str, Any]:
+    """A record's payload as a JSON object.
+
+    Raises:
+        BadInput: It is none.
+    """
+    try:
+        document = json.loads(record.payload)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise BadInput(f"a recording whose {record.kind.name} record is no JSON object")
+    return document
+
+
+def _output(monitor: dict[str, Any]) -> Output:
+    return Output(Mode.parse(monitor["mode"]), name=monitor["name"], background=monitor["background"])

@@ -1,0 +1,202 @@
+"""What a recording says: a stream of records, cut into chunks at record boundaries.
+
+    record  kind (u8), subject (u16), time in ns on the run's clock (u64), payload bytes (u32), payload
+
+The subject is the number of a guest, in the order of their `GUEST` records, or of an output. Payloads:
+
+| kind | subject | payload |
+|---|---|---|
+| MACHINE | 0 | JSON: `clock`, `outputs` (`name`, `mode`, `background`); the first record, and the only one |
+| GUEST | guest | JSON: `name`, `kind`, `places` (`output`, `x`, `y`, `width`, `height`, `z`) |
+| DEVICE | guest | nothing: the guest gets a new device, as after a reconnection |
+| ACTIVATE | guest | u64: the features that its driver accepted |
+| RESET | guest | nothing: its driver reset the device |
+| CONTENT | guest | what changed in a resource's memory: see `Content`; before the command that looks at it |
+| COMMAND | guest | see `Command` |
+| GONE | guest | nothing: the guest was taken off the machine |
+| MODE | output | UTF-8: the output switched to this mode |
+| FRAME | output | see `Presented` |
+| END | 0 | nothing: the run ended at that time |
+
+Records are in the order of their effects, and times never decrease.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from compositor.errors import BadInput
+
+_RECORD = struct.Struct("<BHQI")
+_COMMAND = struct.Struct("<BIII")
+_CONTENT = struct.Struct("<II")
+_EXTENT = struct.Struct("<QI")
+_PRESENTED = struct.Struct("<IIIQ")
+
+Extent = tuple[int, int]
+"""(first byte, bytes) within a resource's memory."""
+
+
+class Kind(IntEnum):
+    """What a record is about."""
+
+    MACHINE = 1
+    GUEST = 2
+    DEVICE = 3
+    ACTIVATE = 4
+    RESET = 5
+    CONTENT = 6
+    COMMAND = 7
+    GONE = 8
+    MODE = 9
+    FRAME = 10
+    END = 11
+
+
+class Record(NamedTuple):
+    """One record; its payload is read by the type that its kind stands for."""
+
+    kind: Kind
+    subject: int
+    time_ns: int
+    payload: bytes = b""
+
+    def encode(self) -> bytes:
+        """The record's bytes."""
+        return _RECORD.pack(self.kind, self.subject, self.time_ns, len(self.payload)) + self.payload
+
+
+class Command(NamedTuple):
+    """One command and its answer.
+
+    Attributes:
+        queue: 0 control, 1 cursor.
+        size: Bytes that the driver sent; `request` has as many as a command can have.
+        room: Bytes that it left for the answer.
+        request: The command.
+        response: The answer, whole even where there was no room for it.
+    """
+
+    queue: int
+    size: int
+    room: int
+    request: bytes
+    response: bytes
+
+    def encode(self) -> bytes:
+        """As a payload: queue u8, size u32, room u32, length of the request u32, request, response."""
+        head = _COMMAND.pack(self.queue, self.size, self.room, len(self.request))
+        return head + self.request + self.response
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Command:
+        """The command in a payload.
+
+        Raises:
+            BadInput: It is too short.
+        """
+        with_head = _unpack(_COMMAND, payload)
+        queue, size, room, length = with_head
+        at = _COMMAND.size
+        if len(payload) < at + length:
+            raise _too_short()
+        return cls(queue, size, room, payload[at : at + length], payload[at + length :])
+
+
+class Content(NamedTuple):
+    """Bytes of a resource's memory that differ from what a replay has there; at first it has zeros.
+
+    Attributes:
+        resource_id: The guest's number of the resource.
+        extents: Where, in ascending order.
+        data: Their bytes, one extent after the other.
+    """
+
+    resource_id: int
+    extents: Sequence[Extent]
+    data: bytes
+
+    def encode(self) -> bytes:
+        """As a payload: resource u32, number of extents u32, extents (first u64, bytes u32), data."""
+        table = b"".join(_EXTENT.pack(*extent) for extent in self.extents)
+        return _CONTENT.pack(self.resource_id, len(self.extents)) + table + self.data
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Content:
+        """The content in a payload.
+
+        Raises:
+            BadInput: Its data is not as long as its extents.
+        """
+        resource_id, count = _unpack(_CONTENT, payload)
+        end = _CONTENT.size + count * _EXTENT.size
+        if len(payload) < end:
+            raise _too_short()
+        extents = list(_EXTENT.iter_unpack(payload[_CONTENT.size : end]))
+        if len(payload) - end != sum(length for _, length in extents):
+            raise _too_short()
+        return cls(resource_id, extents, payload[end:])
+
+
+class Presented(NamedTuple):
+    """A frame that was presented.
+
+    Attributes:
+        commit_seq: Its number on its output, from 1.
+        width: Pixels.
+        height: Pixels.
+        checksum: XXH3 of the picture, as `compositor.observe.digest` has it.
+    """
+
+    commit_seq: int
+    width: int
+    height: int
+    checksum: int
+
+    def encode(self) -> bytes:
+        """As a payload: u32, u32, u32, u64."""
+        return _PRESENTED.pack(*self)
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Presented:
+        """The frame in a payload.
+
+        Raises:
+            BadInput: It is too short.
+        """
+        return cls(*_unpack(_PRESENTED, payload))
+
+
+def decode(content: bytes) -> Iterator[Record]:
+    """The records of a chunk.
+
+    Raises:
+        BadInput: They are not whole, or of a kind that does not exist.
+    """
+    at = 0
+    while at < len(content):
+        if len(content) < at + _RECORD.size:
+            raise _too_short()
+        kind, subject, time_ns, length = _RECORD.unpack_from(content, at)
+        at += _RECORD.size
+        if len(content) < at + length:
+            raise _too_short()
+        try:
+            known = Kind(kind)
+        except ValueError:
+            raise BadInput(f"a recording with a record of kind {kind}, which does not exist") from None
+        yield Record(known, subject, time_ns, content[at : at + length])
+        at += length
+
+
+def _unpack(layout: struct.Struct, payload: bytes) -> tuple[int, ...]:
+    if len(payload) < layout.size:
+        raise _too_short()
+    return layout.unpack_from(payload)
+
+
+def _too_short() -> BadInput:
+    return BadInput("a recording whose records do not fit their chunk: it was not written by --record")

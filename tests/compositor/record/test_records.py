@@ -1,0 +1,51 @@
+"""Records as bytes, and back."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compositor.errors import BadInput
+from compositor.record.records import Command, Content, Kind, Presented, Record, decode
+
+u32 = st.integers(0, 2**32 - 1)
+u64 = st.integers(0, 2**64 - 1)
+records = st.builds(Record, st.sampled_from(Kind), st.integers(0, 2**16 - 1), u64, st.binary(max_size=50))
+commands = st.builds(Command, st.integers(0, 255), u32, u32, st.binary(max_size=50), st.binary(max_size=50))
+
+
+@given(st.lists(records, max_size=5))
+def test_records_come_back(stream: list[Record]) -> None:
+    assert list(decode(b"".join(record.encode() for record in stream))) == stream
+
+
+@given(commands)
+def test_commands_come_back(command: Command) -> None:
+    assert Command.decode(command.encode()) == command
+
+
+@given(u32, st.lists(st.tuples(u64, st.integers(0, 20)), max_size=4), st.data())
+def test_content_comes_back(resource: int, extents: list[tuple[int, int]], data: st.DataObject) -> None:
+    size = sum(length for _, length in extents)
+    content = Content(resource, extents, data.draw(st.binary(min_size=size, max_size=size)))
+    assert Content.decode(content.encode()) == content
+
+
+@given(st.builds(Presented, u32, u32, u32, u64))
+def test_frames_come_back(frame: Presented) -> None:
+    assert Presented.decode(frame.encode()) == frame
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_at_all_raise_anything_but_bad_input(garbage: bytes) -> None:
+    for parse in (Command.decode, Content.decode, Presented.decode, lambda data: list(decode(data))):
+        with contextlib.suppress(BadInput):
+            parse(garbage)
+
+
+def test_an_unknown_kind_is_named() -> None:
+    encoded = bytearray(Record(Kind.END, 0, 0).encode())
+    encoded[0] = 99
+    with pytest.raises(BadInput, match="kind 99"):
+        list(decode(bytes(encoded)))
