@@ -63,6 +63,8 @@ class Machine:
         clock: "virtual" (deterministic, as fast as it goes) or "real".
         repaint: "vblank" repaints on the grid of the refresh rate; "flush" as soon as a guest flushes,
             for guests with a clock of their own (see `compositor.frame_clock`).
+        repaint_delay_ns: With "vblank": how long after a vblank the host's compositor repaints, for the next
+            one to show, so that late guests make it; less than a period. 0: at the very vblank.
         seed: Of all that is random; simulated guests without a seed of their own count on from it.
         window: Show the outputs in windows (real clock only).
         digest: Fold a checksum of every presented frame into the statistics' digest.
@@ -83,6 +85,7 @@ class Machine:
         outputs: Sequence[Output | str] = ("1024x768@60",),
         clock: Literal["virtual", "real"] = "virtual",
         repaint: Literal["vblank", "flush"] = "vblank",
+        repaint_delay_ns: int = 0,
         seed: int = 0,
         window: bool = False,
         digest: bool = True,
@@ -107,6 +110,7 @@ class Machine:
         self._on_screenshot = on_screenshot
         self._clock_kind = clock
         self._repaint = repaint
+        self._repaint_delay_ns = repaint_delay_ns
         self._window = window
         self._digest = Digest() if digest else None
         self._presenters: list[Presenter] = []
@@ -134,6 +138,10 @@ class Machine:
 
     def _open(self, output: Output, clock: Clock) -> Presenter:
         period_ns = -(-1_000 * NANOSECONDS // output.mode.refresh_mhz)
+        if not 0 <= self._repaint_delay_ns < period_ns:
+            raise BadInput(
+                f"repaint_delay_ns {self._repaint_delay_ns}: a period of {output.name} has {period_ns} ns"
+            )
         presenter = Presenter(
             output,
             clock,
@@ -142,6 +150,7 @@ class Machine:
             fixed_refresh=self._repaint == "vblank",
             min_interval_ns=period_ns if self._window else 0,
             latency_ns=self._timing.compose_ns + self._timing.scanout_ns,
+            repaint_delay_ns=self._repaint_delay_ns,
         )
         presenter.listeners.append(self.pictures.presented)
         presenter.on_blank = lambda: self.pictures.keep(output.name)
