@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from compositor.observe.statistics import GuestStatistics
 from compositor.presenter import Presenter
 from compositor.scanout import GuestDisplay, Placement
+from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
 from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
@@ -45,7 +46,10 @@ class Attachment:
         kind: "simulated", "uml", "qemu" or "vhost-user".
         display: The guest's place on the screens.
         ended: Done when the guest has ended by itself, with what it died of; None: it never does.
+        policies: The sync policies that a guest of this kind can live with.
     """
+
+    policies: Sequence[SyncPolicy] = FOR_ANY_GUEST
 
     def __init__(
         self, name: str, kind: str, presenters: Sequence[Presenter], places: Sequence[Placement], clock: Clock
@@ -61,6 +65,7 @@ class Attachment:
             statistics=self._collected,
             now_ns=clock.now_ns,
             read_stamp=read_stamp,
+            call_at=clock.call_at,
         )
         self._device: GpuDevice | None = None
         self._past = DeviceStatistics()  # of devices that served this guest before
@@ -73,7 +78,24 @@ class Attachment:
             self._past.errors += self._device.errors
             self._past.transfer_bytes += self._device.transfer_bytes
         self._device = GpuDevice(self.display, host_memory=self.kind == "simulated")
+        self._device.blocking = self.display.policy is SyncPolicy.BLOCKING
         return self._device
+
+    @property
+    def sync(self) -> SyncPolicy:
+        """What the guest's flushes wait for."""
+        return self.display.policy
+
+    def set_sync(self, policy: SyncPolicy | str) -> None:
+        """Choose another policy, at any time; flushes that are on their way keep theirs.
+
+        Raises:
+            BadInput: There is no such policy, or a guest of this kind cannot live with it.
+        """
+        chosen = SyncPolicy.parse(policy, self.policies, self.name)
+        self.display.policy = chosen
+        if self._device is not None:
+            self._device.blocking = chosen is SyncPolicy.BLOCKING
 
     def statistics(self) -> GuestStatistics:
         """The counters up to now, the device's included."""

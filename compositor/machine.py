@@ -229,6 +229,7 @@ class Machine:
             simulated = SimulatedAttachment(
                 guest, name, self._presenters, places, self.clock, self.seed + len(self.guests)
             )
+            simulated.display.report = self._report
             self.guests.append(simulated)
             return simulated
         if not guest.takes_virtual_time:
@@ -284,6 +285,7 @@ class Machine:
     def _served(self, name: str, kind: str, places: Sequence[Placement] | None) -> ServedAttachment:
         places = places or [Placement(output=index) for index in range(len(self.outputs))]
         served = ServedAttachment(name, kind, self._presenters, places, self.clock)
+        served.display.report = self._report
         self.guests.append(served)
         return served
 

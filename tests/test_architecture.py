@@ -10,7 +10,7 @@ PACKAGES = ("virtio", "guest", "compositor")
 # The composition root may import everything.
 COMPOSITION_ROOT = {"machine", "run", "cli", "testing", "pytest_plugin", "bench", "commands", "attachment"}
 # The adapter between the device and the scene.
-ADAPTERS = {"compositor.scanout"}
+ADAPTERS = {"compositor.scanout", "compositor.sync.flip"}
 # The layers of virtio that a guest shares with the device.
 SHARED = {
     "virtio.memory",
