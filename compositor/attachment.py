@@ -18,6 +18,7 @@ from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
 from guest.real import Echo, LinuxGuest
+from guest.render_loop import RenderLoop
 from guest.simulated import SimulatedGuest
 from guest.workloads.stamp import read_stamp
 from virtio.clock import Clock
@@ -122,7 +123,9 @@ class Attachment:
 
 
 class SimulatedAttachment(Attachment):
-    """A guest in this process, drawing a frame at every refresh of its first output."""
+    """A guest in this process, drawing a frame at every refresh of its first output, or at its own pace."""
+
+    policies = tuple(SyncPolicy)
 
     def __init__(
         self,
@@ -139,9 +142,17 @@ class SimulatedAttachment(Attachment):
         self._grid = presenters[places[0].output].grid
         self._next: Cancellable | None = None
         self._resources.callback(self._stop)
+        self.display.policy = SyncPolicy(guest.sync)
         guest.attach(self.make_device(), default_seed=seed)
         guest.start()
-        self._tick()
+        self._loop = RenderLoop(guest, clock) if guest.render_ns else None
+        if self._loop is None:
+            self._tick()
+
+    def set_sync(self, policy: SyncPolicy | str) -> None:
+        """As `Attachment.set_sync`; the guest learns of it too."""
+        super().set_sync(policy)
+        self._guest.set_sync(self.sync)
 
     def _tick(self) -> None:
         """Draw, and come back at the next vblank: behind the repaint there, which drawing has scheduled."""
@@ -151,6 +162,8 @@ class SimulatedAttachment(Attachment):
     def _stop(self) -> None:
         if self._next is not None:
             self._next.cancel()
+        if self._loop is not None:
+            self._loop.close()
         self._guest.close()
 
 
