@@ -108,7 +108,7 @@ async def _all(frames: int, seed: int) -> list[Measured]:
 def table(results: Sequence[Measured]) -> Table:
     """A row for each result, a section for each policy."""
     shown = Table(
-        title=f"60 Hz; the host repaints {REPAINT_DELAY_MS} ms after a flip; the guest draws from its own on",
+        title=f"60 Hz; the host repaints {REPAINT_DELAY_MS} ms after a flip",
         title_justify="left",
     )
     shown.add_column("policy")
