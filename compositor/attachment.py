@@ -14,10 +14,12 @@ from compositor.observe.statistics import GuestStatistics
 from compositor.presenter import Presenter
 from compositor.record.recorder import Recorder
 from compositor.scanout import GuestDisplay, Placement
+from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
 from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
 from guest.real import Echo, LinuxGuest
+from guest.render_loop import RenderLoop
 from guest.simulated import SimulatedGuest
 from guest.workloads.stamp import read_stamp
 from virtio.clock import Clock
@@ -46,7 +48,10 @@ class Attachment:
         kind: "simulated", "uml", "qemu" or "vhost-user".
         display: The guest's place on the screens.
         ended: Done when the guest has ended by itself, with what it died of; None: it never does.
+        policies: The sync policies that a guest of this kind can live with.
     """
+
+    policies: Sequence[SyncPolicy] = FOR_ANY_GUEST
 
     def __init__(
         self,
@@ -68,6 +73,7 @@ class Attachment:
             statistics=self._collected,
             now_ns=clock.now_ns,
             read_stamp=read_stamp,
+            call_at=clock.call_at,
         )
         self._tap = None if recorder is None else recorder.guest(name, kind, places)
         self._device: GpuDevice | None = None
@@ -81,10 +87,27 @@ class Attachment:
             self._past.errors += self._device.errors
             self._past.transfer_bytes += self._device.transfer_bytes
         self._device = GpuDevice(self.display, host_memory=self.kind == "simulated")
+        self._device.blocking = self.display.policy is SyncPolicy.BLOCKING
         if self._tap is not None:
             self._tap.device_made()
             self._device.tap = self._tap
         return self._device
+
+    @property
+    def sync(self) -> SyncPolicy:
+        """What the guest's flushes wait for."""
+        return self.display.policy
+
+    def set_sync(self, policy: SyncPolicy | str) -> None:
+        """Choose another policy, at any time; flushes that are on their way keep theirs.
+
+        Raises:
+            BadInput: There is no such policy, or a guest of this kind cannot live with it.
+        """
+        chosen = SyncPolicy.parse(policy, self.policies, self.name)
+        self.display.policy = chosen
+        if self._device is not None:
+            self._device.blocking = chosen is SyncPolicy.BLOCKING
 
     def statistics(self) -> GuestStatistics:
         """The counters up to now, the device's included."""
@@ -113,7 +136,9 @@ class Attachment:
 
 
 class SimulatedAttachment(Attachment):
-    """A guest in this process, drawing a frame at every refresh of its first output."""
+    """A guest in this process, drawing a frame at every refresh of its first output, or at its own pace."""
+
+    policies = tuple(SyncPolicy)
 
     def __init__(
         self,
@@ -131,9 +156,17 @@ class SimulatedAttachment(Attachment):
         self._grid = presenters[places[0].output].grid
         self._next: Cancellable | None = None
         self._resources.callback(self._stop)
+        self.display.policy = SyncPolicy(guest.sync)
         guest.attach(self.make_device(), default_seed=seed)
         guest.start()
-        self._tick()
+        self._loop = RenderLoop(guest, clock) if guest.render_ns else None
+        if self._loop is None:
+            self._tick()
+
+    def set_sync(self, policy: SyncPolicy | str) -> None:
+        """As `Attachment.set_sync`; the guest learns of it too."""
+        super().set_sync(policy)
+        self._guest.set_sync(self.sync)
 
     def _tick(self) -> None:
         """Draw, and come back at the next vblank: behind the repaint there, which drawing has scheduled."""
@@ -143,6 +176,8 @@ class SimulatedAttachment(Attachment):
     def _stop(self) -> None:
         if self._next is not None:
             self._next.cancel()
+        if self._loop is not None:
+            self._loop.close()
         self._guest.close()
 
 

@@ -49,9 +49,9 @@ def demo(*, run: RunOptions) -> None:
 @app.command("run")
 @running
 def run_scene(
-    scene: Annotated[str, typer.Argument(help="demo, or a workload's name.")], *, run: RunOptions
+    scene: Annotated[str, typer.Argument(help="demo, a workload's name, or sync-study.")], *, run: RunOptions
 ) -> None:
-    """Run a built-in scene of simulated guests, headless and on the virtual clock."""
+    """Run a built-in scene of simulated guests, headless and on the virtual clock, or a study of them."""
     from compositor.commands.scenes import run_scene
 
     run_scene(scene, run)

@@ -50,6 +50,7 @@ class Frame:
     format: PixelFormat
     upload_bytes: int = 0
     checksum: int | None = None
+    _taken: list[Callable[[], None]] = field(default_factory=list, repr=False)
     _feedback: list[Callable[[Frame], None]] = field(default_factory=list, repr=False)
 
     @property
@@ -61,6 +62,11 @@ class Frame:
     def copies(self) -> dict[str, int]:
         """Bytes copied or written to make this frame, by hop of the host."""
         return {"compose": self.compose_bytes, "upload": self.upload_bytes}
+
+    def latch(self) -> None:
+        """Tell every surface whose new content this frame shows that it was taken; once, after the commit."""
+        while self._taken:
+            self._taken.pop(0)()
 
     def release(self) -> None:
         """Tell every surface whose new content this frame shows that it was presented; once."""

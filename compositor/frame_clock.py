@@ -1,7 +1,8 @@
 """When an output is repainted.
 
 `FixedRefresh` is a monitor: frames appear on a grid of vblanks, and what arrives between two of them
-waits, so that several guests share one repaint. `OnDemand` follows the guest, like a variable-refresh
+waits, so that several guests share one repaint. A compositor that gives its clients time repaints some
+while after a vblank, for the next one to show. `OnDemand` follows the guest, like a variable-refresh
 panel: a frame is presented as soon as it is flushed, but never sooner than `min_interval_ns` after the
 last one. A real kernel's virtio-gpu driver has a vblank timer of its own with no phase in common with the
 host's; a fixed grid would halve its rate for an unlucky phase (its flip waits for the flush's fence), so
@@ -67,21 +68,31 @@ class VblankGrid:
 class FixedRefresh:
     """Repaints on a vblank grid.
 
+    Args:
+        clock: The run's.
+        grid: The vblanks.
+        repaint: What to call.
+        delay_ns: How long after a vblank; less than a period.
+
     Attributes:
         missed_vblanks: Vblanks that passed while a repaint was due and did not happen.
     """
 
-    def __init__(self, clock: Scheduler, grid: VblankGrid, repaint: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: Scheduler, grid: VblankGrid, repaint: Callable[[], None], *, delay_ns: int = 0
+    ) -> None:
         self.missed_vblanks = 0
         self._clock = clock
         self._grid = grid
         self._repaint = repaint
+        self._delay_ns = delay_ns
         self._due_ns: int | None = None
 
     def schedule(self) -> None:
-        """Repaint at the next vblank."""
+        """Repaint at the next vblank, or so long after one; what comes at that very moment is too late."""
         if self._due_ns is None:
-            self._due_ns = self._grid.next_vblank_ns()
+            last = self._grid.index_at(self._clock.now_ns() - self._delay_ns)
+            self._due_ns = self._grid.vblank_ns(last + 1) + self._delay_ns
             self._clock.call_at(self._due_ns, self._fire)
 
     def _fire(self) -> None:

@@ -69,6 +69,8 @@ class Machine:
         repaint: "vblank" repaints on the grid of the refresh rate; "flush" as soon as a guest flushes,
             for guests with a clock of their own (see `compositor.frame_clock`); "recorded" when `replay`
             comes to a frame, and never else.
+        repaint_delay_ns: With "vblank": how long after a vblank the host's compositor repaints, for the next
+            one to show, so that late guests make it; less than a period. 0: at the very vblank.
         seed: Of all that is random; simulated guests without a seed of their own count on from it.
         window: Show the outputs in windows (real clock only).
         digest: Fold a checksum of every presented frame into the statistics' digest.
@@ -90,6 +92,7 @@ class Machine:
         outputs: Sequence[Output | str] = ("1024x768@60",),
         clock: Literal["virtual", "real"] = "virtual",
         repaint: Repaint = "vblank",
+        repaint_delay_ns: int = 0,
         seed: int = 0,
         window: bool = False,
         digest: bool = True,
@@ -115,6 +118,7 @@ class Machine:
         self._on_screenshot = on_screenshot
         self._clock_kind = clock
         self._repaint = repaint
+        self._repaint_delay_ns = repaint_delay_ns
         self._window = window
         self._record = record
         self._recorder: Recorder | None = None
@@ -147,6 +151,10 @@ class Machine:
 
     def _open(self, output: Output, clock: Clock) -> Presenter:
         period_ns = -(-1_000 * NANOSECONDS // output.mode.refresh_mhz)
+        if not 0 <= self._repaint_delay_ns < period_ns:
+            raise BadInput(
+                f"repaint_delay_ns {self._repaint_delay_ns}: a period of {output.name} has {period_ns} ns"
+            )
         presenter = Presenter(
             output,
             clock,
@@ -155,6 +163,7 @@ class Machine:
             repaint=self._repaint,
             min_interval_ns=period_ns if self._window else 0,
             latency_ns=self._timing.compose_ns + self._timing.scanout_ns,
+            repaint_delay_ns=self._repaint_delay_ns,
         )
         presenter.listeners.append(self.pictures.presented)
         presenter.on_blank = lambda: self.pictures.keep(output.name)
@@ -252,6 +261,7 @@ class Machine:
                 self.seed + len(self.guests),
                 self._recorder,
             )
+            simulated.display.report = self._report
             self.guests.append(simulated)
             return simulated
         if not guest.takes_virtual_time:
@@ -329,6 +339,7 @@ class Machine:
     def _served(self, name: str, kind: str, places: Sequence[Placement] | None) -> ServedAttachment:
         places = places or [Placement(output=index) for index in range(len(self.outputs))]
         served = ServedAttachment(name, kind, self._presenters, places, self.clock, self._recorder)
+        served.display.report = self._report
         self.guests.append(served)
         return served
 

@@ -186,10 +186,11 @@ class Output:
     def commit(self, now_ns: int) -> Frame | None:
         """Paint and present what changed since the last commit.
 
-        The caller shows the frame, measures it, then releases it (`Frame.release`).
+        The caller says that it was taken (`Frame.latch`), shows it, measures it, then releases it
+        (`Frame.release`).
 
         Args:
-            now_ns: The time on the machine's clock, which becomes the frame's.
+            now_ns: When it will be on the screen, on the machine's clock.
 
         Returns:
             The frame, or None when nothing changed, which costs nothing.
@@ -219,6 +220,7 @@ class Output:
             frame_ids={s.name: s.buffer.frame_id for s in surfaces if s.buffer is not None},
             pixels=front.pixels,
             format=front.format,
+            _taken=[s.on_taken for s in taken if s.on_taken is not None],
             _feedback=[s.on_presented for s in taken if s.on_presented is not None],
         )
 

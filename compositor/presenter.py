@@ -27,6 +27,8 @@ class Presenter:
             when a replay says so.
         min_interval_ns: Between two repaints on demand.
         latency_ns: From a wish to repaint to the frame on the screen, on demand.
+        repaint_delay_ns: On the grid: how long after a vblank the repaint begins, for the next vblank to
+            show. 0: at the very vblank that shows it.
 
     Attributes:
         grid: The vblanks of the output's refresh rate.
@@ -45,6 +47,7 @@ class Presenter:
         repaint: Repaint = "vblank",
         min_interval_ns: int = 0,
         latency_ns: int = 0,
+        repaint_delay_ns: int = 0,
     ) -> None:
         self.output = output
         self.grid = VblankGrid(scheduler, output.mode.refresh_mhz)
@@ -54,11 +57,13 @@ class Presenter:
         self._scheduler = scheduler
         self._screen = screen
         self._digest = digest
+        self._delay_ns = repaint_delay_ns
+        self._latched: Frame | None = None
         self._clock = self._frame_clock(repaint, min_interval_ns, latency_ns)
 
     def _frame_clock(self, repaint: Repaint, min_interval_ns: int, latency_ns: int) -> FrameClock:
         if repaint == "vblank":
-            return FixedRefresh(self._scheduler, self.grid, self.repaint)
+            return FixedRefresh(self._scheduler, self.grid, self.repaint, delay_ns=self._delay_ns)
         if repaint == "flush":
             return OnDemand(
                 self._scheduler, self.repaint, min_interval_ns=min_interval_ns, latency_ns=latency_ns
@@ -87,9 +92,27 @@ class Presenter:
 
     def repaint(self) -> None:
         """Commit what is damaged; nothing at all happens when nothing is."""
-        frame = self.output.commit(self._scheduler.now_ns())
+        if self._latched is not None:  # the mode, and with it the grid, changed in between
+            self.schedule()
+            return
+        when_ns = self.grid.next_vblank_ns() if self._delay_ns else self._scheduler.now_ns()
+        frame = self.output.commit(when_ns)
         if frame is None:
             return
+        if not self._delay_ns:
+            frame.latch()
+            self._present(frame)
+            return
+        self._latched = frame
+        self._scheduler.call_at(when_ns, self._flip)
+        frame.latch()
+
+    def _flip(self) -> None:
+        frame, self._latched = self._latched, None
+        if frame is not None:
+            self._present(frame)
+
+    def _present(self, frame: Frame) -> None:
         uploaded = self._screen.upload_bytes
         self._screen.show(self.output, frame)
         frame.upload_bytes = self._screen.upload_bytes - uploaded
@@ -107,5 +130,6 @@ class Presenter:
         return self._statistics
 
     def close(self) -> None:
-        """Give the screen back."""
+        """Give the screen back; a frame that waits for its vblank is not shown any more."""
+        self._latched = None
         self._screen.close()

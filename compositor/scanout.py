@@ -6,13 +6,15 @@ monitor; a `Head` binds one to the other and says where on the output the guest 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.errors import BadInput
+from compositor.errors import BadInput, Misuse
 from compositor.frame import Frame
 from compositor.geometry import Rect
 from compositor.mode import MAX_SIZE, MIN_SIZE
@@ -20,12 +22,16 @@ from compositor.observe.statistics import GuestStatistics
 from compositor.pixel import PixelFormat
 from compositor.presenter import Presenter
 from compositor.scene import CURSOR_Z, Buffer, Surface
+from compositor.sync.flip import Flip
+from compositor.sync.policy import QUEUE_DEPTH, SyncPolicy
+from compositor.sync.reuse import EarlyReuse
 from virtio.fence import Fence
 from virtio.gpu.display import CursorImage, DisplayMode, ScanoutImage
 from virtio.gpu.display import Rect as GuestRect
 
 ReadStamp = Callable[[NDArray[np.uint8]], tuple[int | None, bool]]
 NowNs = Callable[[], int]
+CallAt = Callable[[int, Callable[[], None]], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,21 @@ class Head:
         self.image: ScanoutImage | None = None
         self._guest = guest
         self._format = PixelFormat.XRGB8888
-        self._shown: ScanoutImage | None = None
-        self._flushed_ns = 0
-        self._torn = False
-        self._fence: Fence | None = None
+        self._count_flushes = 0
+        self._release: Fence | None = None  # waits for the image that the next flip replaces
+        self._last: Flip | None = None  # not discarded: on the screen, or on its way there
+        self._waiting: deque[Flip] = deque()  # behind the pending one
+        self._pending: Flip | None = None  # with the surface, and not taken
+        self._taken: Flip | None = None  # by the compositor, and not presented
+        self._out: set[Flip] = set()  # those that the host is not through with
         self.surface = Surface(
-            name, x=place.x, y=place.y, z=place.z, on_presented=self._presented, on_discarded=self._discarded
+            name,
+            x=place.x,
+            y=place.y,
+            z=place.z,
+            on_taken=self._on_taken,
+            on_presented=self._on_presented,
+            on_discarded=self._on_discarded,
         )
         self.cursor = Surface(f"{name}-cursor", x=place.x, y=place.y, z=CURSOR_Z)
         for surface in (self.surface, self.cursor):
@@ -76,33 +91,66 @@ class Head:
         width, height = self.place.width or mode.width, self.place.height or mode.height
         return DisplayMode(width, height, mode.refresh_mhz, name=self.presenter.output.name)
 
-    def set_image(self, image: ScanoutImage | None) -> None:
-        """The scanout shows `image` from its next flush on, or nothing from now on."""
+    def set_image(self, image: ScanoutImage | None) -> Fence | None:
+        """The scanout shows `image` from its next flush on, or nothing from now on.
+
+        Returns:
+            Under `SyncPolicy.OUT_FENCE`, the fence that gives back what was shown before.
+        """
         self.image = image
         if image is None:
-            if self.surface.buffer is not None:
-                self.presenter.blank()
-                self.surface.submit(None)
-                self.presenter.schedule()
-        else:
-            self._format = PixelFormat.from_fourcc(image.format.fourcc)
+            self._show_nothing()
+            return None
+        self._format = PixelFormat.from_fourcc(image.format.fourcc)
+        if self._guest.policy is SyncPolicy.OUT_FENCE and self._release is None and self._last is not None:
+            self._release = Fence(seqno=self._last.number)
+        return self._release
+
+    def _show_nothing(self) -> None:
+        self._discard_waiting()
+        for flip in self._out:
+            flip.unwatch()
+        self._last = None
+        if self.surface.buffer is not None:
+            self.presenter.blank()
+            self.surface.submit(None)
+            self.presenter.schedule()
+        self._signal_release()
 
     def flush(self, damage: GuestRect) -> Fence | None:
-        """Submit the image; the fence signals when the frame that shows it has been presented."""
-        image = self.image
+        """Submit the image; what the fence waits for is the guest's policy."""
+        image, policy = self.image, self._guest.policy
         if image is None:
             return None
         self._guest.statistics.submitted()
-        self.surface.discard()  # what was not presented yet never will be: its fence signals
-        frame_id, self._torn = self._guest.read_stamp(image.pixels)
-        self._flushed_ns = self._guest.now_ns()
-        fence = self._fence = Fence()
+        if policy is not SyncPolicy.QUEUE:
+            self._discard_waiting()
+        elif (self._pending is not None) + len(self._waiting) >= QUEUE_DEPTH:
+            self._discard(self._waiting.pop())
+        self._count_flushes += 1
+        last = self._last
         # Another image, as after a page flip, differs everywhere, whatever the driver says it painted.
-        changed = Rect(*damage) if image is self._shown else None
-        self._shown = image
-        self.surface.submit(Buffer(image.pixels, self._format, image.zero_copy, frame_id), changed)
+        changed = damage if last is not None and image is last.image else None
+        flip = Flip(self._count_flushes, image, changed, self._guest.now_ns())
+        flip.frame_id, flip.torn = self._guest.read_stamp(image.pixels)
+        flip.previous, self._last = last, flip
+        flip.order(policy, self._release)
+        flip.watch()
+        self._release = None
+        self._out.add(flip)
+        self._guest.statistics.outstanding(len(self._out))
+        if self._pending is None and not self._waiting:
+            self._submit(flip)
+        else:
+            self._waiting.append(flip)
+        return None if flip.answer is None or flip.answer.signaled else flip.answer
+
+    def _submit(self, flip: Flip) -> None:
+        """Give a flip to the surface; the compositor may take it within this call."""
+        self._pending = flip
+        buffer = Buffer(flip.image.pixels, self._format, flip.image.zero_copy, flip.frame_id)
+        self.surface.submit(buffer, None if flip.damage is None else Rect(*flip.damage))
         self.presenter.schedule()
-        return None if fence.signaled else fence
 
     def _count(self, frame: Frame) -> None:
         """Add this guest's part of what it took to make and show a frame."""
@@ -114,18 +162,68 @@ class Head:
         # An upload has no parts; whose pixels were painted, theirs it was. Direct scan-out has one owner.
         count["upload"] += frame.upload_bytes * sum(mine) // total if total else frame.upload_bytes
 
-    def _presented(self, frame: Frame) -> None:
-        self._guest.statistics.presented(frame.present_time_ns - self._flushed_ns, torn=self._torn)
-        self._signal()
+    def _on_taken(self) -> None:
+        """The output's commit has read, or will scan out, what was pending."""
+        flip, self._taken, self._pending = self._pending, self._pending, None
+        if flip is None:
+            return
+        self._look_for_tears(flip)
+        if flip.taken():
+            self._guest.statistics.fence_waited(self._guest.now_ns() - flip.flushed_ns)
 
-    def _discarded(self) -> None:
+    def _on_presented(self, frame: Frame) -> None:
+        flip, self._taken = self._taken, None
+        if flip is None:
+            return
+        if frame.direct:  # the buffer itself is on the screen, as it is now
+            self._look_for_tears(flip)
+        self._guest.statistics.presented(frame.present_time_ns - flip.flushed_ns, torn=flip.torn)
+        hold_ns = self._guest.hold_ns
+        if hold_ns:
+            self._guest.call_at(frame.present_time_ns + hold_ns, partial(self._done, flip))
+        else:
+            self._done(flip)
+        if self._waiting and self._pending is None:
+            self._submit(self._waiting.popleft())
+
+    def _look_for_tears(self, flip: Flip) -> None:
+        now_ns = self._guest.now_ns()
+        if now_ns != flip.seen_ns:
+            flip.seen_ns = now_ns
+            flip.torn = self._guest.read_stamp(flip.image.pixels)[1]
+
+    def _discard_waiting(self) -> None:
+        """Give up all that nobody has taken, the newest first, so that `_last` falls back step by step."""
+        while self._waiting:
+            self._discard(self._waiting.pop())
+        self.surface.discard()
+
+    def _on_discarded(self) -> None:
+        flip, self._pending = self._pending, None
+        if flip is not None:
+            self._discard(flip)
+
+    def _discard(self, flip: Flip) -> None:
         self._guest.statistics.discarded()
-        self._signal()
+        if self._last is flip:
+            self._last = flip.previous
+        self._done(flip)
 
-    def _signal(self) -> None:
-        fence, self._fence = self._fence, None
+    def _done(self, flip: Flip) -> None:
+        """The host is through with it; once."""
+        if flip not in self._out:
+            return
+        self._out.remove(flip)
+        now_ns = self._guest.now_ns()
+        for finding in flip.findings(self.presenter.output.name, now_ns):
+            self._guest.found(finding)
+        flip.previous = None
+        if flip.done():
+            self._guest.statistics.fence_waited(now_ns - flip.flushed_ns)
+
+    def _signal_release(self) -> None:
+        fence, self._release = self._release, None
         if fence is not None:
-            self._guest.statistics.fence_waited(self._guest.now_ns() - self._flushed_ns)
             fence.signal()
 
     def set_cursor(self, image: CursorImage | None, x: int, y: int) -> None:
@@ -139,11 +237,16 @@ class Head:
         self.presenter.schedule()
 
     def remove(self) -> None:
-        """Take both surfaces off the output; a fence that still waits is signalled."""
+        """Take both surfaces off the output; fences that still wait are signalled."""
         self.presenter.listeners.remove(self._count)
         for surface in (self.surface, self.cursor):
             self.presenter.output.scene.remove(surface)
-        self._signal()
+        self._waiting.clear()
+        self._pending = self._taken = None
+        for flip in sorted(self._out, key=lambda flip: flip.number):
+            flip.unwatch()
+            self._done(flip)
+        self._signal_release()
         self.presenter.schedule()
 
 
@@ -157,6 +260,12 @@ class GuestDisplay:
         statistics: Where submissions and presentations are counted.
         now_ns: The run's clock.
         read_stamp: Reads a frame's id, and whether two frames were mixed, out of its pixels.
+        call_at: The run's calendar; needed for `hold_ns`.
+
+    Attributes:
+        policy: What flushes wait for, from the next one on.
+        hold_ns: How long after its presentation the host keeps an image: 0, unless lateness is studied.
+        report: Gets one line the first time that the guest draws into a buffer that is not its own.
 
     Raises:
         BadInput: A placement names no output, or gives an impossible size.
@@ -171,12 +280,18 @@ class GuestDisplay:
         statistics: GuestStatistics,
         now_ns: NowNs,
         read_stamp: ReadStamp,
+        call_at: CallAt | None = None,
     ) -> None:
         for place in places:
             check_placement(name, place, len(presenters))
         self.statistics = statistics
         self.now_ns = now_ns
         self.read_stamp = read_stamp
+        self.call_at: CallAt = call_at or _no_calendar
+        self.policy = SyncPolicy.RELEASE
+        self.hold_ns = 0
+        self.report: Callable[[str], None] = lambda _line: None
+        self._name = name
         self.heads = [
             Head(f"{name}.{index}" if index else name, presenters[place.output], place, self)
             for index, place in enumerate(places)
@@ -186,9 +301,15 @@ class GuestDisplay:
         """One mode per scanout."""
         return [head.mode() for head in self.heads]
 
-    def set_scanout(self, scanout_id: int, image: ScanoutImage | None) -> None:
+    def found(self, finding: EarlyReuse) -> None:
+        """The guest drew into a buffer that the host still had."""
+        if not self.statistics.frames["early_reuse"]:
+            self.report(f"{self._name}: {finding}")
+        self.statistics.reused_early(finding.as_dict())
+
+    def set_scanout(self, scanout_id: int, image: ScanoutImage | None) -> Fence | None:
         """See `virtio.gpu.display.Display.set_scanout`."""
-        self.heads[scanout_id].set_image(image)
+        return self.heads[scanout_id].set_image(image)
 
     def flush(self, scanout_id: int, damage: GuestRect) -> Fence | None:
         """See `virtio.gpu.display.Display.flush`."""
@@ -220,3 +341,7 @@ def check_placement(name: str, place: Placement, outputs: int) -> None:
     for what, size in (("width", place.width), ("height", place.height)):
         if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
             raise BadInput(f"guest {name}: {what} {size} is not in {MIN_SIZE} to {MAX_SIZE}")
+
+
+def _no_calendar(_when_ns: int, _callback: Callable[[], None]) -> object:
+    raise Misuse("hold_ns: this display was given no calendar to hold its fences by")

@@ -62,6 +62,8 @@ class Surface:
         z: Stacking order; among equals, the later one in the scene is above.
         buffer: What it shows; None: nothing.
         hotspot: The point of the buffer that lies at (x, y); (0, 0) for all but cursors.
+        on_taken: Called when a frame with a new submission has been committed: the submission cannot be
+            overtaken any more, and it will be presented.
         on_presented: Called with the first frame that shows a submission, when the frame is released.
         on_discarded: Called when a submission will never be shown.
         on_changed: Set by the scene it is in: called with rectangles of the output that look different
@@ -79,6 +81,7 @@ class Surface:
         y: int = 0,
         z: int = 0,
         visible: bool = True,
+        on_taken: Callable[[], None] | None = None,
         on_presented: Callable[[Frame], None] | None = None,
         on_discarded: Callable[[], None] | None = None,
     ) -> None:
@@ -86,6 +89,7 @@ class Surface:
         self.z = z
         self.buffer: Buffer | None = None
         self.hotspot = (0, 0)
+        self.on_taken = on_taken
         self.on_presented = on_presented
         self.on_discarded = on_discarded
         self.submitted = self.presented = self.discarded = 0

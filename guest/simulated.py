@@ -9,16 +9,28 @@ inside that call, or inside the calls that the device makes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from guest.driver import DriverState, GpuDriver, GuestRam, Swapchain
+from guest.driver.kms import FlipMode, Framebuffer
 from guest.driver.memory import DEFAULT_SIZE
 from guest.workloads import Workload, create_workload
 from virtio.device import Device
 from virtio.errors import Misuse
+from virtio.fence import Fence
 from virtio.gpu.formats import Format
 from virtio.inproc import InProcessTransport
+
+FLIP_MODES = {
+    "none": FlipMode(),
+    "blocking": FlipMode(),
+    "release": FlipMode(),
+    "out-fence": FlipMode(buffers=3, release_apart=True),
+    "queue": FlipMode(depth=2, buffers=3),
+}
+"""What the host's sync policies ask of the guest."""
 
 
 class SimulatedGuest:
@@ -33,6 +45,9 @@ class SimulatedGuest:
         sync: As given.
         frames_submitted: Frames drawn and flipped; also the number of the next frame.
         frames_missed: Ticks that found no buffer free.
+        render_ns: As given.
+        patience_ns: As given.
+        on_progress: Called when a flip is complete or a buffer came back: `begin_frame` may succeed now.
     """
 
     kind = "simulated"
@@ -46,6 +61,8 @@ class SimulatedGuest:
         name: str | None = None,
         sync: str = "release",
         memory: int = DEFAULT_SIZE,
+        render_ns: int = 0,
+        patience_ns: int | None = None,
     ) -> None:
         """Describe the guest; nothing is allocated before `attach`.
 
@@ -56,17 +73,25 @@ class SimulatedGuest:
                 is given.
             name: For people and statistics.
             sync: "release": a page flip is complete, and the buffer shown before it free, when the
-                fence of its flush came back, as in Linux.
+                fence of its flush came back, as in Linux; for "none" and "blocking" it is only the host
+                that behaves differently. "queue": two flips at a time. "out-fence": the buffer comes back by
+                a fence of its own. The host has to follow the same policy.
             memory: Guest memory in bytes; what is not used costs nothing.
+            render_ns: How long it draws, from the completion of a flip on (see `guest.render_loop`); 0: no
+                time at all, once in every refresh of its display.
+            patience_ns: How long it waits for the fence of a flip before it goes on without; Linux 50 ms.
+                None: for ever. Only with `render_ns`.
 
         Raises:
             Misuse: There is no such workload or kind of synchronisation.
         """
-        if sync != "release":
-            raise Misuse(f"sync={sync!r} is not known; there is 'release'")
+        if sync not in FLIP_MODES:
+            raise Misuse(f"sync={sync!r} is not known; there are {', '.join(FLIP_MODES)}")
         self.workload = create_workload(workload, seed or 0) if isinstance(workload, str) else workload
         self.name = name or self.workload.name
         self.sync = sync
+        self.render_ns, self.patience_ns = render_ns, patience_ns
+        self.on_progress: Callable[[], None] = lambda: None
         self.frames_submitted = self.frames_missed = 0
         self._fixed_size, self._seed, self._memory = size, seed, memory
         self._by_name = isinstance(workload, str)
@@ -142,17 +167,55 @@ class SimulatedGuest:
         Raises:
             Misuse: No device is attached.
         """
-        driver, chain = self.driver, self._swapchain
-        if chain is None or driver.state is not DriverState.RUNNING:
-            return False
-        buffer = chain.acquire()
+        buffer = self.begin_frame()
         if buffer is None:
-            self.frames_missed += 1
+            self.frames_missed += self._running
             return False
         self.workload.draw(self.frames_submitted, buffer.pixels)
-        self.frames_submitted += 1  # before the kick, inside which the frame can reach the screen
-        chain.flip(buffer)
+        self.flip(buffer)
         return True
+
+    def begin_frame(self) -> Framebuffer | None:
+        """The buffer to draw frame `frames_submitted` into; None when there is none now."""
+        running = self.driver.state is DriverState.RUNNING
+        return self._swapchain.acquire() if self._swapchain is not None and running else None
+
+    def may_draw(self, buffer: Framebuffer) -> bool:
+        """Whether a buffer from `begin_frame` is still the guest's: its display may have changed since."""
+        return self._swapchain is not None and self._running and self._swapchain.owns(buffer)
+
+    def flip(self, buffer: Framebuffer) -> Fence:
+        """Show what was drawn; the fence signals when the flip is complete.
+
+        Raises:
+            Misuse: The buffer is not one to draw into.
+        """
+        if self._swapchain is None:
+            raise Misuse(f"guest {self.name} shows nothing; begin_frame() tells when to draw")
+        self.frames_submitted += 1  # before the kick, inside which the frame can reach the screen
+        return self._swapchain.flip(buffer)
+
+    def give_up(self, flip: Fence) -> None:
+        """Take a flip for complete whose fence did not come."""
+        if self._swapchain is not None:
+            self._swapchain.complete(flip)
+
+    def set_sync(self, sync: str) -> None:
+        """Flip otherwise from the next flip on; the host has to change its policy before that.
+
+        Raises:
+            Misuse: No such kind of synchronisation.
+        """
+        if sync not in FLIP_MODES:
+            raise Misuse(f"sync={sync!r} is not known; there are {', '.join(FLIP_MODES)}")
+        self.sync = sync
+        if self._swapchain is not None:
+            self._swapchain.set_mode(FLIP_MODES[sync])
+            self.driver.notify()
+
+    @property
+    def _running(self) -> bool:
+        return self._swapchain is not None and self.driver.state is DriverState.RUNNING
 
     def close(self) -> None:
         """Switch it off: device reset, memory given back. Once more does nothing."""
@@ -188,8 +251,13 @@ class SimulatedGuest:
         self._drop_swapchain()
         if size is not None:
             pixel_format = Format.B8G8R8X8 if self.workload.opaque else Format.B8G8R8A8
-            self._swapchain = Swapchain(driver, 0, size, pixel_format)
+            self._swapchain = Swapchain(driver, 0, size, pixel_format, FLIP_MODES[self.sync])
+            self._swapchain.on_progress = self._progressed
             driver.notify()
+            self._progressed()
+
+    def _progressed(self) -> None:
+        self.on_progress()
 
     def _drop_swapchain(self) -> None:
         chain, self._swapchain = self._swapchain, None

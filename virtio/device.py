@@ -23,6 +23,8 @@ class Device(Protocol):
             (VERSION_1, ring features).
         notify: Set by the transport. The device calls it with a queue index when buffers were used
             outside `process` (a parked response was released) and the driver wants to be told.
+        resume: Set by the transport. The device calls it with a queue index when it left buffers there and
+            would take them now: as good as a kick.
         config_changed: Set by the transport. The device calls it when its config space changed.
     """
 
@@ -30,6 +32,7 @@ class Device(Protocol):
     queue_count: int
     features: int
     notify: Callable[[int], None]
+    resume: Callable[[int], None]
     config_changed: Callable[[], None]
 
     def read_config(self, offset: int, length: int) -> bytes:

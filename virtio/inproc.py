@@ -50,6 +50,7 @@ class InProcessTransport:
         self._line: deque[Callable[[], None]] = deque()
         self._running = False
         device.notify = self._interrupt
+        device.resume = self.kick
         device.config_changed = self._config_change
 
     @property
@@ -101,7 +102,7 @@ class InProcessTransport:
     def close(self) -> None:
         """Reset the device and let go of it; once more does nothing."""
         self.set_status(0)
-        self._device.notify = lambda _index: None
+        self._device.notify = self._device.resume = lambda _index: None
         self._device.config_changed = lambda: None
 
     def __enter__(self) -> Self:

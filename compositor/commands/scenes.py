@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
+from compositor.commands.sync_study import sync_study
 from compositor.errors import BadInput
 from compositor.machine import Machine
 from compositor.scanout import Placement
 from guest.simulated import SimulatedGuest
 from guest.workloads import WORKLOADS
+
+STUDIES: Mapping[str, Callable[[RunOptions], None]] = {"sync-study": sync_study}
+"""Scenes that print figures instead of showing pictures."""
 
 _DEMO_OUTPUT = "1280x720@60"
 _DEFAULT_FRAMES = 300  # of a run that was given no limit and has no window to close
@@ -30,13 +34,17 @@ def demo(run: RunOptions) -> None:
 
 
 def run_scene(scene: str, run: RunOptions) -> None:
-    """A built-in scene by name: "demo", or a workload's name for one guest that fills the output.
+    """A built-in scene by name: "demo", a workload's name for one guest that fills the output, or a study.
 
     Raises:
         BadInput: There is no such scene.
     """
+    if scene in STUDIES:
+        STUDIES[scene](run)
+        return
     if scene not in ("demo", *WORKLOADS):
-        raise BadInput(f"there is no scene {scene!r}; there are: demo, {', '.join(WORKLOADS)}")
+        known = ", ".join(("demo", *WORKLOADS, *STUDIES))
+        raise BadInput(f"there is no scene {scene!r}; there are: {known}")
     if scene == "demo" and run.outputs == RunOptions().outputs:
         run = replace(run, outputs=_DEMO_OUTPUT)
     _run(run, scene)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compositor.files import write_atomically
 from compositor.frame import Frame
 from compositor.observe.histogram import Histogram
+
+_FINDINGS = 16  # of each kind that are kept in detail
 
 
 class OutputStatistics:
@@ -67,7 +69,10 @@ class GuestStatistics:
     Attributes:
         name: The guest's.
         kind: "simulated", "uml", "qemu" or "vhost-user".
-        frames: Counts of "submitted", "presented", "discarded" and "torn" frames.
+        frames: Counts of "submitted", "presented", "discarded", "torn" and "early_reuse" frames: the last
+            were drawn over while the host still had them.
+        early_reuse: The first of those, in detail.
+        flips_outstanding: Most images that the host had at a time and was not through with.
         latencies: Time from the flush of a frame to its presentation.
         fence_waits: Time that the guest's fences took to signal.
         bytes: Copied or written pixels' bytes by hop: "transfer", "compose", "upload", "readback".
@@ -79,7 +84,9 @@ class GuestStatistics:
     def __init__(self, name: str, kind: str) -> None:
         self.name = name
         self.kind = kind
-        self.frames = {"submitted": 0, "presented": 0, "discarded": 0, "torn": 0}
+        self.frames = {"submitted": 0, "presented": 0, "discarded": 0, "torn": 0, "early_reuse": 0}
+        self.early_reuse: list[Mapping[str, object]] = []
+        self.flips_outstanding = 0
         self.latencies = Histogram()
         self.fence_waits = Histogram()
         self.bytes = {"transfer": 0, "compose": 0, "upload": 0, "readback": 0}
@@ -101,6 +108,16 @@ class GuestStatistics:
         """A frame will never be on the screen."""
         self.frames["discarded"] += 1
 
+    def reused_early(self, finding: Mapping[str, object]) -> None:
+        """A frame was drawn over while the host still had it."""
+        self.frames["early_reuse"] += 1
+        if len(self.early_reuse) < _FINDINGS:
+            self.early_reuse.append(finding)
+
+    def outstanding(self, flips: int) -> None:
+        """The host has so many images that it is not through with."""
+        self.flips_outstanding = max(self.flips_outstanding, flips)
+
     def fence_waited(self, wait_ns: int) -> None:
         """A fence of the guest signalled, so long after it was made."""
         self.fence_waits.add(wait_ns)
@@ -116,6 +133,8 @@ class GuestStatistics:
             "bytes": dict(self.bytes),
             "bytes_per_frame": round(sum(self.bytes.values()) / presented, 1) if presented else 0.0,
             "fence_wait_ms": self.fence_waits.summary(),
+            "flips_outstanding": self.flips_outstanding,
+            "early_reuse": list(self.early_reuse),
             "commands": dict(sorted(self.commands.items())),
             "errors": dict(sorted(self.errors.items())),
             "host_memory_bytes": self.host_memory_bytes,

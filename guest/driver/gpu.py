@@ -102,18 +102,24 @@ class GpuDriver(GpuSession):
         """Have the host copy `rect` of a 2D resource, whose first pixel is at `offset` of the backing."""
         self.submit(Command.TRANSFER_TO_HOST_2D, wire.TransferToHost2d(rect, offset, resource_id))
 
-    def set_scanout(self, scanout_id: int, resource_id: int, rect: Rect) -> None:
+    def set_scanout(self, scanout_id: int, resource_id: int, rect: Rect, fence: Fence | None = None) -> None:
         """Show `rect` of a 2D resource; resource 0 shows nothing (SET_SCANOUT)."""
-        self.submit(Command.SET_SCANOUT, wire.SetScanout(rect, scanout_id, resource_id))
+        self.submit(Command.SET_SCANOUT, wire.SetScanout(rect, scanout_id, resource_id), fence=fence)
 
     def set_scanout_blob(
-        self, scanout_id: int, resource_id: int, size: tuple[int, int], pixel_format: Format, stride: int
+        self,
+        scanout_id: int,
+        resource_id: int,
+        size: tuple[int, int],
+        pixel_format: Format,
+        stride: int,
+        fence: Fence | None = None,
     ) -> None:
         """Show an image that fills a blob from its start (SET_SCANOUT_BLOB)."""
         body = wire.SetScanoutBlob(
             Rect(0, 0, *size), scanout_id, resource_id, *size, pixel_format, strides=(stride, 0, 0, 0)
         )
-        self.submit(Command.SET_SCANOUT_BLOB, body)
+        self.submit(Command.SET_SCANOUT_BLOB, body, fence=fence)
 
     def flush(self, resource_id: int, rect: Rect) -> Fence:
         """Make `rect` visible (RESOURCE_FLUSH); the fence signals when the device says that it is."""

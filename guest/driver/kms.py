@@ -6,11 +6,17 @@ before free to be drawn into again.
 
     free -> flipped (fence is out) -> shown (fence came) -> free (the next flip's fence came)
 
+Unlike Linux, a `FlipMode` can allow a second flip meanwhile, or have two fences: the flush's completes the
+flip, and SET_SCANOUT_BLOB's, on a timeline of its own, gives back the buffer that was shown before.
+
 Without blob resources (the device does not offer them) a framebuffer is a 2D resource: before each flush the
 host copies it, and SET_SCANOUT takes the place of SET_SCANOUT_BLOB.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,14 +56,21 @@ class Framebuffer:
             driver.create_2d(self.resource_id, size, pixel_format)
             driver.attach_backing(self.resource_id, self.runs)
 
-    def show(self, scanout_id: int) -> Fence:
-        """Put it on a scanout; the fence signals when the host has taken it."""
+    def show(self, scanout_id: int, release: Fence | None = None) -> Fence:
+        """Put it on a scanout; the fence signals when the host has taken it.
+
+        Args:
+            scanout_id: Where.
+            release: A new fence for what was shown there before to come back by.
+        """
         rect = Rect(0, 0, *self.size)
         if self.blob:
-            self._driver.set_scanout_blob(scanout_id, self.resource_id, self.size, self.format, self.stride)
+            self._driver.set_scanout_blob(
+                scanout_id, self.resource_id, self.size, self.format, self.stride, release
+            )
         else:
             self._driver.transfer(self.resource_id, rect)
-            self._driver.set_scanout(scanout_id, self.resource_id, rect)
+            self._driver.set_scanout(scanout_id, self.resource_id, rect, release)
         return self._driver.flush(self.resource_id, rect)
 
     def destroy(self) -> None:
@@ -71,12 +84,31 @@ class Framebuffer:
         self._driver.ram.free(self.runs)
 
 
+class FlipMode(NamedTuple):
+    """How a driver flips.
+
+    Attributes:
+        depth: Flips that may be pending at a time.
+        buffers: How many it takes to draw while that many are pending.
+        release_apart: The buffer shown before comes back by a fence of its own, and not with the flip.
+    """
+
+    depth: int = 1
+    buffers: int = 2
+    release_apart: bool = False
+
+
+RELEASE_RING = 1
+"""Ring whose timeline carries the release fences."""
+
+
 class Swapchain:
     """The framebuffers of one scanout, flipped in turn.
 
     Attributes:
         size: (width, height), pixels.
-        pending: A flip has not come back yet.
+        mode: How flips are made from now on.
+        on_progress: Called when a flip is complete, and when a buffer came back.
     """
 
     def __init__(
@@ -85,18 +117,36 @@ class Swapchain:
         scanout_id: int,
         size: tuple[int, int],
         pixel_format: Format,
-        *,
-        buffers: int = 2,
+        mode: FlipMode = FlipMode(),  # noqa: B008 - immutable
     ) -> None:
         self._driver, self._scanout = driver, scanout_id
-        self.size, self.pending = size, False
-        self._free = [Framebuffer(driver, size, pixel_format) for _ in range(buffers)]
-        self._buffers = tuple(self._free)
+        self.size, self._format = size, pixel_format
+        self.on_progress: Callable[[], None] = lambda: None
+        self._buffers: list[Framebuffer] = []
+        self._free: list[Framebuffer] = []
+        self._flips: dict[Fence, Framebuffer | None] = {}  # pending, and what comes back with each
         self._shown: Framebuffer | None = None
+        self.set_mode(mode)
+
+    def set_mode(self, mode: FlipMode) -> None:
+        """Flip otherwise from now on; flips that are pending end as they began. Buffers only become more."""
+        self.mode = mode
+        while len(self._buffers) < mode.buffers:
+            self._buffers.append(Framebuffer(self._driver, self.size, self._format))
+            self._free.append(self._buffers[-1])
+
+    @property
+    def pending(self) -> bool:
+        """No further flip is allowed before one has come back."""
+        return len(self._flips) >= self.mode.depth
 
     def acquire(self) -> Framebuffer | None:
         """The buffer to draw the next frame into; None while a flip is pending or all are in use."""
         return self._free[0] if self._free and not self.pending else None
+
+    def owns(self, buffer: Framebuffer) -> bool:
+        """Whether `buffer` is one of these, and may be drawn into."""
+        return buffer in self._free
 
     def flip(self, buffer: Framebuffer) -> Fence:
         """Show `buffer`, from `acquire`; the fence signals when the flip is complete.
@@ -107,11 +157,26 @@ class Swapchain:
         if self.pending or buffer not in self._free:
             raise Misuse("a page flip is pending, or its buffer is in use; acquire() tells when to draw")
         self._free.remove(buffer)
-        self.pending = True
-        fence = buffer.show(self._scanout)
-        fence.add_callback(lambda _fence: self._complete(buffer))
+        replaced, self._shown = self._shown, buffer
+        release = None
+        if self.mode.release_apart and replaced is not None:
+            release, freed, replaced = self._driver.new_fence(RELEASE_RING), replaced, None
+            release.add_callback(lambda _fence: self._give_back(freed))
+        fence = buffer.show(self._scanout, release)
+        self._flips[fence] = replaced
+        fence.add_callback(self.complete)
         self._driver.notify()
         return fence
+
+    def complete(self, fence: Fence) -> None:
+        """A flip is complete; once. Linux says so itself when the fence did not come within 50 ms."""
+        if fence in self._flips:
+            self._give_back(self._flips.pop(fence))
+
+    def _give_back(self, buffer: Framebuffer | None) -> None:
+        if buffer is not None:
+            self._free.append(buffer)
+        self.on_progress()
 
     def destroy(self) -> None:
         """Turn the scanout off and give all buffers up; when the device is gone, just their memory."""
@@ -123,9 +188,3 @@ class Swapchain:
         else:
             for buffer in self._buffers:
                 buffer.release()
-
-    def _complete(self, buffer: Framebuffer) -> None:
-        self.pending = False
-        if self._shown is not None:
-            self._free.append(self._shown)
-        self._shown = buffer

@@ -125,8 +125,7 @@ class GpuSession:
             Misuse: The device is lost, or not open.
         """
         queue = self.queue(wire.CURSOR_QUEUE if command in _CURSOR_COMMANDS else wire.CONTROL_QUEUE)
-        flags, fence_id = (Flag.FENCE, fence.seqno) if fence else (0, 0)
-        message = wire.pack(Header(command, flags, fence_id)) + wire.pack(body)
+        message = wire.pack(_header(command, fence)) + wire.pack(body)
         self.commands[command.name] += 1
         if command in _CURSOR_COMMANDS:
             queue.submit(message)
@@ -134,10 +133,10 @@ class GpuSession:
         size = _ANSWER_SIZES.get(command, wire.HEADER_SIZE)
         queue.submit(message, extra=extra, answer_size=size, done=lambda answer: self._answered(answer, done))
 
-    def new_fence(self) -> Fence:
-        """A fence for the next fenced command."""
+    def new_fence(self, ring: int | None = None) -> Fence:
+        """A fence for the next fenced command, on the global timeline or on that of a ring."""
         self._last_fence += 1
-        fence = self._fences[self._last_fence] = Fence(0, self._last_fence)
+        fence = self._fences[self._last_fence] = Fence(0 if ring is None else 1 + ring, self._last_fence)
         return fence
 
     def notify(self) -> None:
@@ -171,10 +170,13 @@ class GpuSession:
             self._fence_done(header.fence_id)
 
     def _fence_done(self, fence_id: int) -> None:
-        """Signal that fence and all before it; an unknown id means nothing, as in Linux."""
-        if fence_id in self._fences:
-            for earlier in [seqno for seqno in self._fences if seqno <= fence_id]:
-                self._fences.pop(earlier).signal()
+        """Signal that fence and all before it on its timeline; an unknown id means nothing, as in Linux."""
+        done = self._fences.get(fence_id)
+        if done is not None:
+            timeline = [fence for fence in self._fences.values() if fence.context == done.context]
+            for fence in timeline:
+                if fence.seqno <= fence_id:
+                    self._fences.pop(fence.seqno).signal()
 
     def _config_changed(self) -> None:
         if self.transport.status & DeviceStatus.NEEDS_RESET:
@@ -182,3 +184,12 @@ class GpuSession:
             self.on_lost()
         elif self.state is DriverState.RUNNING:
             self.on_config_change()
+
+
+def _header(command: Command, fence: Fence | None) -> Header:
+    """A command's header; fences of context 1 + n are on the timeline of ring n."""
+    if fence is None:
+        return Header(command)
+    if fence.context == 0:
+        return Header(command, Flag.FENCE, fence.seqno)
+    return Header(command, Flag.FENCE | Flag.INFO_RING_IDX, fence.seqno, 0, fence.context - 1)

@@ -87,7 +87,13 @@ def test_a_flush_that_is_overtaken_is_discarded_and_its_fence_signals(grid: Benc
     assert (first.signaled, second.signaled) == (True, False)
     grid.vblank()
     assert second.signaled
-    assert grid.statistics.frames == {"submitted": 2, "presented": 1, "discarded": 1, "torn": 0}
+    assert grid.statistics.frames == {
+        "submitted": 2,
+        "presented": 1,
+        "discarded": 1,
+        "torn": 0,
+        "early_reuse": 0,
+    }
 
 
 def test_on_demand_the_host_is_done_when_the_flush_returns(on_flush: Bench) -> None:

@@ -22,7 +22,9 @@ def test_pageflip_is_scanned_out_from_the_guests_own_pages(scanout: Run) -> None
     assert (done.status, done.err) == (0, "")
     (output,), (guest,) = done.stats["outputs"], done.stats["guests"]
     assert output["presented"] == output["direct_scanout"] == 120
-    assert guest["frames"] == {"submitted": 120, "presented": 120, "discarded": 0, "torn": 0}
+    assert guest["frames"] == {
+        "submitted": 120, "presented": 120, "discarded": 0, "torn": 0, "early_reuse": 0,
+    }  # fmt: skip
     assert guest["bytes"] == {"transfer": 0, "compose": 0, "upload": 0, "readback": 0}
     assert "TRANSFER_TO_HOST_2D" not in guest["commands"]
     assert guest["errors"] == {}

@@ -25,6 +25,7 @@ class EchoDevice:
 
     def __init__(self) -> None:
         self.notify: Callable[[int], None] = lambda index: None
+        self.resume: Callable[[int], None] = lambda index: None
         self.config_changed: Callable[[], None] = lambda: None
         self.log: list[str] = []
         self.config = bytearray(8)

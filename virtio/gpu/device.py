@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from virtio.errors import Misuse
+from virtio.fence import Fence
 from virtio.gpu.commands import CONTROL, CURSOR, UNKNOWN, Answer, Entry
 from virtio.gpu.config import ConfigSpace
 from virtio.gpu.display import Display
@@ -82,6 +83,8 @@ class GpuDevice:
         on_fault: Called with every such reason.
         tap: Who listens to everything that the driver does.
         host_visible: The window onto host blobs; None without `host_memory`, and before `activate`.
+        blocking: While the display works on a flush, take no further command from the control queue. QEMU
+            does so (its `renderer_blocked`): one slow screen then holds up all scanouts.
 
     Raises:
         Misuse: The display has no modes, or more than 16.
@@ -107,10 +110,13 @@ class GpuDevice:
         self._timelines = Timelines(self._release)
         self._session: Session | None = None
         self._serving: int | None = None
+        self._awaited: Sequence[Fence] = ()  # by the control queue, when `blocking`
+        self.blocking = False
         self._longest_request = (
             HEADER_SIZE + sizeof(ResourceCreateBlob) + self._limits.entries * sizeof(MemEntry)
         )
         self.notify: Callable[[int], None] = _no_notify
+        self.resume: Callable[[int], None] = _no_notify
         self.config_changed: Callable[[], None] = _no_config_change
         self.on_fault: Callable[[str], None] = _no_fault
         self.last_fault: str | None = None
@@ -189,6 +195,7 @@ class GpuDevice:
     def reset(self) -> None:
         """Forget everything that the driver made. Parked responses are dropped, not answered."""
         self._timelines.clear()
+        self._awaited = ()
         self._config.clear_events()
         if self._session is not None:
             if self.tap is not None:
@@ -213,13 +220,26 @@ class GpuDevice:
         try:
             queue.suppress_kicks()
             while True:
-                while (chain := queue.pop()) is not None:
+                while not self._is_blocked(index) and (chain := queue.pop()) is not None:
                     self._serve(session, index, queue, chain)
-                if not queue.enable_kicks():
+                if self._is_blocked(index) or not queue.enable_kicks():
                     break
         finally:
             self._serving = None
         return queue.should_notify()
+
+    def _is_blocked(self, index: int) -> bool:
+        return index == CONTROL_QUEUE and any(not fence.signaled for fence in self._awaited)
+
+    def _block(self, fences: Sequence[Fence]) -> None:
+        """Leave what follows in the control queue until all of these have signalled."""
+        self._awaited = [fence for fence in fences if not fence.signaled]
+        for fence in self._awaited:
+            fence.add_callback(self._unblock)
+
+    def _unblock(self, _fence: Fence) -> None:
+        if not self._is_blocked(CONTROL_QUEUE):
+            self.resume(CONTROL_QUEUE)
 
     def _serve(self, session: Session, index: int, queue: SplitQueue, chain: Chain) -> None:
         """Carry out one command, and answer it or park its answer."""
@@ -235,6 +255,7 @@ class GpuDevice:
             answer = self._execute(session, _TABLES[index], header, request, chain.readable_size)
         if not header.flags & Flag.FENCE:
             response = _PLAIN[answer.response] + answer.body
+            queue.add_used(chain, chain.write(response))
         else:
             response = pack(_echo(header, answer.response)) + answer.body
         if tap is not None:
@@ -243,8 +264,10 @@ class GpuDevice:
             key = _timeline(header)
             if self._timelines.must_wait(key, answer.fences):
                 self._timelines.park(key, Parked(index, queue, chain, response), answer.fences)
-                return
-        queue.add_used(chain, chain.write(response))
+            else:
+                queue.add_used(chain, chain.write(response))
+        if self.blocking and answer.fences:
+            self._block(answer.fences)  # behind the parked response: first the answer, then more commands
 
     def _execute(
         self, session: Session, table: Mapping[int, Entry], header: Header, request: bytes, size: int

@@ -81,10 +81,14 @@ class Display(Protocol):
     def modes(self) -> Sequence[DisplayMode]:
         """One mode per scanout, 1 to 16 of them; the number stays the same for a device's life."""
 
-    def set_scanout(self, scanout_id: int, image: ScanoutImage | None) -> None:
+    def set_scanout(self, scanout_id: int, image: ScanoutImage | None) -> Fence | None:
         """The scanout now shows `image`, or nothing.
 
         An image becomes visible with the next `flush`; None at once.
+
+        Returns:
+            A fence that signals when what was shown before is free, where flushes are answered earlier than
+            that; else None. The response to a fenced command waits for it.
         """
 
     def flush(self, scanout_id: int, damage: Rect) -> Fence | None:

@@ -103,26 +103,30 @@ class Scanouts:
         for scanout_id in range(len(self.states)):
             self.disable(scanout_id)
 
-    def show(self, scanout_id: int, resource: Resource2d, rect: Rect) -> None:
-        """Show `rect`, which lies inside of a 2D resource, from the next flush on."""
+    def show(self, scanout_id: int, resource: Resource2d, rect: Rect) -> Fence | None:
+        """Show `rect`, which lies inside of a 2D resource, from the next flush on.
+
+        Returns:
+            See `Display.set_scanout`.
+        """
         pixels = resource.pixels[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
         self._replace(scanout_id, Bound(resource, rect))
         image = ScanoutImage(resource.resource_id, pixels, resource.format, zero_copy=False)
-        self._display.set_scanout(scanout_id, image)
+        return self._display.set_scanout(scanout_id, image)
 
-    def show_blob(self, scanout_id: int, blob: Blob, layout: BlobLayout) -> None:
+    def show_blob(self, scanout_id: int, blob: Blob, layout: BlobLayout) -> Fence | None:
         """Show an image inside of a blob, from the next flush on.
+
+        Returns:
+            See `Display.set_scanout`.
 
         Raises:
             CommandFault: As `BlobImage`.
         """
         image = BlobImage(blob, layout, self._ledger)
         self._replace(scanout_id, BoundBlob(blob, layout, image))
-        self._present(scanout_id, blob, layout, image)
-
-    def _present(self, scanout_id: int, blob: Blob, layout: BlobLayout, image: BlobImage) -> None:
         shown = ScanoutImage(blob.resource_id, image.pixels, layout.format, zero_copy=image.zero_copy)
-        self._display.set_scanout(scanout_id, shown)
+        return self._display.set_scanout(scanout_id, shown)
 
     def _replace(self, scanout_id: int, state: Scanout) -> None:
         """Enter a new state, and give back what the old one held."""

@@ -43,6 +43,7 @@ class Rings:
         self._vrings = [Vring(index) for index in range(device.queue_count)]
         self._active = False
         device.notify = self.notify
+        device.resume = self.resume
 
     @property
     def suspended(self) -> bool:
@@ -242,6 +243,11 @@ class Rings:
                 self._host.schedule(index)
         if self.memory is not None and self.memory.truncated:
             raise MemoryFault("the guest's memory was truncated while in use")
+
+    def resume(self, index: int) -> None:
+        """The device would take now what it left in a queue."""
+        if self._vrings[index].running:
+            self._host.schedule(index)
 
     def notify(self, index: int) -> None:
         """The device used buffers outside `process`. A halted queue's driver is told when it runs again."""

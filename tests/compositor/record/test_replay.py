@@ -77,7 +77,13 @@ async def test_a_simulated_guest(tmp_path: Path) -> None:
         await machine.run(frames=5)
 
     stats = await check(tmp_path / "f", play)
-    assert stats["guests"][0]["frames"] == {"submitted": 5, "presented": 5, "discarded": 0, "torn": 0}
+    assert stats["guests"][0]["frames"] == {
+        "submitted": 5,
+        "presented": 5,
+        "discarded": 0,
+        "torn": 0,
+        "early_reuse": 0,
+    }
     assert stats["guests"][0]["kind"] == "simulated"
 
 

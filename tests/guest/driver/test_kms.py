@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guest.driver.kms import Framebuffer, Swapchain
+from guest.driver.kms import FlipMode, Framebuffer, Swapchain
 from guest.driver.session import DriverState
 from virtio.errors import Misuse
 from virtio.gpu.formats import Format
@@ -76,7 +76,7 @@ def test_the_buffer_on_the_screen_is_not_drawn_into_before_the_next_has_come(rig
 
 def test_a_single_buffer_that_is_shown_stays_shown(rig: Rig) -> None:
     rig.driver.probe()
-    chain = Swapchain(rig.driver, 0, SIZE, Format.B8G8R8X8, buffers=1)
+    chain = Swapchain(rig.driver, 0, SIZE, Format.B8G8R8X8, FlipMode(buffers=1))
     flip(chain, 1)
     assert chain.acquire() is None
 

@@ -75,6 +75,7 @@ class EchoDevice:
 
     def __init__(self) -> None:
         self.notify: Callable[[int], None] = lambda _index: None
+        self.resume: Callable[[int], None] = lambda _index: None
         self.config_changed: Callable[[], None] = lambda: None
         self.events: list[str] = []
         self.parking = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from virtio.fence import Fence
 from virtio.gpu.blob_image import BlobLayout
 from virtio.gpu.commands.answer import DONE, Answer
 from virtio.gpu.commands.resources import pixel_format
@@ -40,8 +41,7 @@ def set_scanout(session: Session, command: SetScanout, _request: bytes) -> Answe
     if resource.backing is None:
         raise unspecified(f"resource {command.resource_id} has no backing")
     _require_shown(command.rect, resource.width, resource.height, f"2D resource {command.resource_id}")
-    session.scanouts.show(command.scanout_id, resource, command.rect)
-    return DONE
+    return _after(session.scanouts.show(command.scanout_id, resource, command.rect))
 
 
 def set_scanout_blob(session: Session, command: SetScanoutBlob, _request: bytes) -> Answer:
@@ -61,8 +61,11 @@ def set_scanout_blob(session: Session, command: SetScanoutBlob, _request: bytes)
     _require_shown(command.rect, command.width, command.height, f"blob {command.resource_id}")
     if layout.stride < command.width * BYTES_PER_PIXEL:
         raise invalid_parameter(f"stride {layout.stride} is less than {command.width} pixels")
-    session.scanouts.show_blob(command.scanout_id, blob, layout)
-    return DONE
+    return _after(session.scanouts.show_blob(command.scanout_id, blob, layout))
+
+
+def _after(release: Fence | None) -> Answer:
+    return DONE if release is None else Answer(fences=(release,))
 
 
 def flush(session: Session, command: ResourceFlush, _request: bytes) -> Answer:

@@ -1,0 +1,92 @@
+"""A simulated guest that takes its time: it draws from the completion of one flip to the next.
+
+The frame appears in its buffer band by band, from the top, spread over the time that drawing takes. A host
+that shows a buffer too early, or too long, therefore shows two frames at once; with a guest that draws in no
+time at all, no mistake would ever be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from guest.driver.kms import Framebuffer
+from guest.simulated import SimulatedGuest
+
+BANDS = 4  # a stamp has a mark at each end and three in between, so every band but the last changes one
+
+
+class Scheduler(Protocol):
+    """The part of a clock that drawing needs."""
+
+    def now_ns(self) -> int:
+        """The time now, nanoseconds."""
+
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> object:
+        """Run `callback` at `when_ns`."""
+
+
+class RenderLoop:
+    """Draws and flips for one guest, until it is closed.
+
+    Args:
+        guest: Started.
+        clock: The run's.
+    """
+
+    def __init__(self, guest: SimulatedGuest, clock: Scheduler) -> None:
+        self._guest, self._clock = guest, clock
+        self._busy = self._closed = False
+        self._canvas = np.empty((0, 0, 4), np.uint8)
+        guest.on_progress = self._wake
+        self._wake()
+
+    def close(self) -> None:
+        """Draw nothing more."""
+        self._closed = True
+
+    def _wake(self) -> None:
+        """Begin a frame, not inside of the call that made it possible."""
+        if not self._busy and not self._closed:
+            self._busy = True
+            self._clock.call_at(self._clock.now_ns(), self._begin)
+
+    def _begin(self) -> None:
+        buffer = None if self._closed else self._guest.begin_frame()
+        if buffer is None:
+            self._busy = False  # until there is progress
+            return
+        if self._canvas.shape != buffer.pixels.shape:
+            self._canvas = np.empty_like(buffer.pixels)
+        self._guest.workload.draw(self._guest.frames_submitted, self._canvas)
+        self._draw(buffer, 0, self._clock.now_ns())
+
+    def _draw(self, buffer: Framebuffer, band: int, start_ns: int) -> None:
+        """Draw a band, then wait until it is time for the next, or for the flip."""
+        if self._closed or not self._guest.may_draw(buffer):
+            self._busy = False
+            self._wake()
+            return
+        height = len(self._canvas)
+        rows = slice(height * band // BANDS, height * (band + 1) // BANDS)
+        buffer.pixels[rows] = self._canvas[rows]
+        band += 1
+        when_ns = start_ns + self._guest.render_ns * band // BANDS
+        following = (
+            partial(self._draw, buffer, band, start_ns) if band < BANDS else partial(self._flip, buffer)
+        )
+        self._clock.call_at(when_ns, following)
+
+    def _flip(self, buffer: Framebuffer) -> None:
+        self._busy = False
+        if self._closed:
+            return
+        if self._guest.may_draw(buffer):
+            flip = self._guest.flip(buffer)
+            patience_ns = self._guest.patience_ns
+            if patience_ns is not None and not flip.signaled:
+                self._clock.call_at(self._clock.now_ns() + patience_ns, partial(self._guest.give_up, flip))
+        self._wake()
