@@ -36,7 +36,13 @@ RECIPE = Path("usr/libexec/scanout/recipe")  # in the root: what it was made fro
 _APT = ('APT::Install-Recommends "false"', 'Acquire::AllowInsecureRepositories "false"')
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 # Of the machine that builds, or of no use in a root that never changes.
-_REMOVED = ("etc/hostname", "etc/resolv.conf", "etc/apt/apt.conf.d/99mmdebstrap", "var/log/fontconfig.log")
+_REMOVED = (
+    "etc/hostname",
+    "etc/resolv.conf",
+    "etc/apt/sources.list",
+    "etc/apt/apt.conf.d/99mmdebstrap",
+    "var/log/fontconfig.log",
+)
 _STEP = re.compile(r"(Get:\d|Unpacking |Setting up )")
 _STEPS = 900  # such lines, three a package; for the progress bar alone
 
@@ -115,7 +121,6 @@ def _build(scratch: Path, progress: Progress) -> Path:
 def _install(archive: Path, progress: Progress) -> None:
     """Have mmdebstrap install the packages into an archive."""
     require("mmdebstrap", "tar", "unshare", *(() if os.geteuid() == 0 else ("newuidmap",)))
-    keyring = require_keyring()
     stage = f"installing Debian's packages ({SUITE})"
     progress(stage)
     command = [
@@ -123,13 +128,13 @@ def _install(archive: Path, progress: Progress) -> None:
         "--verbose",
         "--variant=essential",
         "--format=tar",
-        f"--keyring={keyring}",
         f"--include={','.join(PACKAGES)}",
         *(f"--aptopt={option}" for option in (*transport_settings(), *_APT)),
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
         SUITE,
         str(archive),
-        mirror(),
+        # By this keyring alone, whatever else the machine trusts.
+        f"deb [signed-by={require_keyring()}] {mirror()} {SUITE} main",
     ]
     steps = 0
 

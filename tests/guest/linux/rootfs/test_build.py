@@ -70,9 +70,9 @@ def test_nothing_of_the_building_machine_stays(tmp_path: Path) -> None:
 def test_packages_are_verified_and_come_as_the_machines_apt_gets_them(tmp_path: Path) -> None:
     build_rootfs()
     words = asked(tmp_path)
-    assert f"--keyring={tmp_path / 'keyring.gpg'}" in words
+    keyring = tmp_path / "keyring.gpg"
+    assert words[-1] == f"deb [signed-by={keyring}] http://mirror.test/debian testing main"
     assert '--aptopt=Acquire::http::Proxy "http://proxy.test"' in words
-    assert words[-1] == "http://mirror.test/debian"
     assert [word for word in words if "Insecure" in word] == [
         '--aptopt=Acquire::AllowInsecureRepositories "false"'
     ]
