@@ -49,12 +49,15 @@ def demo(*, run: RunOptions) -> None:
 @app.command("run")
 @running
 def run_scene(
-    scene: Annotated[str, typer.Argument(help="demo, a workload's name, or sync-study.")], *, run: RunOptions
+    scene: Annotated[str, typer.Argument(help="demo, a workload's name, sync-study or fifty-ms.")],
+    kernel: Annotated[Path | None, typer.Option(help="fifty-ms: the UML kernel to study.")] = None,
+    *,
+    run: RunOptions,
 ) -> None:
     """Run a built-in scene of simulated guests, headless and on the virtual clock, or a study of them."""
     from compositor.commands.scenes import run_scene
 
-    run_scene(scene, run)
+    run_scene(scene, run, kernel)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from compositor.commands.fifty_ms import fifty_ms
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
 from compositor.commands.sync_study import sync_study
@@ -16,7 +17,8 @@ from compositor.scanout import Placement
 from guest.simulated import SimulatedGuest
 from guest.workloads import WORKLOADS
 
-STUDIES: Mapping[str, Callable[[RunOptions], None]] = {"sync-study": sync_study}
+Study = Callable[[RunOptions, Path | None], None]
+STUDIES: Mapping[str, Study] = {"sync-study": lambda run, _kernel: sync_study(run), "fifty-ms": fifty_ms}
 """Scenes that print figures instead of showing pictures."""
 
 _DEMO_OUTPUT = "1280x720@60"
@@ -33,14 +35,16 @@ def demo(run: RunOptions) -> None:
     _run(replace(run, window=window), "demo")
 
 
-def run_scene(scene: str, run: RunOptions) -> None:
+def run_scene(scene: str, run: RunOptions, kernel: Path | None = None) -> None:
     """A built-in scene by name: "demo", a workload's name for one guest that fills the output, or a study.
 
     Raises:
-        BadInput: There is no such scene.
+        BadInput: There is no such scene, or it has no use for a kernel.
     """
+    if kernel is not None and scene != "fifty-ms":
+        raise BadInput(f"--kernel {kernel}: only fifty-ms boots one; see scanout boot")
     if scene in STUDIES:
-        STUDIES[scene](run)
+        STUDIES[scene](run, kernel)
         return
     if scene not in ("demo", *WORKLOADS):
         known = ", ".join(("demo", *WORKLOADS, *STUDIES))
