@@ -40,6 +40,7 @@ class RenderLoop:
     def __init__(self, guest: SimulatedGuest, clock: Scheduler) -> None:
         self._guest, self._clock = guest, clock
         self._busy = self._closed = False
+        self._drawn: Framebuffer | None = None  # and waits for a flip that has to come back first
         self._canvas = np.empty((0, 0, 4), np.uint8)
         guest.on_progress = self._wake
         self._wake()
@@ -50,7 +51,10 @@ class RenderLoop:
 
     def _wake(self) -> None:
         """Begin a frame, not inside of the call that made it possible."""
-        if not self._busy and not self._closed:
+        if self._drawn is not None:
+            buffer, self._drawn = self._drawn, None
+            self._clock.call_at(self._clock.now_ns(), partial(self._flip, buffer))
+        elif not self._busy and not self._closed:
             self._busy = True
             self._clock.call_at(self._clock.now_ns(), self._begin)
 
@@ -81,9 +85,12 @@ class RenderLoop:
         self._clock.call_at(when_ns, following)
 
     def _flip(self, buffer: Framebuffer) -> None:
-        self._busy = False
         if self._closed:
             return
+        if self._guest.may_draw(buffer) and self._guest.flip_pending:  # fewer are allowed than at its begin
+            self._drawn = buffer
+            return
+        self._busy = False
         if self._guest.may_draw(buffer):
             flip = self._guest.flip(buffer)
             patience_ns = self._guest.patience_ns

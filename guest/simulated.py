@@ -184,6 +184,11 @@ class SimulatedGuest:
         """Whether a buffer from `begin_frame` is still the guest's: its display may have changed since."""
         return self._swapchain is not None and self._running and self._swapchain.owns(buffer)
 
+    @property
+    def flip_pending(self) -> bool:
+        """Whether as many flips are out as are allowed."""
+        return self._swapchain is not None and self._swapchain.pending
+
     def flip(self, buffer: Framebuffer) -> Fence:
         """Show what was drawn; the fence signals when the flip is complete.
 

@@ -123,3 +123,55 @@ def test_when_the_device_is_gone_only_memory_is_given_back(rig: Rig) -> None:
     chain.destroy()
     assert rig.driver.commands == commands
     assert rig.ram.free_bytes == before
+
+
+def test_two_flips_can_be_pending_and_come_back_in_order(rig: Rig) -> None:
+    rig.driver.probe()
+    chain = Swapchain(rig.driver, 0, SIZE, Format.B8G8R8X8, FlipMode(depth=2, buffers=3))
+    rig.display.hold = True
+    first, second = flip(chain, 1), flip(chain, 2)
+    assert chain.pending
+    rig.display.fences[0].signal()
+    third = flip(chain, 3)
+    assert len({first, second, third}) == 3
+    rig.display.fences[1].signal()
+    assert chain.acquire() is first
+
+
+def test_a_flip_that_is_given_up_is_complete_and_its_late_fence_does_nothing(rig: Rig) -> None:
+    chain = swapchain(rig)
+    first = flip(chain, 1)
+    rig.display.hold = True
+    buffer = chain.acquire()
+    assert buffer is not None
+    fence = chain.flip(buffer)
+    chain.complete(fence)
+    assert chain.acquire() is first
+    rig.display.fences[0].signal()
+    assert chain.acquire() is first
+    assert not chain.owns(buffer)
+
+
+def test_release_apart_is_asked_for_on_a_timeline_of_its_own(rig: Rig) -> None:
+    rig.driver.probe()
+    chain = Swapchain(rig.driver, 0, SIZE, Format.B8G8R8X8, FlipMode(buffers=3, release_apart=True))
+    progress: list[bool] = []
+    chain.on_progress = lambda: progress.append(chain.pending)
+    first = flip(chain, 1)
+    rig.display.hold = True
+    flip(chain, 2)
+    assert chain.owns(first), "this display answers SET_SCANOUT_BLOB at once"
+    assert chain.pending, "and not the flush"
+    rig.display.fences[0].signal()
+    assert progress[-1] is False
+
+
+def test_another_mode_holds_from_the_next_flip_on(rig: Rig) -> None:
+    chain = swapchain(rig)
+    rig.display.hold = True
+    flip(chain, 1)
+    assert chain.pending
+    chain.set_mode(FlipMode(depth=2, buffers=3))
+    assert not chain.pending
+    flip(chain, 2)
+    assert chain.pending
