@@ -48,6 +48,13 @@ class RunOptions:
         Path | None, typer.Option(metavar="F", help="Record commands and pixels, for scanout replay.")
     ] = None
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0
+    sync: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="What a flush waits for: none, blocking, release; simulated guests: out-fence, queue.",
+        ),
+    ] = None
     timeout: Annotated[
         float | None, typer.Option(metavar="S", help="Give up after S seconds of real time.")
     ] = None

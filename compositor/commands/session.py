@@ -82,6 +82,9 @@ async def _limited(machine: Machine, run: RunOptions, start: Start) -> StopReaso
     try:
         async with asyncio.timeout(run.timeout):
             await start(machine)
+            if run.sync is not None:
+                for guest in machine.guests:
+                    guest.set_sync(run.sync)
             return await machine.run(seconds=run.seconds, frames=run.frames)
     except TimeoutError:
         raise RunFailed(

@@ -208,3 +208,10 @@ def test_what_cannot_be_replayed_or_recorded_is_one_line(
     assert status == 2
     assert line in err
     assert err.count("\n") == 1
+
+
+def test_a_run_takes_a_sync_policy_or_refuses_it_by_name(run: Run) -> None:
+    assert run("run", "gears", "--frames", "2", "--outputs", "64x64", "--sync", "queue")[0] == 0
+    status, _, err = run("run", "gears", "--frames", "2", "--outputs", "64x64", "--sync", "vsync")
+    assert (status, err.count("\n")) == (2, 1)
+    assert err.startswith("scanout: guest gears: sync 'vsync' is not for it; there are none, blocking")
