@@ -89,6 +89,7 @@ class Attachment:
         self._device = GpuDevice(self.display, host_memory=self.kind == "simulated")
         self._device.blocking = self.display.policy is SyncPolicy.BLOCKING
         if self._tap is not None:
+            self._tap.sync_set(self.display.policy.value)
             self._tap.device_made()
             self._device.tap = self._tap
         return self._device
@@ -106,6 +107,8 @@ class Attachment:
         """
         chosen = SyncPolicy.parse(policy, self.policies, self.name)
         self.display.policy = chosen
+        if self._tap is not None:
+            self._tap.sync_set(chosen.value)
         if self._device is not None:
             self._device.blocking = chosen is SyncPolicy.BLOCKING
 

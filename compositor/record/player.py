@@ -11,6 +11,7 @@ from compositor.presenter import Presenter
 from compositor.record.recording import Recording, read_json
 from compositor.record.records import Command, Content, Kind, Presented, Record
 from compositor.scanout import Placement
+from compositor.sync.policy import SyncPolicy
 from guest.replayed import ReplayedGuest
 from virtio.clock import Clock
 from virtio.clock.calendar import Cancellable
@@ -20,6 +21,7 @@ from virtio.errors import ScanoutError
 class ReplayedAttachment(Attachment):
     """A recorded guest: real devices and screens, and a driver that says what the recording says."""
 
+    policies = tuple(SyncPolicy)
     guest: ReplayedGuest | None = None
 
     def new_device(self) -> None:
@@ -120,6 +122,8 @@ class Player:
             self._attach(record)
         elif record.kind is Kind.DEVICE:
             self._guest(record).new_device()
+        elif record.kind is Kind.SYNC:
+            self._guest(record).set_sync(record.payload.decode())
         elif record.kind is Kind.ACTIVATE:
             self._driver(record).activate(int.from_bytes(record.payload, "little"))
         elif record.kind is Kind.RESET:

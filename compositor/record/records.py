@@ -9,6 +9,7 @@ The subject is the number of a guest, in the order of their `GUEST` records, or 
 | MACHINE | 0 | JSON: `clock`, `outputs` (`name`, `mode`, `background`); the first record, and the only one |
 | GUEST | guest | JSON: `name`, `kind`, `places` (`output`, `x`, `y`, `width`, `height`, `z`) |
 | DEVICE | guest | nothing: the guest gets a new device, as after a reconnection |
+| SYNC | guest | UTF-8: from now on its flushes wait by this policy (see `compositor.sync.policy`) |
 | ACTIVATE | guest | u64: the features that its driver accepted |
 | RESET | guest | nothing: its driver reset the device |
 | CONTENT | guest | what changed in a resource's memory: see `Content`; before the command that looks at it |
@@ -54,6 +55,7 @@ class Kind(IntEnum):
     MODE = 9
     FRAME = 10
     END = 11
+    SYNC = 12
 
 
 class Record(NamedTuple):

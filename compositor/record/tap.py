@@ -69,6 +69,10 @@ class GuestTap:
         self._journal.write(Kind.DEVICE, self.guest)
         self._forget()
 
+    def sync_set(self, policy: str) -> None:
+        """The guest's flushes wait by another policy from now on."""
+        self._journal.write(Kind.SYNC, self.guest, policy.encode())
+
     def gone(self) -> None:
         """The guest is taken off the machine."""
         self._journal.write(Kind.GONE, self.guest)

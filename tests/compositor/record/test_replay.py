@@ -21,6 +21,7 @@ from compositor.record.recording import Recording
 from compositor.record.records import Kind, Record, decode
 from compositor.run import StopReason
 from compositor.scanout import Placement
+from compositor.sync.policy import SyncPolicy
 from guest import SimulatedGuest
 from guest.driver.kms import Framebuffer
 from virtio.gpu.formats import Format
@@ -85,6 +86,17 @@ async def test_a_simulated_guest(tmp_path: Path) -> None:
         "early_reuse": 0,
     }
     assert stats["guests"][0]["kind"] == "simulated"
+
+
+@pytest.mark.parametrize("policy", list(SyncPolicy))
+async def test_every_sync_policy_and_a_switch_while_running(tmp_path: Path, policy: SyncPolicy) -> None:
+    async def play(machine: Machine) -> None:
+        guest = await machine.attach(SimulatedGuest("gears", sync=policy.value))
+        await machine.run(frames=4)
+        guest.set_sync(SyncPolicy.QUEUE)
+        await machine.run(frames=4)
+
+    await check(tmp_path / "f", play)
 
 
 @pytest.mark.parametrize("repaint", ["vblank", "flush"])
