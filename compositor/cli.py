@@ -50,7 +50,7 @@ def demo(*, run: RunOptions) -> None:
 @running
 def run_scene(
     scene: Annotated[str, typer.Argument(help="demo, a workload's name, sync-study or fifty-ms.")],
-    kernel: Annotated[Path | None, typer.Option(help="fifty-ms: the UML kernel to study.")] = None,
+    kernel: Annotated[Path | None, typer.Option(help="Of a study: the UML kernel to boot.")] = None,
     *,
     run: RunOptions,
 ) -> None:

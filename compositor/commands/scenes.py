@@ -18,7 +18,7 @@ from guest.simulated import SimulatedGuest
 from guest.workloads import WORKLOADS
 
 Study = Callable[[RunOptions, Path | None], None]
-STUDIES: Mapping[str, Study] = {"sync-study": lambda run, _kernel: sync_study(run), "fifty-ms": fifty_ms}
+STUDIES: Mapping[str, Study] = {"sync-study": sync_study, "fifty-ms": fifty_ms}
 """Scenes that print figures instead of showing pictures."""
 
 _DEMO_OUTPUT = "1280x720@60"
@@ -41,8 +41,8 @@ def run_scene(scene: str, run: RunOptions, kernel: Path | None = None) -> None:
     Raises:
         BadInput: There is no such scene, or it has no use for a kernel.
     """
-    if kernel is not None and scene != "fifty-ms":
-        raise BadInput(f"--kernel {kernel}: only fifty-ms boots one; see scanout boot")
+    if kernel is not None and scene not in STUDIES:
+        raise BadInput(f"--kernel {kernel}: only a study boots one ({', '.join(STUDIES)}); see scanout boot")
     if scene in STUDIES:
         STUDIES[scene](run, kernel)
         return

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
@@ -20,7 +21,9 @@ from compositor.commands.options import RunOptions
 from compositor.errors import BadInput
 from compositor.machine import Machine
 from compositor.observe.statistics import write_json
-from compositor.sync.policy import SyncPolicy
+from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
+from guest.linux import shown_progress
+from guest.real import UmlGuest
 from guest.simulated import SimulatedGuest
 from guest.workloads.flat import Flat
 from virtio.clock.calendar import NANOSECONDS
@@ -30,7 +33,9 @@ REPAINT_DELAY_MS = 9
 RENDER_MS = (8, 9, 10, 11, 12)
 _OUTPUT = "64x48@60"
 _MEMORY = 4 << 20  # of the guest, bytes
+_LINUX_OUTPUT = "640x480@60"
 _FRAMES = 300
+_WARM_UP = 10  # frames until a guest has its rhythm
 
 
 class Measured(NamedTuple):
@@ -55,18 +60,36 @@ class Measured(NamedTuple):
     early_reuse: int
 
 
-async def measure(policy: SyncPolicy, render_ms: float, *, frames: int = _FRAMES, seed: int = 0) -> Measured:
-    """Let one guest alone present `frames` frames after its first one, on virtual time."""
+async def measure(
+    policy: SyncPolicy,
+    render_ms: float,
+    *,
+    frames: int = _FRAMES,
+    seed: int = 0,
+    kernel: Path | None = None,
+) -> Measured:
+    """Let one guest alone present `frames` frames after its first ones, on virtual time.
+
+    Args:
+        policy: What its flushes wait for.
+        render_ms: How long it draws.
+        frames: How many to count.
+        seed: Of all that is random.
+        kernel: A UML kernel, whose own driver flips; None: a simulated guest.
+
+    Raises:
+        ScanoutError: The kernel cannot be started; the message says why.
+    """
     async with Machine(
-        outputs=[_OUTPUT],
+        outputs=[_OUTPUT if kernel is None else _LINUX_OUTPUT],
         repaint_delay_ns=REPAINT_DELAY_MS * MILLISECOND,
         seed=seed,
         digest=False,
         report=lambda _line: None,  # that "none" tears is what is measured here
     ) as machine:
-        render_ns = round(render_ms * MILLISECOND)
-        await machine.attach(SimulatedGuest(Flat(), sync=policy, render_ns=render_ns, memory=_MEMORY))
-        await machine.run(frames=1)
+        guest_of_ours = await machine.attach(_guest(render_ms, kernel))
+        guest_of_ours.set_sync(policy)
+        await machine.run(frames=_WARM_UP)
         begin_ns = machine.clock.now_ns()
         await machine.run(frames=frames)
         seconds = (machine.clock.now_ns() - begin_ns) / NANOSECONDS
@@ -83,24 +106,38 @@ async def measure(policy: SyncPolicy, render_ms: float, *, frames: int = _FRAMES
     )
 
 
-def sync_study(run: RunOptions) -> None:
+def _guest(render_ms: float, kernel: Path | None) -> SimulatedGuest | UmlGuest:
+    if kernel is None:
+        return SimulatedGuest(Flat(), render_ns=round(render_ms * MILLISECOND), memory=_MEMORY)
+    return UmlGuest("pageflip", command=["--render", f"{render_ms:g}"], kernel=kernel)
+
+
+def sync_study(run: RunOptions, kernel: Path | None = None) -> None:
     """Print, and with `--stats` write, what every policy makes of every render time.
+
+    Args:
+        run: The user's options.
+        kernel: A UML kernel, for those policies that Linux can live with; None: a simulated guest.
 
     Raises:
         BadInput: An option that a study has no use for.
+        ScanoutError: The kernel cannot be started; the message says why.
     """
     if run.window or run.clock == "real" or run.screenshot is not None or run.seconds is not None:
         raise BadInput("sync-study runs on virtual time and shows no picture: it takes --frames and --stats")
-    results = asyncio.run(_all(run.frames or _FRAMES, run.seed))
+    if kernel is not None:
+        with shown_progress() as progress:
+            UmlGuest("pageflip", kernel=kernel).prepare(progress)
+    results = asyncio.run(_all(run.frames or _FRAMES, run.seed, kernel))
     if run.stats is not None:
         write_json(run.stats, {"study": "sync", "results": [result._asdict() for result in results]})
     Console().print(table(results))
 
 
-async def _all(frames: int, seed: int) -> list[Measured]:
+async def _all(frames: int, seed: int, kernel: Path | None) -> list[Measured]:
     return [
-        await measure(policy, render_ms, frames=frames, seed=seed)
-        for policy in SyncPolicy
+        await measure(policy, render_ms, frames=frames, seed=seed, kernel=kernel)
+        for policy in (SyncPolicy if kernel is None else FOR_ANY_GUEST)
         for render_ms in RENDER_MS
     ]
 

@@ -1,7 +1,7 @@
 /*
  * pageflip: flips two buffers, one picture after the other.
  *
- *   pageflip [--frames N] [--seconds S] [--dumb] [--fast] [--hold]
+ *   pageflip [--frames N] [--seconds S] [--render MS] [--dumb] [--fast] [--hold]
  *
  * The buffers lie on the guest's *other* DRM device (vgem, the stand-in for a passed-through GPU), and
  * are imported into virtio-gpu by PRIME: no pixel is copied on the way to the host.
@@ -10,6 +10,7 @@
  *           driver then transfers a picture after it has announced the flip, so a host that lags behind by
  *           a frame can read one that is being redrawn; imported buffers are fenced
  *   --fast  draw the two buffers once, and only flip
+ *   --render  take so long, in milliseconds, from the completion of one flip to the next
  *   --hold  keep the last picture until killed
  *
  * Frame 0 comes with the mode set, frame N with the Nth flip. What a frame looks like is defined by
@@ -168,6 +169,7 @@ static double now(void)
 struct options {
 	unsigned long frames; /* 0: endless */
 	double seconds;       /* 0: endless */
+	double render;        /* milliseconds */
 	int dumb, fast, hold;
 };
 
@@ -186,7 +188,8 @@ static struct options parse(int argc, char **argv)
 	static const struct option names[] = {
 		{ "frames", required_argument, NULL, 'f' }, { "seconds", required_argument, NULL, 's' },
 		{ "dumb", no_argument, NULL, 'd' },	    { "fast", no_argument, NULL, 'q' },
-		{ "hold", no_argument, NULL, 'h' },	    { 0 },
+		{ "hold", no_argument, NULL, 'h' },	    { "render", required_argument, NULL, 'r' },
+		{ 0 },
 	};
 	struct options options = { 0 };
 
@@ -197,6 +200,7 @@ static struct options parse(int argc, char **argv)
 		case 'd': options.dumb = 1; break;
 		case 'q': options.fast = 1; break;
 		case 'h': options.hold = 1; break;
+		case 'r': options.render = number(optarg); break;
 		default: exit(2);
 		}
 	return options;
@@ -217,6 +221,9 @@ static void run(const struct output *output, const struct buffer buffers[2], con
 			break;
 		if (!options->fast && flips > 0)
 			draw(&buffers[(flips + 1) % 2], &tables, flips + 1);
+		if (options->render > 0)
+			nanosleep(&(struct timespec){ options->render / 1000, (long)(options->render * 1e6) % 1000000000 },
+				  NULL);
 		if (kms_flip(output, &buffers[(flips + 1) % 2]))
 			flips++;
 	}

@@ -49,7 +49,7 @@ def test_the_command_prints_a_table_and_writes_it(tmp_path: Path, capsys: pytest
     [
         (["fifty-ms", "--clock", "real"], "fifty-ms runs on virtual time"),
         (["fifty-ms", "--kernel", "/bin/true"], "not a UML kernel"),
-        (["gears", "--kernel", "/bin/true"], "only fifty-ms boots one"),
+        (["gears", "--kernel", "/bin/true"], "only a study boots one"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(
