@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,7 +154,10 @@ def _apart() -> list[str]:
 
     Without root it makes a user namespace, and mounts there.
     """
-    return ["unshare", "--mount"] if os.geteuid() == 0 else []
+    prefix = ["unshare", "--mount"]
+    # In a chroot or a container there may be no namespace to be had; then mmdebstrap's own care must do.
+    usable = os.geteuid() == 0 and subprocess.run([*prefix, "true"], capture_output=True, check=False)
+    return prefix if usable and usable.returncode == 0 else []
 
 
 @contextmanager
