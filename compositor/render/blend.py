@@ -82,7 +82,7 @@ def convert(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
     elif (kernels := _kernels(out.size)) is None:
         exact.convert(target, source, source_format)
     else:
-        kernels.convert(*_images(out, pixels), *_shifts(source_format)[:3])
+        kernels.convert(*_images(out, pixels), *shifts(source_format)[:3])
 
 
 def over(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
@@ -91,7 +91,7 @@ def over(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
     if out is None or pixels is None or (kernels := _kernels(out.size)) is None:
         exact.over(target, source, source_format)
     else:
-        kernels.over(*_images(out, pixels), *_shifts(source_format))
+        kernels.over(*_images(out, pixels), *shifts(source_format))
 
 
 def _words(image: Pixels) -> NDArray[np.uint32] | None:
@@ -119,7 +119,7 @@ def _flat(words: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], int]:
 
 
 @functools.cache
-def _shifts(source_format: PixelFormat) -> tuple[int, int, int, int]:
+def shifts(source_format: PixelFormat) -> tuple[int, int, int, int]:
     """Right shifts that bring blue, green, red and alpha of a word to its low byte."""
     offsets = (source_format.blue, source_format.green, source_format.red, source_format.alpha)
     blue, green, red, alpha = (8 * offset for offset in offsets)

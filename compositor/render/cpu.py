@@ -8,38 +8,18 @@ So a pixel under an opaque window is never touched, and a picture does not depen
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compositor.geometry import Rect
 from compositor.pixel import PixelFormat
-from compositor.render import blend
+from compositor.render import blend, sample
+from compositor.render.layer import Layer
+
+__all__ = ["Layer", "compose"]
 
 Pixels = NDArray[np.uint8]
-
-
-class Layer(NamedTuple):
-    """An image at a place.
-
-    Attributes:
-        pixels: (height, width, 4) uint8, any strides; only read.
-        format: Memory order; with alpha the colours are premultiplied.
-        x: Target column of its left edge; may be negative.
-        y: As `x`.
-    """
-
-    pixels: Pixels
-    format: PixelFormat
-    x: int = 0
-    y: int = 0
-
-    @property
-    def bounds(self) -> Rect:
-        """The rectangle of the target that it covers."""
-        height, width = self.pixels.shape[:2]
-        return Rect(self.x, self.y, width, height)
 
 
 def compose(
@@ -77,7 +57,7 @@ def _pieces(rect: Rect, layers: Sequence[Layer]) -> list[tuple[int, Rect]]:
         layer = layers[index]
         bounds = layer.bounds
         pieces += [(index, part) for r in uncovered if not (part := r.intersect(bounds)).empty]
-        if not layer.format.has_alpha:
+        if layer.is_opaque:
             uncovered = [rest for r in uncovered for rest in r.subtract(bounds)]
     pieces += [(-1, rest) for rest in uncovered]
     pieces.reverse()
@@ -88,6 +68,10 @@ def _paint(out: Pixels, layer: Layer | None, piece: Rect, background: int) -> No
     if layer is None:
         blend.fill(out, background)
         return
+    if not layer.is_plain:
+        sample.draw(out, layer, piece)
+        return
+    assert isinstance(layer.format, PixelFormat)
     x, y = piece.x - layer.x, piece.y - layer.y
     source = layer.pixels[y : y + piece.height, x : x + piece.width]
     if layer.format.has_alpha:

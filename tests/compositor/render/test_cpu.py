@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from compositor.geometry import Rect
 from compositor.pixel import PixelFormat
+from compositor.plane_state import PlaneState
 from compositor.region import Region
 from compositor.render import blend
 from compositor.render.cpu import Layer, compose
@@ -51,7 +52,15 @@ def images(draw: st.DrawFn, max_width: int = WIDTH + 4, max_height: int = HEIGHT
 
 
 layers = st.lists(
-    st.builds(Layer, images(), st.sampled_from(PixelFormat), st.integers(-9, WIDTH), st.integers(-9, HEIGHT)),
+    st.builds(
+        Layer,
+        images(),
+        st.sampled_from(PixelFormat),
+        st.integers(-9, WIDTH),
+        st.integers(-9, HEIGHT),
+        plane=st.just(PlaneState()),
+        chroma=st.none(),
+    ),
     max_size=4,
 )
 rects = st.builds(
