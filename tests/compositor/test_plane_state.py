@@ -126,4 +126,4 @@ def test_a_plane_that_fades_or_turns_is_no_identity() -> None:
         {"source": SourceRect(0, 0, ONE, ONE)},
         {"blend_mode": BlendMode.NONE},
     ):
-        assert not replace(PlaneState(), **change).is_identity  # type: ignore[arg-type]
+        assert not replace(PlaneState(), **change).is_identity

@@ -194,7 +194,8 @@ def drawn_pixel(pixel: list[int], plane: PlaneState, background: int) -> list[in
     target = np.zeros((1, 1, 4), np.uint8)
     layer = Layer(np.array([[pixel]], np.uint8), PixelFormat.ARGB8888, 0, 0, plane)
     compose(target, [layer], [Rect(0, 0, 1, 1)], background)
-    return target[0, 0, :3].tolist()
+    blue, green, red = (int(channel) for channel in target[0, 0, :3])
+    return [blue, green, red]
 
 
 def test_blend_modes_are_kms() -> None:
