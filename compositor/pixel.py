@@ -28,6 +28,7 @@ class PixelFormat(Enum):
         red: As `blue`.
         alpha: As `blue`; of the ignored byte in a format without alpha.
         has_alpha: Whether the fourth byte is alpha (colours are premultiplied by it) or ignored.
+        shifts: Right shifts that bring blue, green, red and alpha of a word to its low byte.
     """
 
     # DRM name = fourcc, channels by memory address
@@ -45,6 +46,7 @@ class PixelFormat(Enum):
     red: int
     alpha: int
     has_alpha: bool
+    shifts: tuple[int, int, int, int]
 
     def __new__(cls, fourcc: str, channels: str) -> PixelFormat:
         """The value is the fourcc alone, so that `PixelFormat("XR24")` finds the member."""
@@ -53,6 +55,7 @@ class PixelFormat(Enum):
         member.blue, member.green, member.red = (channels.index(channel) for channel in "BGR")
         member.has_alpha = "A" in channels
         member.alpha = channels.index("A" if member.has_alpha else "X")
+        member.shifts = (8 * member.blue, 8 * member.green, 8 * member.red, 8 * member.alpha)
         return member
 
     @classmethod

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from compositor.errors import BadInput
 from compositor.frame import Frame
 from compositor.geometry import Rect
+from compositor.incoming import Incoming
 from compositor.pixel import AnyFormat, check_layout, size_of
 from compositor.plane_state import PlaneState
 
@@ -32,6 +33,7 @@ class Buffer:
         format: Memory order.
         zero_copy: True when `pixels` are the guest's own pages, False for the host's copy.
         frame_id: The guest's own number of this picture, where it is known.
+        incoming: What has to be copied into `pixels` before they are read.
         chroma: The second plane of NV12.
 
     Raises:
@@ -42,6 +44,7 @@ class Buffer:
     format: AnyFormat
     zero_copy: bool = False
     frame_id: int | None = None
+    incoming: Incoming | None = None
     chroma: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:

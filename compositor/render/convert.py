@@ -13,7 +13,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from compositor.render.compiled import BYTES, WORDS, compiled, inlined, load16, load32, multiply_add
+from compositor.render.compiled import helper
+from compositor.render.words import BYTES, WORDS, late_kernel, load16, load32, multiply_add
 
 Words = NDArray[np.uint32]
 Bytes = NDArray[np.uint8]
@@ -28,7 +29,7 @@ _BYTE = np.uint32(0xFF)
 _8, _16, _24 = np.uint32(8), np.uint32(16), np.uint32(24)
 
 
-@compiled(*_IMAGE, *_SOURCE)
+@late_kernel(*_IMAGE, *_SOURCE)
 def rgb565(
     out: Words, pitch: int, width: int, height: int, source: Bytes, source_pitch: int, x0: int, y0: int
 ) -> None:
@@ -55,7 +56,7 @@ def rgb565(
             row[x] = _OPAQUE | red | green | blue
 
 
-@compiled(*_IMAGE, *_SOURCE, _SHIFT, _SHIFT)
+@late_kernel(*_IMAGE, *_SOURCE, _SHIFT, _SHIFT)
 def rgb888(
     out: Words,
     pitch: int,
@@ -82,7 +83,7 @@ def rgb888(
             )
 
 
-@compiled(*_IMAGE, *_SOURCE, types.uint32)
+@late_kernel(*_IMAGE, *_SOURCE, types.uint32)
 def rgb30(
     out: Words,
     pitch: int,
@@ -105,7 +106,7 @@ def rgb30(
             row[x] = (s >> np.uint32(30)) * np.uint32(0x55) << _24 | opaque | colours
 
 
-@inlined
+@helper  # type: ignore[untyped-decorator]
 def _clamp(value: np.int32) -> np.uint32:
     """The integer part of a sum of 20 bits of fraction, between 0 and 255."""
     whole = np.int32(value >> np.int32(20))
@@ -113,14 +114,14 @@ def _clamp(value: np.int32) -> np.uint32:
     return np.uint32(whole if whole < np.int32(255) else np.int32(255))
 
 
-@inlined
+@helper  # type: ignore[untyped-decorator]
 def _rgb(y: np.int32, luma: np.int32, red: np.int32, green: np.int32, blue: np.int32) -> np.uint32:
     """A pixel from its Y above black, and what its Cb and Cr give to each channel."""
     channels = _clamp(multiply_add(y, luma, red)) << _16 | _clamp(multiply_add(y, luma, green)) << _8
     return np.uint32(_OPAQUE | channels | _clamp(multiply_add(y, luma, blue)))
 
 
-@inlined
+@helper  # type: ignore[untyped-decorator]
 def _pair(
     row: Words,
     x: int,
@@ -149,7 +150,7 @@ def _pair(
         row[x + 1] = _rgb(np.int32(luma1) - black, luma, red, green, blue)
 
 
-@compiled(*_IMAGE, *_SOURCE, *_MATRIX)
+@late_kernel(*_IMAGE, *_SOURCE, *_MATRIX)
 def yuyv(
     out: Words,
     pitch: int,
@@ -181,7 +182,7 @@ def yuyv(
             )  # fmt: skip
 
 
-@compiled(*_IMAGE, *_SOURCE, *_MATRIX, BYTES, _INT)
+@late_kernel(*_IMAGE, *_SOURCE, *_MATRIX, BYTES, _INT)
 def nv12(
     out: Words,
     pitch: int,
@@ -217,7 +218,7 @@ def nv12(
             )  # fmt: skip
 
 
-@compiled(*_IMAGE, _SHIFT, _SHIFT, _SHIFT, _SHIFT, types.uint32)
+@late_kernel(*_IMAGE, _SHIFT, _SHIFT, _SHIFT, _SHIFT, types.uint32)
 def reorder(
     words: Words,
     pitch: int,
@@ -243,7 +244,7 @@ def reorder(
             )
 
 
-@compiled(*_IMAGE)
+@late_kernel(*_IMAGE)
 def premultiply(words: Words, pitch: int, width: int, height: int) -> None:
     """Multiply colours by their alpha, c * a / 255 rounded to nearest, in place."""
     half, lanes, halves = np.uint32(128), np.uint32(0x00FF00FF), np.uint32(0x00800080)
@@ -259,7 +260,7 @@ def premultiply(words: Words, pitch: int, width: int, height: int) -> None:
             row[x] = s & _OPAQUE | green << _8 | red_blue
 
 
-@compiled(*_IMAGE, types.uint16)
+@late_kernel(*_IMAGE, types.uint16)
 def fade(words: Words, pitch: int, width: int, height: int, alpha: np.uint16) -> None:
     """Multiply all four channels by alpha / 65535, rounded to nearest, in place.
 

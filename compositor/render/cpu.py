@@ -8,18 +8,22 @@ So a pixel under an opaque window is never touched, and a picture does not depen
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compositor.geometry import Rect
+from compositor.incoming import Incoming
 from compositor.pixel import PixelFormat
-from compositor.render import blend, sample
+from compositor.render import blend, lanes, sample
 from compositor.render.layer import Layer
 
 __all__ = ["Layer", "compose"]
 
 Pixels = NDArray[np.uint8]
+
+_PIXEL = 4  # bytes
 
 
 def compose(
@@ -68,13 +72,36 @@ def _paint(out: Pixels, layer: Layer | None, piece: Rect, background: int) -> No
     if layer is None:
         blend.fill(out, background)
         return
+    incoming = layer.incoming
+    if incoming is not None and not incoming.done:
+        if piece == layer.bounds and layer.is_plain and layer.is_opaque:
+            assert isinstance(layer.format, PixelFormat)
+            fetch = partial(_fetch, out, incoming, layer.format)
+            lanes.run(fetch, piece.height, 2 * _PIXEL * piece.width)
+            incoming.done = True
+            return
+        incoming.finish()
     if not layer.is_plain:
-        sample.draw(out, layer, piece)
+        lanes.run(partial(_sample, out, layer, piece), piece.height, _PIXEL * piece.width)
         return
     assert isinstance(layer.format, PixelFormat)
     x, y = piece.x - layer.x, piece.y - layer.y
     source = layer.pixels[y : y + piece.height, x : x + piece.width]
-    if layer.format.has_alpha:
-        blend.over(out, source, layer.format)
-    else:
-        blend.convert(out, source, layer.format)
+    paint = partial(_blend if layer.format.has_alpha else _convert, out, source, layer.format)
+    lanes.run(paint, piece.height, _PIXEL * piece.width)
+
+
+def _fetch(out: Pixels, incoming: Incoming, form: PixelFormat, top: int, bottom: int) -> None:
+    blend.fetch(out[top:bottom], incoming.target[top:bottom], incoming.source[top:bottom], form)
+
+
+def _convert(out: Pixels, source: Pixels, form: PixelFormat, top: int, bottom: int) -> None:
+    blend.convert(out[top:bottom], source[top:bottom], form)
+
+
+def _blend(out: Pixels, source: Pixels, form: PixelFormat, top: int, bottom: int) -> None:
+    blend.over(out[top:bottom], source[top:bottom], form)
+
+
+def _sample(out: Pixels, layer: Layer, piece: Rect, top: int, bottom: int) -> None:
+    sample.draw(out[top:bottom], layer, Rect(piece.x, piece.y + top, piece.width, bottom - top))

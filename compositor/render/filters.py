@@ -11,7 +11,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from compositor.render.compiled import BYTES, WORDS, compiled, inlined, load32
+from compositor.render.compiled import helper
+from compositor.render.words import BYTES, WORDS, late_kernel, load32
 
 Words = NDArray[np.uint32]
 Bytes = NDArray[np.uint8]
@@ -33,7 +34,7 @@ _WHOLE = np.uint32(128)
 _TILE = 64  # columns: a turned picture touches as many rows of the source, whose cache lines stay
 
 
-@compiled(*_IMAGE, _TABLE, _TABLE)
+@late_kernel(*_IMAGE, _TABLE, _TABLE)
 def gather(
     out: Words, pitch: int, width: int, height: int, source: Bytes, columns: Offsets, rows: Offsets
 ) -> None:
@@ -56,7 +57,7 @@ def gather(
                 out[y * pitch + x] = load32(source, start + columns[x])
 
 
-@inlined
+@helper  # type: ignore[untyped-decorator]
 def _between(
     line: Words, source: Bytes, start: int, left: Offsets, right: Offsets, weights: Weights, width: int
 ) -> None:
@@ -69,7 +70,7 @@ def _between(
         line[2 * x + 1] = ((a >> _8) & _LANES) * first + ((b >> _8) & _LANES) * second
 
 
-@inlined
+@helper  # type: ignore[untyped-decorator]
 def _mix(upper: np.uint32, lower: np.uint32, first: np.uint32, second: np.uint32) -> np.uint32:
     """The two channels of two such words, weighted, without the 14 bits of fraction."""
     low = ((upper & _LOW) * first + (lower & _LOW) * second) >> _14
@@ -77,7 +78,7 @@ def _mix(upper: np.uint32, lower: np.uint32, first: np.uint32, second: np.uint32
     return (low & _BYTE) | (high & _BYTE) << _16
 
 
-@compiled(*_IMAGE, _TABLE, _TABLE, _WEIGHTS, _TABLE, _TABLE, _WEIGHTS, WORDS, WORDS)
+@late_kernel(*_IMAGE, _TABLE, _TABLE, _WEIGHTS, _TABLE, _TABLE, _WEIGHTS, WORDS, WORDS)
 def bilinear(
     out: Words,
     pitch: int,
@@ -127,13 +128,13 @@ def bilinear(
             row[x] = red_blue | alpha_green << _8
 
 
-@inlined
+@helper  # type: ignore[untyped-decorator]
 def _overlap(begin: int, end: int, pixel: int) -> int:
     """How much of a pixel, in 65536ths, lies between two positions."""
     return min(end, (pixel + 1) << 16) - max(begin, pixel << 16)
 
 
-@compiled(*_IMAGE, _TABLE, _TABLE, _INT, _TABLE, _TABLE, _INT)
+@late_kernel(*_IMAGE, _TABLE, _TABLE, _INT, _TABLE, _TABLE, _INT)
 def box(
     out: Words,
     pitch: int,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.geometry import Rect
+from compositor.incoming import Incoming
 from compositor.pixel import AnyFormat, PixelFormat, size_of
 from compositor.plane_state import OPAQUE, BlendMode, PlaneState
 
@@ -25,6 +26,7 @@ class Layer(NamedTuple):
         format: Memory order; with alpha the colours are premultiplied, unless `plane` says otherwise.
         x: Target column of its left edge; may be negative.
         y: As `x`.
+        incoming: What has to be copied into `pixels` before they are read.
         plane: How the image is shown; checked by whoever made the layer.
         chroma: The second plane of NV12.
     """
@@ -33,6 +35,7 @@ class Layer(NamedTuple):
     format: AnyFormat
     x: int = 0
     y: int = 0
+    incoming: Incoming | None = None
     plane: PlaneState = AS_IT_IS
     chroma: Pixels | None = None
 

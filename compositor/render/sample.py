@@ -19,7 +19,6 @@ from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from compositor.geometry import Rect
@@ -39,14 +38,14 @@ _ALPHA = 0xFF000000
 class _Modules(NamedTuple):
     convert: ModuleType
     filters: ModuleType
-    compiled: ModuleType
+    words: ModuleType
 
 
 @functools.cache
 def load() -> _Modules | None:
     """The compiled kernels, or None where numba is not installed; the first call takes as `blend.load`."""
     try:
-        names = ("convert", "filters", "compiled")
+        names = ("convert", "filters", "words")
         return _Modules(*(importlib.import_module(f"compositor.render.{name}") for name in names))
     except ImportError:
         return None
@@ -124,7 +123,7 @@ def sample(layer: Layer, piece: Rect, out: Words) -> None:
         image = fetched.view(np.uint8).reshape(*fetched.shape, 4)
         _filter(modules, image, (view.region.x, view.region.y), view, out)
     if layer.plane.alpha != OPAQUE:
-        modules.convert.fade(*_image(out), layer.plane.alpha)
+        modules.convert.fade(*modules.words.flat_words(out), layer.plane.alpha)
 
 
 class _Taps(NamedTuple):
@@ -186,7 +185,7 @@ def _fetch(modules: _Modules, layer: Layer, region: Rect, out: Words) -> None:
         part = pixels[region.y : region.bottom, region.x : region.right]
         np.copyto(out, part.view(np.uint32)[..., 0])
         return
-    arguments = (*_image(out), *modules.compiled.flat(pixels), region.x, region.y)
+    arguments = (*modules.words.flat_words(out), *modules.words.flat_bytes(pixels), region.x, region.y)
     match layer.format:
         case SampledFormat.RGB565:
             convert.rgb565(*arguments)
@@ -200,7 +199,7 @@ def _fetch(modules: _Modules, layer: Layer, region: Rect, out: Words) -> None:
             convert.yuyv(*arguments, *matrix(layer.plane.color_encoding, layer.plane.color_range))
         case SampledFormat.NV12:
             factors = matrix(layer.plane.color_encoding, layer.plane.color_range)
-            convert.nv12(*arguments, *factors, *modules.compiled.flat(layer.chroma))
+            convert.nv12(*arguments, *factors, *modules.words.flat_bytes(layer.chroma))
 
 
 def _prepare(modules: _Modules, layer: Layer, coverage: bool, words: Words) -> None:
@@ -208,10 +207,10 @@ def _prepare(modules: _Modules, layer: Layer, coverage: bool, words: Words) -> N
     if isinstance(layer.format, PixelFormat) and (
         layer.format is not PixelFormat.ARGB8888 or not layer.has_pixel_alpha
     ):
-        shifts = blend.shifts(layer.format)
-        modules.convert.reorder(*_image(words), *shifts, 0 if layer.has_pixel_alpha else _ALPHA)
+        opaque = 0 if layer.has_pixel_alpha else _ALPHA
+        modules.convert.reorder(*modules.words.flat_words(words), *layer.format.shifts, opaque)
     if coverage:
-        modules.convert.premultiply(*_image(words))
+        modules.convert.premultiply(*modules.words.flat_words(words))
 
 
 def _filter(modules: _Modules, image: Pixels, origin: tuple[int, int], view: _View, out: Words) -> None:
@@ -224,10 +223,10 @@ def _filter(modules: _Modules, image: Pixels, origin: tuple[int, int], view: _Vi
         view: What is drawn.
         out: As in `sample`.
     """
-    source, pitch = modules.compiled.flat(image)
+    source, pitch = modules.words.flat_bytes(image)
     column, row = (pitch, 4) if view.turned else (4, pitch)
     left, top = reversed(origin) if view.turned else origin
-    arguments = (*_image(out), source)
+    arguments = (*modules.words.flat_words(out), source)
     match view.filter:
         case Filter.NEAREST:
             columns, rows = view.x.tables[0], view.y.tables[0]
@@ -255,10 +254,3 @@ def _words(image: Pixels) -> Words | None:
     row, pixel, byte = image.strides
     aligned = image.ctypes.data % 4 == 0
     return image.view(np.uint32)[..., 0] if (pixel, byte, row % 4) == (4, 1, 0) and aligned else None
-
-
-def _image(words: Words) -> tuple[Words, int, int, int]:
-    """The kernels' first four arguments: one run of words, its pitch, width and height."""
-    height, width = words.shape
-    pitch = words.strides[0] // 4
-    return as_strided(words, ((height - 1) * pitch + width,), (4,)), pitch, width, height

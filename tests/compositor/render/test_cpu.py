@@ -58,6 +58,7 @@ layers = st.lists(
         st.sampled_from(PixelFormat),
         st.integers(-9, WIDTH),
         st.integers(-9, HEIGHT),
+        st.none(),
         plane=st.just(PlaneState()),
         chroma=st.none(),
     ),

@@ -94,7 +94,7 @@ def layers(draw: st.DrawFn) -> Layer:
     pixels, chroma = image(pixel_format, *size, seed, padding, offset)
     plane = draw(planes(*size_of(pixels, pixel_format)))
     return Layer(
-        pixels, pixel_format, draw(st.integers(-9, WIDTH)), draw(st.integers(-9, HEIGHT)), plane, chroma
+        pixels, pixel_format, draw(st.integers(-9, WIDTH)), draw(st.integers(-9, HEIGHT)), None, plane, chroma
     )
 
 
@@ -163,7 +163,7 @@ def test_every_format_filter_and_blend_mode_equals_the_reference(
             blend_mode=blend_mode,
             alpha=OPAQUE - 9000 * index,
         )
-        layer = Layer(pixels, pixel_format, 3, 2, plane, chroma)
+        layer = Layer(pixels, pixel_format, 3, 2, None, plane, chroma)
         target, expected = canvas(), canvas()
         compose(target, [layer], WHOLE, 0x406080)
         reference(expected, [layer], WHOLE, 0x406080)
@@ -182,7 +182,7 @@ def test_a_picture_is_mirrored_first_and_then_turned_counter_clockwise(
     if Rotation.REFLECT_Y in mirror:
         expected = expected[::-1]
     expected = np.rot90(expected, TURNS.index(turn))
-    layer = Layer(pixels, PixelFormat.ARGB8888, 0, 0, PlaneState(rotation=turn | mirror))
+    layer = Layer(pixels, PixelFormat.ARGB8888, plane=PlaneState(rotation=turn | mirror))
     assert layer.bounds[2:] == (expected.shape[1], expected.shape[0])
     drawn = np.zeros(expected.shape[:2], np.uint32)
     sample.sample(layer, layer.bounds, drawn)
@@ -192,7 +192,7 @@ def test_a_picture_is_mirrored_first_and_then_turned_counter_clockwise(
 def drawn_pixel(pixel: list[int], plane: PlaneState, background: int) -> list[int]:
     """Blue, green and red of one ARGB8888 pixel over a background."""
     target = np.zeros((1, 1, 4), np.uint8)
-    layer = Layer(np.array([[pixel]], np.uint8), PixelFormat.ARGB8888, 0, 0, plane)
+    layer = Layer(np.array([[pixel]], np.uint8), PixelFormat.ARGB8888, plane=plane)
     compose(target, [layer], [Rect(0, 0, 1, 1)], background)
     blue, green, red = (int(channel) for channel in target[0, 0, :3])
     return [blue, green, red]
@@ -215,7 +215,7 @@ def test_nothing_beside_a_crop_shines_through() -> None:
         plane = PlaneState(
             source=SourceRect.of_pixels(2, 2, 2, 2), size=(13, 9), scaling_filter=scaling_filter
         )
-        layer = Layer(pixels, PixelFormat.XRGB8888, 0, 0, plane)
+        layer = Layer(pixels, PixelFormat.XRGB8888, plane=plane)
         target = np.zeros((9, 13, 4), np.uint8)
         compose(target, [layer], [layer.bounds])
         assert (target == (10, 20, 30, 255)).all(), scaling_filter
@@ -226,7 +226,7 @@ def test_box_is_the_mean_of_what_is_covered() -> None:
     pixels[..., 0] = [[0, 10, 200, 201], [20, 31, 202, 203]]
     plane = PlaneState(size=(2, 1), scaling_filter=Filter.BOX)
     target = np.zeros((1, 2, 4), np.uint8)
-    compose(target, [Layer(pixels, PixelFormat.XRGB8888, 0, 0, plane)], [Rect(0, 0, 2, 1)])
+    compose(target, [Layer(pixels, PixelFormat.XRGB8888, plane=plane)], [Rect(0, 0, 2, 1)])
     assert target[0, :, 0].tolist() == [15, 202]  # 15.25, and 201.5 rounded up
 
 
@@ -236,7 +236,7 @@ def test_white_and_black_and_greys_have_no_tint(encoding: ColorEncoding) -> None
     chroma = np.full((1, 3, 2), 128, np.uint8)
     plane = PlaneState(color_encoding=encoding)
     target = np.zeros((1, 6, 4), np.uint8)
-    layer = Layer(luma, SampledFormat.NV12, 0, 0, plane, chroma)
+    layer = Layer(luma, SampledFormat.NV12, plane=plane, chroma=chroma)
     compose(target, [layer], [Rect(0, 0, 6, 1)])
     assert target[0, :, 0].tolist() == [0, 255, 128, 0, 255, 98]
     assert (target[..., :1] == target[..., 1:3]).all()
@@ -244,8 +244,8 @@ def test_white_and_black_and_greys_have_no_tint(encoding: ColorEncoding) -> None
 
 def test_a_state_that_does_not_fit_its_image_never_reads_outside_of_it() -> None:
     layer = Layer(
-        np.zeros((4, 4, 4), np.uint8), PixelFormat.XRGB8888, 0, 0,
-        PlaneState(source=SourceRect.of_pixels(0, 0, 500, 4), size=(8, 4)),
+        np.zeros((4, 4, 4), np.uint8), PixelFormat.XRGB8888,
+        plane=PlaneState(source=SourceRect.of_pixels(0, 0, 500, 4), size=(8, 4)),
     )  # fmt: skip
     with pytest.raises(BadInput, match="SRC_W"):
         compose(canvas(), [layer], WHOLE)
