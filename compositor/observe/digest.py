@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from compositor.frame import Frame
 from compositor.pixel import PixelFormat
-from compositor.render.cpu import convert
+from compositor.render import blend
 
 # Rows are brought to the common format in a block that stays in the L2 cache until it is hashed, so that
 # the frame is read from memory once and nothing is written to it.
@@ -58,6 +58,6 @@ class Digest:
         for top in range(0, height, rows):
             block = pixels[top : top + rows]
             scratch = self._scratch[: block.shape[0]]
-            convert(scratch, block, pixel_format)
+            blend.convert(scratch, block, pixel_format)
             state.update(scratch.data)
         return state.intdigest()

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Sequence
 from types import ModuleType
 
 from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixel import OUTPUT_FORMAT, AnyFormat, PixelFormat
 from compositor.render import exact
-from compositor.render.layer import Layer, Pixels
+from compositor.render.fused import tables
+from compositor.render.fused.tables import Image
+from compositor.render.layer import Pixels
 
 _PATIENCE = 32_000_000  # pixels; in numpy 0.4 s
 _BLOCK = 1 << 17  # bytes that are still in the L2 cache when they are read again
-IN_ORDER = {PixelFormat.XRGB8888, PixelFormat.ARGB8888}
-"""Formats whose words are as those of the target."""
 _spent = 0
 
 
@@ -46,41 +45,59 @@ def ready(pixels: int) -> ModuleType | None:
     return load()
 
 
-def is_quick(layer: Layer) -> bool:
-    """Whether numpy is as good at a layer as the kernels are: a plain copy."""
-    return layer.is_opaque and layer.format in IN_ORDER
+def convert(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
+    """Write `source` over `target` as opaque XRGB8888; sizes are equal, alpha is ignored.
+
+    Args:
+        target: (height, width, 4) uint8; B, G, R, 0xff in memory; must not overlap `source`.
+        source: As `target`, in the memory order of `source_format`.
+        source_format: Any format.
+    """
+    kernel = None
+    if not is_copied(source_format) and tables.can_take(target, source):
+        kernel = ready(target.shape[0] * target.shape[1])
+    if kernel is None:
+        exact.convert(target, source, source_format)
+    else:
+        image = Image(source, source_format, has_alpha=False)
+        tables.compose(kernel, target, [image], [_whole(target)])
 
 
-def slow_pixels(layers: Sequence[Layer], damage: Sequence[Rect]) -> int:
-    """How many pixels numpy would be slow at."""
-    slow = [layer.bounds for layer in layers if not is_quick(layer)]
-    return sum(rect.intersect(bounds).area for rect in damage for bounds in slow)
+def over(
+    target: Pixels, source: Pixels, source_format: PixelFormat, has_alpha: bool = True, opacity: int = 255
+) -> None:
+    """Blend premultiplied `source` OVER opaque `target`, as pixman does; arguments as `exact.over`."""
+    kernel = None
+    if tables.can_take(target, source):
+        kernel = ready(target.shape[0] * target.shape[1])
+    if kernel is None:
+        exact.over(target, source, source_format, has_alpha, opacity)
+    else:
+        below = Image(target, OUTPUT_FORMAT, has_alpha=False)
+        above = Image(source, source_format, has_alpha, opacity=opacity)
+        tables.compose(kernel, target, [below, above], [_whole(target)])
 
 
 def fetch(target: Pixels, copy: Pixels, source: Pixels, source_format: PixelFormat) -> None:
-    """Copy `source` to `copy` as it is and, in the same pass, to `target` as opaque XRGB8888.
-
-    Args:
-        target: (height, width, 4) uint8.
-        copy: As `target`; none overlaps with another.
-        source: As `target`.
-        source_format: Any format; alpha is ignored.
-    """
+    """Copy `source` to `copy` as it is and, in the same pass, to `target` as `convert` does."""
     height, width = target.shape[:2]
-    kernels = None
-    if all(image.strides[1:] == (4, 1) for image in (target, copy, source)):
-        kernels = ready(height * width)
-    if kernels is None:
+    kernel = ready(height * width) if tables.can_take(target, copy, source) else None
+    if kernel is None:
         for top in range(0, height, step := max(1, _BLOCK // (4 * width))):
             rows = slice(top, top + step)
             copy[rows] = source[rows]
             exact.convert(target[rows], copy[rows], source_format)
-        return
-    images = [number for image in (target, copy, source) for number in (image.ctypes.data, image.strides[0])]
-    kernels.fetch(*images, width, height, *shifts(source_format))
+    else:
+        images = [
+            number for image in (target, copy, source) for number in (image.ctypes.data, image.strides[0])
+        ]
+        kernel.fetch(*images, width, height, *source_format.shifts)
 
 
-@functools.cache
-def shifts(form: PixelFormat) -> tuple[int, int, int, int]:
-    """Right shifts that bring blue, green, red and alpha of a word to its low byte."""
-    return 8 * form.blue, 8 * form.green, 8 * form.red, 8 * form.alpha
+def is_copied(form: AnyFormat) -> bool:
+    """Whether an opaque picture of this format is a plain copy, at which numpy is as good as any kernel."""
+    return isinstance(form, PixelFormat) and form.shifts == OUTPUT_FORMAT.shifts
+
+
+def _whole(target: Pixels) -> Rect:
+    return Rect(0, 0, target.shape[1], target.shape[0])

@@ -14,11 +14,11 @@ from types import ModuleType
 from compositor.geometry import Rect
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
 from compositor.region import Region
-from compositor.render import blend, exact, pieces
+from compositor.render import blend, lanes, pieces
 from compositor.render.fused import tables
 from compositor.render.layer import Layer, Pixels
 
-__all__ = ["Layer", "compose", "convert"]
+__all__ = ["Layer", "compose"]
 
 
 def compose(
@@ -39,40 +39,34 @@ def compose(
     """
     screen = Rect(0, 0, target.shape[1], target.shape[0])
     rects = [part for rect in damage if not (part := rect.intersect(screen)).empty]
-    kernel = None
-    if rects and all(tables.can_take(pixels) for pixels in (target, *(layer.pixels for layer in layers))):
-        kernel = blend.ready(blend.slow_pixels(layers, rects))
+    kernel = _kernel(target, layers, rects)
     if kernel is None:
         return pieces.compose(target, layers, rects, background)
-    return _fused(kernel, target, layers, rects, background)
+    sampled = Region(layer.bounds for layer in layers if not layer.is_plain)
+    plain = rects
+    for bounds in sampled:
+        plain = [rest for rect in plain for rest in rect.subtract(bounds)]
+    written = _fused(kernel, target, layers, plain, background)
+    for bounds in sampled:
+        cut = [part for rect in rects if not (part := rect.intersect(bounds)).empty]
+        more = pieces.compose(target, layers, cut, background)
+        written = [sum(both) for both in zip(written, more, strict=True)]
+    return written
 
 
-def convert(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
-    """Write a picture over another of its size, as opaque XRGB8888.
-
-    Args:
-        target: (height, width, 4) uint8; B, G, R, 0xff in memory; must not overlap `source`.
-        source: As `target`, in the memory order of `source_format`; only read.
-        source_format: Any format; alpha is ignored.
-    """
-    height, width = target.shape[:2]
-    kernel = None
-    if source_format not in blend.IN_ORDER and tables.can_take(target) and tables.can_take(source):
-        kernel = blend.ready(width * height)
-    if kernel is None:
-        exact.convert(target, source, source_format)
-    else:
-        image = tables.Image(source, source_format, has_alpha=False)
-        tables.compose(kernel, target, [image], [Rect(0, 0, width, height)], 0)
+def _kernel(target: Pixels, layers: Sequence[Layer], rects: Sequence[Rect]) -> ModuleType | None:
+    """The fused kernel, if it can and should be used."""
+    plain = [layer for layer in layers if layer.is_plain]
+    if not rects or not tables.can_take(target, *(layer.pixels for layer in plain)):
+        return None
+    slow = [layer.bounds for layer in plain if not (layer.is_opaque and blend.is_copied(layer.format))]
+    return blend.ready(sum(rect.intersect(bounds).area for rect in rects for bounds in slow))
 
 
 def _fused(
     kernel: ModuleType, target: Pixels, layers: Sequence[Layer], rects: list[Rect], background: int
 ) -> list[int]:
-    images = [
-        tables.Image(layer.pixels, layer.format, layer.format.has_alpha, layer.x, layer.y, layer.opacity)
-        for layer in layers
-    ]
+    images = [_image(layer) for layer in layers]
     fetched: dict[int, int] = {}
     for index, layer in enumerate(layers):
         if layer.incoming is None or layer.incoming.done:
@@ -88,7 +82,9 @@ def _fused(
             fetched[index] = 4 * layer.bounds.area
         elif seen:
             layer.incoming.finish()
-    written = tables.compose(kernel, target, images, rects, background) if rects else [0] * (len(layers) + 1)
+    written = [0] * (len(layers) + 1)
+    if rects:
+        written = tables.compose(kernel, target, images, rects, background, run=lanes.run)
     return [fetched.get(index, count) for index, count in enumerate(written)]
 
 
@@ -98,3 +94,11 @@ def _without(rects: list[Rect], done: Rect, above: Sequence[Layer]) -> list[Rect
     for layer in above:
         left.add(layer.bounds.intersect(done))
     return list(left)
+
+
+def _image(layer: Layer) -> tables.Image:
+    """A plain layer as the kernel sees it; of another, nothing, since no rectangle touches it."""
+    if not layer.is_plain:
+        return tables.Image(layer.pixels[:0], OUTPUT_FORMAT, has_alpha=True)
+    assert isinstance(layer.format, PixelFormat)
+    return tables.Image(layer.pixels, layer.format, layer.has_pixel_alpha, layer.x, layer.y, layer.opacity)

@@ -45,7 +45,9 @@ def convert(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
     target[..., 3] = 0xFF
 
 
-def over(target: Pixels, source: Pixels, source_format: PixelFormat, opacity: int = 255) -> None:
+def over(
+    target: Pixels, source: Pixels, source_format: PixelFormat, has_alpha: bool = True, opacity: int = 255
+) -> None:
     """Blend premultiplied `source` OVER opaque XRGB8888 `target`, bit for bit as pixman does.
 
     Per channel `s + d * (255 - a) / 255`: the quotient rounded to nearest, by t = d * (255 - a) + 128,
@@ -54,18 +56,21 @@ def over(target: Pixels, source: Pixels, source_format: PixelFormat, opacity: in
 
     Args:
         target: As in `convert`.
-        source: As in `convert`, with alpha where the format has it.
+        source: As in `convert`.
         source_format: Any format.
+        has_alpha: Whether its alpha counts; else it is 255.
         opacity: All four channels are multiplied by it first, in 255ths, rounded in the same way.
     """
     height, width = target.shape[:2]
     step = max(1, _ROWS_BYTES // max(1, width * 8))
     for top in range(0, height, step):
-        _over_block(target[top : top + step], source[top : top + step], source_format, opacity)
+        _over_block(target[top : top + step], source[top : top + step], source_format, has_alpha, opacity)
 
 
-def _over_block(target: Pixels, source: Pixels, source_format: PixelFormat, opacity: int) -> None:
-    alpha = source[..., source_format.alpha] if source_format.has_alpha else np.uint8(255)
+def _over_block(
+    target: Pixels, source: Pixels, source_format: PixelFormat, has_alpha: bool, opacity: int
+) -> None:
+    alpha = source[..., source_format.alpha] if has_alpha else np.uint8(255)
     inverse = np.uint16(255) - _product(alpha, opacity)
     for channel, offset in enumerate((source_format.blue, source_format.green, source_format.red)):
         kept = _product(target[..., channel], inverse)

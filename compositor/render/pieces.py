@@ -1,4 +1,4 @@
-"""Which part of which layer is seen, and painting it piece by piece: the way without compiled kernels.
+"""Which part of which layer is seen, and painting it piece by piece: for what the fused kernel does not take.
 
 Per damaged rectangle, from the top layer down, each layer gets the pieces that no opaque layer above it
 covers; what no opaque layer covers at all is background. Then the pieces are painted from the bottom up.
@@ -12,7 +12,7 @@ from functools import partial
 from compositor.geometry import Rect
 from compositor.incoming import Incoming
 from compositor.pixel import PixelFormat
-from compositor.render import blend, exact, lanes
+from compositor.render import blend, exact, lanes, sample
 from compositor.render.layer import Layer, Pixels
 
 _PIXEL = 4  # bytes
@@ -36,7 +36,7 @@ def pieces(rect: Rect, layers: Sequence[Layer]) -> list[tuple[int, Rect]]:
 
 
 def compose(target: Pixels, layers: Sequence[Layer], damage: Sequence[Rect], background: int) -> list[int]:
-    """As `compositor.render.cpu.compose`, by numpy alone; rectangles lie within the target."""
+    """As `compositor.render.cpu.compose`; the rectangles lie within the target."""
     written = [0] * (len(layers) + 1)
     for rect in damage:
         for index, piece in pieces(rect, layers):
@@ -56,6 +56,7 @@ def fetch(out: Pixels, layer: Layer) -> None:
     incoming = layer.incoming
     assert incoming is not None
     height, width = layer.pixels.shape[:2]
+    assert isinstance(layer.format, PixelFormat)
     lanes.run(partial(_fetch, out, incoming, layer.format), height, 2 * _PIXEL * width)
     incoming.done = True
 
@@ -65,21 +66,27 @@ def _paint(out: Pixels, layer: Layer | None, piece: Rect, background: int) -> No
         exact.fill(out, background)
         return
     if layer.incoming is not None and not layer.incoming.done:
-        if piece == layer.bounds and layer.is_opaque:
+        if piece == layer.bounds and layer.is_plain and layer.is_opaque:
             fetch(out, layer)
             return
         layer.incoming.finish()
-    x, y = piece.x - layer.x, piece.y - layer.y
-    source = layer.pixels[y : y + piece.height, x : x + piece.width]
-    lanes.run(partial(_blend, out, source, layer), piece.height, _PIXEL * piece.width)
-
-
-def _blend(out: Pixels, source: Pixels, layer: Layer, top: int, bottom: int) -> None:
-    if layer.is_opaque:
-        exact.convert(out[top:bottom], source[top:bottom], layer.format)
-    else:
-        exact.over(out[top:bottom], source[top:bottom], layer.format, layer.opacity)
+    paint = _blend if layer.is_plain else _sample
+    lanes.run(partial(paint, out, layer, piece), piece.height, _PIXEL * piece.width)
 
 
 def _fetch(out: Pixels, incoming: Incoming, form: PixelFormat, top: int, bottom: int) -> None:
     blend.fetch(out[top:bottom], incoming.target[top:bottom], incoming.source[top:bottom], form)
+
+
+def _blend(out: Pixels, layer: Layer, piece: Rect, top: int, bottom: int) -> None:
+    x, y = piece.x - layer.x, piece.y - layer.y
+    source = layer.pixels[y + top : y + bottom, x : x + piece.width]
+    assert isinstance(layer.format, PixelFormat)
+    if layer.is_opaque:
+        blend.convert(out[top:bottom], source, layer.format)
+    else:
+        blend.over(out[top:bottom], source, layer.format, layer.has_pixel_alpha, layer.opacity)
+
+
+def _sample(out: Pixels, layer: Layer, piece: Rect, top: int, bottom: int) -> None:
+    sample.draw(out[top:bottom], layer, Rect(piece.x, piece.y + top, piece.width, bottom - top))

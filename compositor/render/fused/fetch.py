@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from numba import types
 
+from compositor.render.compiled import kernel
 from compositor.render.fused.arithmetic import opaque, reorder
-from compositor.render.fused.compiled import kernel
 from compositor.render.fused.vectors import BLOCK, load, load_some, store, store_some
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from numba import types
 
-from compositor.render.fused.compiled import helper, kernel
+from compositor.render.compiled import helper, kernel
 from compositor.render.fused.fetch import fetch
 from compositor.render.fused.rows import BOTTOM, COVERS, INDEX, LEFT, ORIGIN, PITCH, RECORD, RIGHT, TOP, run
 from compositor.render.fused.vectors import table

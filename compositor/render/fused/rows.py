@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from compositor.render.compiled import helper
 from compositor.render.fused.arithmetic import all_clear, all_opaque, fade, opaque, over, reorder
-from compositor.render.fused.compiled import helper, inlined
 from compositor.render.fused.vectors import BLOCK, load, load_some, prefetch, store, store_some, table
 
 # A record: where the image lies on the target, half-open; the address of what it has at the target's first
@@ -106,14 +106,14 @@ def _some(out: int, begin: int, end: int, stack: int, depth: int) -> None:
     store_some(out + begin, opaque(pixels), count)
 
 
-@inlined
+@helper
 def _fetch(address: int, plain: int, record: int) -> Any:
     """Sixteen pixels of a layer, and those that will be asked for soon."""
     prefetch(address + AHEAD)
     return _convert(load(address), plain, record)
 
 
-@inlined
+@helper
 def _convert(pixels: Any, plain: int, record: int) -> Any:
     """A layer's pixels as premultiplied ARGB8888; of one that covers all below it, alpha may be anything."""
     if plain == 0:

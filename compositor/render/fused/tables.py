@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import NamedTuple
 
@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
-from compositor.render import lanes
-from compositor.render.blend import IN_ORDER, shifts
+from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.render.lanes import Job
 
 Pixels = NDArray[np.uint8]
 Numbers = NDArray[np.int64]
@@ -23,6 +22,13 @@ _LANES = 2  # what `compositor.render.lanes` divides a job into at most
 _PIXEL = 4  # bytes
 _WORD = 8  # bytes of a number in a table
 _OPAQUE = 255
+
+Run = Callable[[Job, int, int], None]
+
+
+def on_this_thread(job: Job, rows: int, _row_bytes: int) -> None:
+    """Do `job` for all rows."""
+    job(0, rows)
 
 
 class Image(NamedTuple):
@@ -45,15 +51,21 @@ class Image(NamedTuple):
     opacity: int = 255
 
 
-def can_take(pixels: Pixels) -> bool:
-    """Whether the kernel can read or write an image: pixels of a row adjoin, rows may lie anywhere."""
-    return pixels.strides[1:] == (_PIXEL, 1)
+def can_take(*images: Pixels) -> bool:
+    """Whether the kernel can read or write all of them: pixels of a row adjoin, rows may lie anywhere."""
+    return all(pixels.strides[1:] == (_PIXEL, 1) for pixels in images)
 
 
 def compose(
-    kernel: ModuleType, target: Pixels, images: Sequence[Image], damage: Sequence[Rect], background: int
+    kernel: ModuleType,
+    target: Pixels,
+    images: Sequence[Image],
+    damage: Sequence[Rect],
+    background: int = 0,
+    *,
+    run: Run = on_this_thread,
 ) -> list[int]:
-    """Paint damaged rectangles, each pixel once, on two threads where it is worth it.
+    """Paint damaged rectangles, each pixel once.
 
     Args:
         kernel: `compositor.render.fused.kernel`.
@@ -62,6 +74,7 @@ def compose(
             other overlaps with it in memory.
         damage: Rectangles of the target, disjoint; none reaches beyond it.
         background: 0xRRGGBB.
+        run: `compositor.render.lanes.run`, to paint on two threads where it is worth it.
 
     Returns:
         Bytes that each image contributed, and last the background.
@@ -87,7 +100,7 @@ def compose(
         kernel.compose(*arguments, first, last, mine, mine + _WORD * count)
 
     rows = sum(rect.height for rect in damage)
-    lanes.run(job, rows, _PIXEL * sum(rect.area for rect in damage) // max(rows, 1))
+    run(job, rows, _PIXEL * sum(rect.area for rect in damage) // max(rows, 1))
     background_bytes, *written = (sums[0] + sums[1]).tolist()
     return [*written, background_bytes]
 
@@ -98,10 +111,10 @@ def _record(image: Image, index: int) -> list[int]:
     height, width = pixels.shape[:2]
     pitch = pixels.strides[0]
     origin = pixels.ctypes.data - y * pitch - _PIXEL * x
-    plain = form in IN_ORDER and opacity == _OPAQUE
+    plain = form.shifts == OUTPUT_FORMAT.shifts and opacity == _OPAQUE
     covers = opacity == _OPAQUE and not has_alpha
     place = (x, y, x + width, y + height, origin, pitch)
-    return [*place, covers, plain, *shifts(form), not has_alpha, opacity, index + 1]
+    return [*place, covers, plain, *form.shifts, not has_alpha, opacity, index + 1]
 
 
 def _background(width: int, height: int, colour: int) -> list[int]:

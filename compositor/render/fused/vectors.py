@@ -41,7 +41,7 @@ class _Model(models.PrimitiveModel):
         super().__init__(manager, fe_type, VECTOR)
 
 
-PIXELS: Any = _Pixels()
+PIXELS: Any = _Pixels()  # type: ignore[no-untyped-call]
 TABLE: Any = types.CPointer(types.int64)  # type: ignore[no-untyped-call]
 
 

@@ -21,18 +21,9 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "boundscheck": False, "error_model": 
 
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a function that kernels call."""
-    called: Callable[..., Any] = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(
-        function
-    )
-    return called
-
-
-def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorates a function that is compiled into each of its callers, so that vectors stay in registers."""
-    copied: Callable[..., Any] = numba.njit(
-        forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS
-    )(function)
+    options: dict[str, Any] = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    copied: Callable[..., Any] = numba.njit(**options, **_OPTIONS)(function)
     return copied
 
 
@@ -72,6 +63,6 @@ def _stamped(function: Kernel) -> Kernel:
 def sources() -> str:
     """A checksum of everything that can be compiled into a kernel."""
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
