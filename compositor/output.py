@@ -28,6 +28,7 @@ from compositor.mode import Mode
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
 from compositor.region import Region
 from compositor.render.cpu import Layer, compose
+from compositor.render.target import allocate
 from compositor.scene import Scene
 from compositor.surface import Buffer, Surface
 
@@ -248,7 +249,7 @@ class Output:
         """Paint what is stale of the framebuffer; also the bytes written, as `Frame.composed` has them."""
         mode = self.mode
         if self._framebuffer is None or self._framebuffer.shape != (mode.height, mode.width, 4):
-            self._framebuffer = np.empty((mode.height, mode.width, 4), np.uint8)
+            self._framebuffer = allocate(mode.width, mode.height)
             self._stale = Region([mode.rect])
         layers = [_layer(s.buffer, s.bounds) for s in surfaces if s.buffer]
         written = compose(self._framebuffer, layers, self._stale, self.background)
