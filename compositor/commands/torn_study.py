@@ -9,10 +9,13 @@ taken and as it is shown. What is expected is checked, and the exit status says 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import ctypes
 import os
+import signal
+import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
@@ -27,6 +30,7 @@ from guest.linux import shown_progress
 
 FRAMES = 100_000
 _RENDER_MS = 11
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def torn_study(run: RunOptions, kernel: Path | None = None) -> None:
@@ -64,13 +68,21 @@ def _all(frames: int, seed: int) -> list[Measured]:
     """All policies, as many at a time as there are cores: each is a run of its own, and minutes long."""
     policies = list(SyncPolicy)
     workers = min(len(policies), len(os.sched_getaffinity(0)))
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        results: list[Measured] = []
-        with shown_progress() as progress:
-            for result in pool.map(count, policies, [frames] * len(policies), [seed] * len(policies)):
-                results.append(result)
-                progress("counting torn frames", len(results) / len(policies))
-        return results
+    results: list[Measured] = []
+    # Leaving the pool ends its workers, also when we are interrupted.
+    with get_context("spawn").Pool(workers, _work_for, [os.getpid()]) as pool, shown_progress() as progress:
+        for result in pool.imap(partial(count, frames=frames, seed=seed), policies):
+            results.append(result)
+            progress("counting torn frames", len(results) / len(policies))
+    return results
+
+
+def _work_for(parent: int) -> None:
+    """A worker's first steps: ^C is its parent's matter, and it does not outlive that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before that
+        sys.exit(1)
 
 
 def holds(result: Measured) -> bool:
