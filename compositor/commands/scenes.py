@@ -11,6 +11,7 @@ from compositor.commands.fifty_ms import fifty_ms
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
 from compositor.commands.sync_study import sync_study
+from compositor.commands.torn_study import torn_study
 from compositor.errors import BadInput
 from compositor.machine import Machine
 from compositor.scanout import Placement
@@ -18,7 +19,11 @@ from guest.simulated import SimulatedGuest
 from guest.workloads import WORKLOADS
 
 Study = Callable[[RunOptions, Path | None], None]
-STUDIES: Mapping[str, Study] = {"sync-study": sync_study, "fifty-ms": fifty_ms}
+STUDIES: Mapping[str, Study] = {
+    "sync-study": sync_study,
+    "torn-study": torn_study,
+    "fifty-ms": fifty_ms,
+}
 """Scenes that print figures instead of showing pictures."""
 
 _DEMO_OUTPUT = "1280x720@60"
