@@ -70,13 +70,13 @@ def cast(scene: str, machine: Machine) -> Sequence[tuple[SimulatedGuest, Placeme
     if scene != "demo":
         return [(SimulatedGuest(scene), Placement())]
     width, height = machine.outputs[0].mode[:2]
-    gears = {"width": min(width // 2, 4 * height // 7), "height": min(height // 2, 3 * height // 7)}
     inset = height // 12
+    upper = Placement(
+        x=inset, y=inset, width=min(width // 2, 4 * height // 7), height=min(height // 2, 3 * height // 7)
+    )
+    lower = replace(upper, x=width - (upper.width or 0) - inset, y=height - (upper.height or 0) - inset)
     return [
         (SimulatedGuest("plasma"), Placement()),
-        (SimulatedGuest("gears"), Placement(x=inset, y=inset, **gears)),
-        (
-            SimulatedGuest("gears"),
-            Placement(x=width - gears["width"] - inset, y=height - gears["height"] - inset, **gears),
-        ),
+        (SimulatedGuest("gears"), upper),
+        (SimulatedGuest("gears"), lower),
     ]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from compositor.attachment import Attachment, Seat, ServedAttachment, SimulatedAttachment
 from compositor.errors import BadInput
-from compositor.presenter import Presenter
 from compositor.record.recorder import Recorder
 from compositor.scanout import Placement
+from compositor.scene_tree import SceneTree
 from guest.linux.options import guest_seed
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
@@ -54,9 +54,9 @@ class Guests:
     clock: Clock
     recorder: Recorder | None = None
 
-    def __init__(self, presenters: Sequence[Presenter], surroundings: Surroundings) -> None:
+    def __init__(self, tree: SceneTree, surroundings: Surroundings) -> None:
         self.all: list[Attachment] = []
-        self._presenters = presenters
+        self._tree = tree
         self._our = surroundings
         self._kernels: list[TimeTravel] = []
 
@@ -91,11 +91,16 @@ class Guests:
                 served.keep_time(seat, time_travel)
         return served
 
+    def outputs_changed(self) -> None:
+        """Tell those guests whose outputs are other ones now."""
+        for guest in tuple(self.all):
+            guest.outputs_changed()
+
     def _simulate(self, guest: SimulatedGuest, places: Sequence[Placement]) -> Attachment:
         simulated = SimulatedAttachment(
             guest,
             self._unique(guest.name),
-            self._presenters,
+            self._tree,
             places,
             self.clock,
             self._our.seed + len(self.all),
@@ -106,8 +111,8 @@ class Guests:
         return simulated
 
     def _served(self, name: str, kind: str, places: Sequence[Placement] | None) -> ServedAttachment:
-        places = places or [Placement(output=index) for index in range(len(self._presenters))]
-        served = ServedAttachment(name, kind, self._presenters, places, self.clock, self.recorder)
+        places = places or [Placement(output=index) for index in range(len(self._tree.presenters))]
+        served = ServedAttachment(name, kind, self._tree, places, self.clock, self.recorder)
         served.display.report = self._our.report
         self.all.append(served)
         return served

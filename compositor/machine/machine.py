@@ -33,7 +33,7 @@ from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
 from compositor.output import Output
 from compositor.pictures import Pictures
-from compositor.presenter import Repaint
+from compositor.presenter import Presenter, Repaint
 from compositor.record.player import Player
 from compositor.record.recorder import Recorder
 from compositor.record.recording import Recording
@@ -116,7 +116,7 @@ class Machine:
         )
         self.seed = seed
         self._guests = Guests(
-            self._outputs.presenters,
+            self._outputs.tree,
             Surroundings(
                 seed,
                 timing.command_ns,
@@ -147,13 +147,17 @@ class Machine:
         except BaseException:
             self._outputs.close()
             raise
+        for index, presenter in enumerate(self._outputs.presenters):
+            self._listen(index, presenter)
         return self
 
     def _open_recorder(self, path: Path, clock: Clock) -> Recorder:
-        recorder = Recorder(path, clock.now_ns, self._report, clock=self._clock_kind, outputs=self.outputs)
-        for index, presenter in enumerate(self._outputs.presenters):
-            presenter.listeners.append(partial(recorder.presented, index))
-        return recorder
+        return Recorder(path, clock.now_ns, self._report, clock=self._clock_kind, outputs=self.outputs)
+
+    def _listen(self, index: int, presenter: Presenter) -> None:
+        """Have an output's frames recorded, if anything is."""
+        if self._recorder is not None:
+            presenter.listeners.append(partial(self._recorder.presented, index))
 
     async def __aexit__(self, *_: object) -> None:
         if self._recorder is not None:
@@ -195,18 +199,69 @@ class Machine:
         """Frames presented on the first output so far."""
         return self.outputs[0].commit_seq
 
-    def set_mode(self, output: int, mode: str) -> None:
+    def set_mode(self, output: Output | str | int, mode: str) -> None:
         """Switch an output to another mode; its guests are told (a config-change event, a new EDID).
 
+        Args:
+            output: One of this machine's, by name or number if you like.
+            mode: As `Mode.parse` reads it.
+
         Raises:
-            BadInput: No such mode; the output goes on as it was.
+            BadInput: No such output or mode, or no room for it beside the others; it goes on as it was.
         """
-        parsed = Mode.parse(mode)
+        index, parsed = self._outputs.index(output), Mode.parse(mode)
+        self._outputs.check(index, parsed)
         if self._recorder is not None:
-            self._recorder.mode_set(output, str(parsed))
-        self._outputs.set_mode(output, parsed)
-        for guest in self.guests:
-            guest.display_changed()
+            self._recorder.mode_set(index, str(parsed))
+        self._outputs.set_mode(index, parsed)
+        self._guests.outputs_changed()
+
+    def plug(self, output: Output | str | int, mode: str | None = None) -> int:
+        """Plug a monitor in, while guests run; those that have a scanout on it are told.
+
+        Args:
+            output: A new one, which comes after the others; or one of this machine's that is unplugged, by
+                name or number if you like.
+            mode: Of the monitor; None: as it was.
+
+        Returns:
+            Its number, for placements.
+
+        Raises:
+            BadInput: No such output or mode, no room for it beside the others, or 16 are there already.
+            Misuse: It is plugged in.
+        """
+        if isinstance(output, Output) and output not in self.outputs:
+            self._outputs.check_new(output)
+            index, plugged, parsed = len(self.outputs), output, output.mode
+        else:
+            index = self._outputs.index(output)
+            plugged = self.outputs[index]
+            parsed = plugged.mode if mode is None else Mode.parse(mode)
+            self._outputs.check(index, parsed, plug=True)
+        if self._recorder is not None:
+            self._recorder.plugged(index, plugged, parsed)
+        if index == len(self.outputs):
+            self._listen(index, self._outputs.add(plugged))
+        else:
+            self._outputs.plug(index, parsed)
+        self._guests.outputs_changed()
+        return index
+
+    def unplug(self, output: Output | str | int) -> None:
+        """Take a monitor away, while guests run; those that have a scanout on it are told.
+
+        Raises:
+            BadInput: There is no such output.
+            Misuse: It is not plugged in.
+        """
+        index = self._outputs.index(output)
+        if not self.outputs[index].plugged:
+            raise Misuse(f"{self.outputs[index].name} is not plugged in")
+        if self._recorder is not None:
+            self._recorder.unplugged(index)
+        self._outputs.unplug(index)
+        self._guests.outputs_changed()
 
     # Guests.
 
@@ -265,7 +320,7 @@ class Machine:
             self.stop(StopReason.RECORDING)
 
         self._player = Player(
-            recording, self._outputs.presenters, self.clock, self.guests, set_mode=self.set_mode, on_end=ended
+            recording, self._outputs.tree, self.clock, self.guests, switch=self, on_end=ended
         )
         self._player.start()
         return self._player

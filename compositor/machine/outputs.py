@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.errors import BadInput
+from compositor.errors import BadInput, Misuse
+from compositor.layout import Monitor, check_monitors
 from compositor.mode import Mode
 from compositor.observe.digest import Digest
 from compositor.output import Output
 from compositor.pictures import Pictures
 from compositor.presenter import Presenter, Repaint
+from compositor.scene_tree import SceneTree
 from compositor.screen.headless import HeadlessScreen, Screen
 from compositor.timing import TimingModel
 from virtio.clock import Clock
@@ -53,6 +55,7 @@ class Outputs:
     Attributes:
         all: In the order in which placements count them.
         presenters: One for each, while the machine runs.
+        tree: What is on them.
         pictures: What they showed last.
 
     Raises:
@@ -72,7 +75,9 @@ class Outputs:
         self.all = [Output(output) if isinstance(output, str) else output for output in outputs]
         for index, output in enumerate(self.all):
             output.name = output.name or f"output-{index}"
+        check_monitors(self._monitors())
         self.presenters: list[Presenter] = []
+        self.tree = SceneTree(self.presenters)
         self.pictures = Pictures()
         self._repainting = repainting
         self._on_closed = on_closed
@@ -85,25 +90,88 @@ class Outputs:
             BadInput: The repaint's delay is longer than a period.
             ScreenError: There is no display for the windows.
         """
+        self._clock = clock
         try:
             for output in self.all:
                 self.presenters.append(self._open(output, clock))
         except BaseException:
             self.close()
             raise
+        self.tree.outputs_changed()
 
     def close(self) -> None:
         """Give the screens back."""
         for presenter in self.presenters:
             presenter.close()
 
-    def set_mode(self, index: int, mode: Mode) -> None:
-        """Switch an output to another mode.
+    def index(self, output: Output | str | int) -> int:
+        """Which one is meant: an output, its name, or its number.
 
         Raises:
-            BadInput: No such mode; the output goes on as it was.
+            BadInput: There is no such output.
         """
+        if isinstance(output, int):
+            found = output if 0 <= output < len(self.all) else None
+        else:
+            matches = (i for i, o in enumerate(self.all) if o is output or o.name == output)
+            found = next(matches, None)
+        if found is None:
+            what = output.name or str(output.mode) if isinstance(output, Output) else output
+            raise BadInput(f"no output {what}; there are {', '.join(o.name for o in self.all)}")
+        return found
+
+    def check(self, index: int, mode: Mode, *, plug: bool = False) -> None:
+        """Whether an output may switch to `mode`, and be plugged in; changes nothing.
+
+        Raises:
+            BadInput: No such mode, or it overlaps another output.
+            Misuse: It shall be plugged in, and is.
+        """
+        mode.check()
+        if plug and self.all[index].plugged:
+            raise Misuse(f"{self.all[index].name} is plugged in already")
+        monitors = self._monitors()
+        monitors[index] = monitors[index]._replace(mode=mode, plugged=plug or self.all[index].plugged)
+        check_monitors(monitors)
+
+    def set_mode(self, index: int, mode: Mode) -> None:
+        """Switch an output to a mode that was checked."""
         self.presenters[index].set_mode(mode)
+        self.tree.outputs_changed()
+
+    def check_new(self, output: Output) -> None:
+        """Whether there is room for one more output, which is given a name; changes nothing else.
+
+        Raises:
+            BadInput: There are 16 already, its name is taken, or it overlaps another.
+        """
+        if len(self.all) >= MAX_OUTPUTS:
+            raise BadInput(f"{MAX_OUTPUTS} outputs are there already: a machine has no more")
+        output.name = output.name or f"output-{len(self.all)}"
+        check_monitors([*self._monitors(), Monitor.of(output)])
+
+    def add(self, output: Output) -> Presenter:
+        """One more output, which was checked, behind the others."""
+        presenter = self._open(output, self._clock)
+        self.all.append(output)
+        self.presenters.append(presenter)
+        self.tree.outputs_changed()
+        return presenter
+
+    def plug(self, index: int, mode: Mode) -> None:
+        """Plug a monitor in that was checked."""
+        self.presenters[index].set_mode(mode)
+        self.presenters[index].plug(self._open_screen(self.all[index]))
+        self.tree.outputs_changed()
+
+    def unplug(self, index: int) -> None:
+        """Take a monitor away; what it showed last can still be asked for."""
+        self.pictures.keep(self.all[index].name)
+        self.presenters[index].unplug()
+        self.tree.outputs_changed()
+
+    def _monitors(self) -> list[Monitor]:
+        return [Monitor.of(output) for output in self.all]
 
     def _open(self, output: Output, clock: Clock) -> Presenter:
         how = self._repainting
@@ -113,7 +181,7 @@ class Outputs:
         presenter = Presenter(
             output,
             clock,
-            screen=self._open_screen(output),
+            screen=self._open_screen(output) if output.plugged else HeadlessScreen(),
             digest=how.digest,
             repaint=how.repaint,
             min_interval_ns=period_ns if how.window else 0,
