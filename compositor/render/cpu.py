@@ -22,7 +22,12 @@ __all__ = ["Layer", "compose"]
 
 
 def compose(
-    target: Pixels, layers: Sequence[Layer], damage: Iterable[Rect], background: int = 0
+    target: Pixels,
+    layers: Sequence[Layer],
+    damage: Iterable[Rect],
+    background: int = 0,
+    *,
+    run: lanes.Run = lanes.run,
 ) -> list[int]:
     """Paint the damaged rectangles.
 
@@ -32,6 +37,7 @@ def compose(
             it is blended in place. No other overlaps with it in memory.
         damage: Rectangles of the target; disjoint, or their common pixels are painted twice.
         background: 0xRRGGBB below all layers.
+        run: `lanes.on_this_thread` to use no other.
 
     Returns:
         Bytes that each layer contributed to `target`, four for each of its pixels that no opaque layer
@@ -46,7 +52,7 @@ def compose(
     plain = rects
     for bounds in sampled:
         plain = [rest for rect in plain for rest in rect.subtract(bounds)]
-    written = _fused(kernel, target, layers, plain, background)
+    written = _fused(kernel, target, layers, plain, background, run)
     for bounds in sampled:
         cut = [part for rect in rects if not (part := rect.intersect(bounds)).empty]
         more = pieces.compose(target, layers, cut, background)
@@ -64,7 +70,12 @@ def _kernel(target: Pixels, layers: Sequence[Layer], rects: Sequence[Rect]) -> M
 
 
 def _fused(
-    kernel: ModuleType, target: Pixels, layers: Sequence[Layer], rects: list[Rect], background: int
+    kernel: ModuleType,
+    target: Pixels,
+    layers: Sequence[Layer],
+    rects: list[Rect],
+    background: int,
+    run: lanes.Run,
 ) -> list[int]:
     images = [_image(layer) for layer in layers]
     fetched: dict[int, int] = {}
@@ -84,7 +95,7 @@ def _fused(
             layer.incoming.finish()
     written = [0] * (len(layers) + 1)
     if rects:
-        written = tables.compose(kernel, target, images, rects, background, run=lanes.run)
+        written = tables.compose(kernel, target, images, rects, background, run=run)
     return [fetched.get(index, count) for index, count in enumerate(written)]
 
 

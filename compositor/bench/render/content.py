@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from compositor.render.target import allocate
+
 Pixels = NDArray[np.uint8]
 
 SHADOW = 24  # pixels around a window
@@ -16,7 +18,7 @@ _CELL = (9, 20)
 
 def noise(width: int, height: int, seed: int = 1) -> Pixels:
     """Random alpha, random colours below it."""
-    picture = _empty(width, height)
+    picture = allocate(width, height)
     picture[:] = np.random.default_rng(seed).integers(0, 256, picture.shape, np.uint8)
     np.minimum(picture[..., :3], picture[..., 3:], out=picture[..., :3])
     return picture
@@ -43,7 +45,7 @@ def window(width: int, height: int, seed: int = 1) -> Pixels:
 def text(width: int, height: int, seed: int = 1) -> Pixels:
     """Lines of glyphs with soft edges on a clear ground."""
     rng = np.random.default_rng(seed)
-    picture = _empty(width, height)
+    picture = allocate(width, height)
     picture[:] = 0
     glyphs = rng.choice(np.array([0, 0, 0, 0, 90, 255, 255], np.uint8), (64, _GLYPH[1], _GLYPH[0]))
     for top in range(4, height - _GLYPH[1], _CELL[1]):
@@ -54,13 +56,6 @@ def text(width: int, height: int, seed: int = 1) -> Pixels:
                 place[..., 3] = glyph
                 place[..., :3] = glyph[..., np.newaxis] // 3
     return picture
-
-
-def _empty(width: int, height: int) -> Pixels:
-    """A picture of any content whose rows begin at cache lines, as framebuffers do."""
-    memory = np.empty(4 * width * height + 63, np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + 4 * width * height].reshape(height, width, 4)
 
 
 CONTENT: dict[str, Callable[[int, int, int], Pixels]] = {

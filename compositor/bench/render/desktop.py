@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 
 from compositor.bench.render.content import noise, opaque, window
 from compositor.bench.render.over import SIZES
@@ -12,9 +13,8 @@ from compositor.bench.render.timing import milliseconds
 from compositor.bench.report import Row, interleave
 from compositor.geometry import Rect
 from compositor.pixel import PixelFormat
-from compositor.render import blend
+from compositor.render import lanes
 from compositor.render.cpu import Layer, compose
-from compositor.render.fused import tables
 
 _GOALS = {1: 1.6, 2: 1.4}
 
@@ -37,9 +37,8 @@ def rows(peers: Peers) -> list[Row]:
     for size, (width, height, runs) in SIZES.items():
         scene, target = layers(width, height), opaque(width, height, 9)
         whole = [Rect(0, 0, width, height)]
-        images = [tables.Image(*layer[:2], layer.format.has_alpha, layer.x, layer.y) for layer in scene]
         ours: dict[int, Draw] = {
-            1: partial(tables.compose, blend.load(), target, images, whole),
+            1: partial(compose, target, scene, whole, run=lanes.on_this_thread),
             2: partial(compose, target, scene, whole),
         }
         for threads, draw in ours.items():
@@ -57,7 +56,7 @@ def _pixman(peers: Peers, target: Pixels, scene: list[Layer], threads: int) -> D
     height = len(target)
     edges = [height * band // threads for band in range(threads + 1)]
     bands = []
-    for top, bottom in zip(edges, edges[1:], strict=False):
+    for top, bottom in pairwise(edges):
         bands.append(
             [
                 peers.pixman_draw(target[top:bottom], layer.pixels, layer.x, layer.y - top, layer.is_opaque)

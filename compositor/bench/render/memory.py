@@ -23,9 +23,9 @@ def rows(_peers: Peers) -> list[Row]:
     found = []
     for size, (width, height) in _SIZES.items():
         source, target = noise(width, height), opaque(width, height, 2)
-        words = target.view(np.uint64)
+        words = target.view(np.uint32)
         over = partial(blend.over, target, source, PixelFormat.ARGB8888)
-        modify = partial(np.bitwise_xor, words, np.uint64(0), out=words)
+        modify = partial(np.bitwise_xor, words, np.uint32(0), out=words)
         # OVER reads two pictures and writes one; the other reads one and writes it.
         ours, theirs = _rate(over, 3 * target.nbytes), _rate(modify, 2 * target.nbytes)
         peers = {"read-modify-write": theirs}

@@ -91,22 +91,16 @@ def _pixman_image(pixman: Any, pixels: Pixels, form: int) -> ctypes.c_void_p:
 
 
 def _cairo_over(cairo: Any, target: Pixels, source: Pixels, x: int, y: int) -> Draw:
-    for name in ("cairo_image_surface_create_for_data", "cairo_create"):
-        cairo[name].restype = ctypes.c_void_p
-        # ctypes gives a new object at every subscript, and the same one at every attribute.
-        setattr(cairo, name, cairo[name])
+    cairo.cairo_image_surface_create_for_data.restype = cairo.cairo_create.restype = ctypes.c_void_p
 
     def surface(pixels: Pixels, form: int) -> ctypes.c_void_p:
         height, width = pixels.shape[:2]
-        create = cairo["cairo_image_surface_create_for_data"]
-        create.restype = ctypes.c_void_p
         data = ctypes.c_void_p(pixels.ctypes.data)
+        create = cairo.cairo_image_surface_create_for_data
         return ctypes.c_void_p(create(data, form, width, height, pixels.strides[0]))
 
     above, below = surface(source, 0), surface(target, 1)  # cairo.h: CAIRO_FORMAT_ARGB32, _RGB24
-    new = cairo["cairo_create"]
-    new.restype = ctypes.c_void_p
-    context = ctypes.c_void_p(new(below))
+    context = ctypes.c_void_p(cairo.cairo_create(below))
     cairo.cairo_set_source_surface(context, above, ctypes.c_double(x), ctypes.c_double(y))
 
     def draw(_keep: Any = (target, source)) -> None:

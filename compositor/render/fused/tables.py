@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from compositor.geometry import Rect
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
-from compositor.render.lanes import Job
+from compositor.render import lanes
 
 Pixels = NDArray[np.uint8]
 Numbers = NDArray[np.int64]
@@ -22,13 +22,6 @@ _LANES = 2  # what `compositor.render.lanes` divides a job into at most
 _PIXEL = 4  # bytes
 _WORD = 8  # bytes of a number in a table
 _OPAQUE = 255
-
-Run = Callable[[Job, int, int], None]
-
-
-def on_this_thread(job: Job, rows: int, _row_bytes: int) -> None:
-    """Do `job` for all rows."""
-    job(0, rows)
 
 
 class Image(NamedTuple):
@@ -63,7 +56,7 @@ def compose(
     damage: Sequence[Rect],
     background: int = 0,
     *,
-    run: Run = on_this_thread,
+    run: lanes.Run = lanes.on_this_thread,
 ) -> list[int]:
     """Paint damaged rectangles, each pixel once.
 

@@ -38,10 +38,10 @@ class _Pixels(types.Type):
 @register_model(_Pixels)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: _Pixels) -> None:
-        super().__init__(manager, fe_type, VECTOR)
+        super().__init__(manager, fe_type, VECTOR)  # type: ignore[no-untyped-call]
 
 
-PIXELS: Any = _Pixels()  # type: ignore[no-untyped-call]
+PIXELS: Any = _Pixels()
 TABLE: Any = types.CPointer(types.int64)  # type: ignore[no-untyped-call]
 
 
