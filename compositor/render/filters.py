@@ -11,8 +11,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from compositor.render.compiled import helper
-from compositor.render.words import BYTES, WORDS, late_kernel, load32
+from compositor.render.compiled import helper, late_kernel
+from compositor.render.words import BYTES, WORDS, load32
 
 Words = NDArray[np.uint32]
 Bytes = NDArray[np.uint8]

@@ -1,13 +1,10 @@
 """Images as numba's kernels for planes take them, and the machine operations that its types lack.
 
-A plane's kernel is compiled when it is called first, since few pictures need more than one or two of them.
-
 Importing this module loads numba; import it when the first pixel needs it.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,26 +14,9 @@ from numba.extending import intrinsic
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from compositor.render.compiled import Kernel, kernel
-
 # Guest memory is mapped read-only and may start at any byte; loads are compiled for that.
 BYTES = types.Array(types.uint8, 1, "C", readonly=True, aligned=False)
 WORDS = types.Array(types.uint32, 1, "C")
-
-
-def late_kernel(*arguments: types.Type) -> Callable[[Kernel], Kernel]:
-    """As `compositor.render.compiled.kernel`, at the first call."""
-
-    def decorate(function: Kernel) -> Kernel:
-        compiled = functools.cache(lambda: kernel(*arguments)(function))
-
-        @functools.wraps(function)
-        def call(*values: Any) -> None:
-            compiled()(*values)
-
-        return call
-
-    return decorate
 
 
 def _load(result: types.Type) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from numba import types
 
-from compositor.render.compiled import helper, kernel
+from compositor.render.compiled import helper, kernel, part
 from compositor.render.fused.fetch import fetch
 from compositor.render.fused.rows import BOTTOM, COVERS, INDEX, LEFT, ORIGIN, PITCH, RECORD, RIGHT, TOP, run
 from compositor.render.fused.vectors import table
@@ -39,7 +39,7 @@ def _cell_size(layers: int) -> int:
 _cell_words = helper(_cell_size)
 
 
-@helper
+@part
 def _active(
     records: int, layers: int, left: int, right: int, top: int, bottom: int, active: int
 ) -> tuple[int, int]:
@@ -57,7 +57,7 @@ def _active(
     return count, bottom
 
 
-@helper
+@part
 def _cut(active: int, count: int, left: int, right: int, top: int, cells: int, cell_bytes: int) -> int:
     """Cut a band where one of its layers begins or ends; returns the number of cells."""
     found = 0
@@ -81,7 +81,7 @@ def _cut(active: int, count: int, left: int, right: int, top: int, cells: int, c
     return found
 
 
-@helper
+@part
 def _count(address: int, height: int, written: int) -> None:
     """Add up what a cell's layers contribute."""
     cell = table(address)
@@ -90,7 +90,7 @@ def _count(address: int, height: int, written: int) -> None:
         table(written)[index] += 4 * height * (cell[_RIGHT] - cell[_LEFT])
 
 
-@helper
+@part
 def _cell_row(out: int, address: int) -> None:
     """Make one row of a cell, and go on to the next."""
     cell = table(address)
