@@ -18,7 +18,7 @@ def written(chunks: Sequence[bytes]) -> bytes:
     file = io.BytesIO()
     writer = ChunkWriter(file)
     for number, chunk in enumerate(chunks):
-        writer.add(chunk, last=number == len(chunks) - 1)
+        writer.add([chunk[:9], chunk[9:]], last=number == len(chunks) - 1)
     assert writer.written == len(file.getvalue())
     return file.getvalue()
 

@@ -269,8 +269,8 @@ def rewritten(path: Path, change: Callable[[Record], Record]) -> None:
     writer = ChunkWriter(file)
     chunks = list(ChunkReader(io.BytesIO(path.read_bytes()), "f"))
     for number, chunk in enumerate(chunks):
-        content = b"".join(change(record).encode() for record in decode(chunk))
-        writer.add(content, last=number == len(chunks) - 1)
+        parts = [part for record in decode(chunk) for part in change(record).encode()]
+        writer.add(parts, last=number == len(chunks) - 1)
     path.write_bytes(file.getvalue())
 
 
