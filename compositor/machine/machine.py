@@ -158,6 +158,7 @@ class Machine:
         """Have an output's frames recorded, if anything is."""
         if self._recorder is not None:
             presenter.listeners.append(partial(self._recorder.presented, index))
+            presenter.on_commit = partial(self._recorder.committed, index)
 
     async def __aexit__(self, *_: object) -> None:
         if self._recorder is not None:

@@ -23,7 +23,7 @@ import zstandard
 from compositor.errors import BadInput
 
 MAGIC = b"\x89scanout"
-VERSION = 1
+VERSION = 2
 _PREFIX = struct.Struct("<8sI")
 _HEADER = struct.Struct("<4sIIIIQ")
 _CHECK = struct.Struct("<Q")

@@ -72,7 +72,7 @@ def test_a_file_may_not_go_on_behind_its_end() -> None:
 def test_another_version_is_named() -> None:
     other = bytearray(written([b"a"]))
     other[len(MAGIC)] = 77
-    with pytest.raises(BadInput, match="version 77, this program reads 1"):
+    with pytest.raises(BadInput, match="version 77, this program reads 2"):
         read(bytes(other))
 
 

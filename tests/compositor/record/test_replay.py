@@ -310,6 +310,21 @@ async def test_records_that_make_no_sense_are_bad_input(whole: bytes, tmp_path: 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("policy", [policy for policy in SyncPolicy if policy is not SyncPolicy.NONE])
+@pytest.mark.parametrize("render_ms", [3, 11])
+async def test_frames_that_are_committed_before_they_are_presented(
+    tmp_path: Path, policy: SyncPolicy, render_ms: int
+) -> None:
+    async def play(machine: Machine) -> None:
+        for workload in ("gears", "plasma"):
+            guest = SimulatedGuest(workload, size=(60, 40), render_ns=render_ms * 1_000_000, sync=policy)
+            await machine.attach(guest, [Placement(x=20 * (workload == "plasma"))])
+        await machine.run(seconds=0.5)
+
+    stats = await check(tmp_path / "f", play, repaint_delay_ns=9_000_000)
+    assert stats["outputs"][0]["presented"] >= 14
+
+
 async def test_a_machine_that_repaints_by_itself_cannot_replay(whole: bytes, tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(whole)
