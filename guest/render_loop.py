@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from guest.driver.kms import Framebuffer
+from guest.driver.framebuffer import Framebuffer
 from guest.simulated import SimulatedGuest
 
 BANDS = 4  # a stamp has a mark at each end and three in between, so every band but the last changes one

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from guest.driver import DriverState, GpuDriver, GuestRam, Swapchain
-from guest.driver.kms import FlipMode, Framebuffer
+from guest.driver.framebuffer import Framebuffer
+from guest.driver.kms import FlipMode
 from guest.driver.memory import DEFAULT_SIZE
 from guest.workloads import Workload, create_workload
 from virtio.device import Device
