@@ -18,6 +18,7 @@ from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
 from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
+from guest.process import ProcessGuest
 from guest.real import Echo, LinuxGuest
 from guest.render_loop import RenderLoop
 from guest.simulated import SimulatedGuest
@@ -244,7 +245,13 @@ class ServedAttachment(Attachment):
         self.ended = asyncio.create_task(until_gone())
 
     async def launch(
-        self, guest: LinuxGuest, *, echo: Echo, report: Report, on_picture: Notice, seat: Seat | None = None
+        self,
+        guest: LinuxGuest | ProcessGuest,
+        *,
+        echo: Echo,
+        report: Report,
+        on_picture: Notice,
+        seat: Seat | None = None,
     ) -> None:
         """Start the guest's process on a socket of its own; `ended` is done when it has ended.
 

@@ -32,6 +32,7 @@ from compositor.observe.statistics import document
 from compositor.output import Output
 from compositor.pictures import Pictures
 from compositor.presenter import Presenter, Repaint
+from compositor.process_attachment import ProcessAttachment
 from compositor.record.player import Player
 from compositor.record.recorder import Recorder
 from compositor.record.recording import Recording
@@ -41,6 +42,7 @@ from compositor.scanout import Placement
 from compositor.screen.headless import HeadlessScreen, Screen
 from compositor.timing import TimingModel
 from guest.linux.options import guest_seed
+from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
 from virtio.clock import Calendar, Clock
@@ -236,12 +238,12 @@ class Machine:
     # Guests.
 
     async def attach(
-        self, guest: SimulatedGuest | LinuxGuest, places: Sequence[Placement] | None = None
+        self, guest: SimulatedGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None = None
     ) -> Attachment:
         """Start a guest on this machine's outputs.
 
         Args:
-            guest: A simulated guest, in this process, or a real one, in a process of its own.
+            guest: A simulated guest, in this process or in one of its own, or a real one.
             places: One placement per scanout. By default a simulated guest fills the first output, and a
                 real one has a scanout on every output.
 
@@ -267,7 +269,7 @@ class Machine:
         if not guest.takes_virtual_time:
             self._refuse_virtual(guest.kind)
         seat = self._seat(name)
-        served = self._served(name, guest.kind, places)
+        served = self._served_guest(guest, name, places)
         try:
             await served.launch(
                 guest, echo=self._echo, report=self._report, on_picture=self._picture_is_up, seat=seat
@@ -335,6 +337,19 @@ class Machine:
     def _picture_is_up(self) -> None:
         """A guest said so: what it kicked off before it spoke is served in this round of the loop."""
         asyncio.get_running_loop().call_soon(self.stop, StopReason.PICTURE)
+
+    def _served_guest(
+        self, guest: ProcessGuest | LinuxGuest, name: str, places: Sequence[Placement] | None
+    ) -> ServedAttachment:
+        if not isinstance(guest, ProcessGuest):
+            return self._served(name, guest.kind, places)
+        guest.with_seed(self.seed + len(self.guests))
+        served = ProcessAttachment(
+            guest, name, self._presenters, places or [Placement()], self.clock, self._recorder
+        )
+        served.display.report = self._report
+        self.guests.append(served)
+        return served
 
     def _served(self, name: str, kind: str, places: Sequence[Placement] | None) -> ServedAttachment:
         places = places or [Placement(output=index) for index in range(len(self.outputs))]

@@ -17,12 +17,14 @@ from guest.driver import DriverState, GpuDriver, GuestRam, Swapchain
 from guest.driver.framebuffer import Framebuffer
 from guest.driver.kms import FlipMode
 from guest.driver.memory import DEFAULT_SIZE
+from guest.driver.transport import Transport
 from guest.workloads import Workload, create_workload
 from virtio.device import Device
 from virtio.errors import Misuse
 from virtio.fence import Fence
 from virtio.gpu.formats import Format
 from virtio.inproc import InProcessTransport
+from virtio.memory import GuestMemory
 
 FLIP_MODES = {
     "none": FlipMode(),
@@ -96,7 +98,7 @@ class SimulatedGuest:
         self.frames_submitted = self.frames_missed = 0
         self._fixed_size, self._seed, self._memory = size, seed, memory
         self._by_name = isinstance(workload, str)
-        self._parts: tuple[GuestRam, InProcessTransport, GpuDriver] | None = None
+        self._parts: tuple[GuestRam, Transport, GpuDriver] | None = None
         self._swapchain: Swapchain | None = None
 
     @property
@@ -109,7 +111,7 @@ class SimulatedGuest:
         return self._attached()[2]
 
     @property
-    def transport(self) -> InProcessTransport:
+    def transport(self) -> Transport:
         """What its device is plugged into.
 
         Raises:
@@ -128,10 +130,22 @@ class SimulatedGuest:
         return self.driver.scanouts[0].refresh_mhz
 
     def attach(self, device: Device, *, default_seed: int = 0) -> None:
-        """Give the guest its memory, and plug `device` in.
+        """Give the guest its memory, and plug `device` in, which is in this process.
 
         Args:
             device: Not yet driven by anybody.
+            default_seed: For a guest that was given none of its own.
+
+        Raises:
+            Misuse: It has a device already.
+        """
+        self.plug(lambda memory: InProcessTransport(device, memory), default_seed=default_seed)
+
+    def plug(self, connect: Callable[[GuestMemory], Transport], *, default_seed: int = 0) -> None:
+        """Give the guest its memory, and a device over any transport.
+
+        Args:
+            connect: Makes the transport, given the memory; the guest closes it.
             default_seed: For a guest that was given none of its own.
 
         Raises:
@@ -143,7 +157,11 @@ class SimulatedGuest:
         if self._by_name:
             self.workload = create_workload(self.workload.name, seed)
         ram = GuestRam(self._memory, seed=seed, name=self.name)
-        transport = InProcessTransport(device, ram.memory)
+        try:
+            transport = connect(ram.memory)
+        except BaseException:
+            ram.close()
+            raise
         driver = GpuDriver(transport, ram)
         driver.on_ready = driver.on_display_change = self._set_mode
         self._parts = ram, transport, driver
@@ -242,7 +260,7 @@ class SimulatedGuest:
     ) -> None:
         self.close()
 
-    def _attached(self) -> tuple[GuestRam, InProcessTransport, GpuDriver]:
+    def _attached(self) -> tuple[GuestRam, Transport, GpuDriver]:
         if self._parts is None:
             raise Misuse(f"guest {self.name} has no device; attach one first")
         return self._parts
