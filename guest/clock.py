@@ -13,11 +13,18 @@ class Cancellable(Protocol):
         """Never run the callback; too late does nothing."""
 
 
-class Clock(Protocol):
-    """Time to schedule on, nanoseconds since the run began."""
+class Scheduler(Protocol):
+    """Time to schedule on, nanoseconds since the run began; what is scheduled happens."""
 
     def now_ns(self) -> int:
         """The time now."""
+
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> object:
+        """Run `callback` at `when_ns`."""
+
+
+class Clock(Scheduler, Protocol):
+    """A scheduler whose appointments can be cancelled."""
 
     def call_at(self, when_ns: int, callback: Callable[[], None]) -> Cancellable:
         """Run `callback` at `when_ns`."""
