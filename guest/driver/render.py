@@ -212,6 +212,11 @@ class RenderDriver:
         ready.add_callback(lambda _fence: self._feed())
         return fence
 
+    @property
+    def next_batch(self) -> int:
+        """GPU address at which the next job's batch will lie, when it goes into the ring at once."""
+        return self._control.address + self._batches[-1]
+
     def close(self) -> None:
         """Stop; fences that are out end with -ECANCELED. The memory goes with the guest's."""
         self._waiting.clear()

@@ -7,7 +7,7 @@ driver loses delays its next doorbell; time that an interrupt loses delays the i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from guest.gpu.page_table import IN_VRAM, PAGE, VALID
 from guest.gpu.sharing import Access, Sharing
 from guest.gpu.survey import Survey, survey
 from guest.gpu.vram import Partition, VramAllocator
-from virtio.memory import GuestMemory, Region, SharedHandle
+from virtio.memory import GuestMemory, Region, Run, SharedHandle
 
 OnFault = Callable[[GpuFault], None]
 
@@ -80,9 +80,16 @@ class GpuFunction:
         on_fault: Called with every fault of the guest.
     """
 
-    def __init__(self, wiring: Wiring, client: Client, partition: Partition, ram: GuestMemory) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        client: Client,
+        partition: Partition,
+        ram: GuestMemory,
+        pool: VramAllocator | None = None,
+    ) -> None:
         self.client, self.partition = client, partition
-        self.vram = VramAllocator(partition)
+        self.vram = VramAllocator(partition, pool)
         own = [Region(r.guest_address, r.size, r.handle, r.offset) for r in ram.regions]
         self.memory = GuestMemory([*own, *partition.regions(wiring.vram, hidden=True)])
         self.reachable = GuestMemory([*own, *partition.regions(wiring.vram, hidden=False)])
@@ -142,8 +149,11 @@ class GpuFunction:
             OutsidePartition: Whoever stands in between saw that they are not the guest's.
             PageFault: Beyond the address space.
         """
-        if self._traps(Access.PAGE_TABLE, len(values)):
-            self._audit_entries(values)
+        if self._sharing.remote:  # the host writes it, if it likes what it is asked for
+            self._charge(self._sharing.call_ns)
+            self._audit_entries(values, self.vram.owned)
+        elif self._traps(Access.PAGE_TABLE, len(values)):
+            self._audit_entries(values, self.partition.seen)
         space.table.write(address, values)
 
     def doorbell(self, context: Context, tail: int) -> None:
@@ -169,6 +179,8 @@ class GpuFunction:
         """Drop all contexts and let go of all memory."""
         for context in [*self._contexts]:
             self.destroy_context(context)
+        for run in [*self.vram.owned]:
+            self.vram.free(run)
         self.memory.close()
         self.reachable.close()
 
@@ -199,12 +211,12 @@ class GpuFunction:
     def _when_free(self) -> int:
         return max(self._free_ns, self._clock.now_ns())
 
-    def _audit_entries(self, values: NDArray[np.uint64]) -> None:
+    def _audit_entries(self, values: NDArray[np.uint64], allowed: Sequence[Run]) -> None:
         local = values[(values & np.uint64(VALID | IN_VRAM)) == VALID | IN_VRAM] & np.uint64(
             ~(PAGE - 1) & (1 << 64) - 1
         )
         inside = np.zeros(len(local), bool)
-        for start, size in self.partition.seen:
+        for start, size in allowed:
             inside |= (local >= start) & (local < start + size)
         if not inside.all():
             address = int(local[np.argmin(inside)])

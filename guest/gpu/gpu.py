@@ -126,7 +126,8 @@ class Gpu:
         taken = set(self._parts.values())
         index = next(i for i in range(1, len(taken) + 2) if i not in taken)  # part 0 is the host's
         client = Client(name, weight)
-        function = GpuFunction(wiring, client, self._part(index), ram)
+        pool = None if self.sharing.partitioned or not self.functions else self.functions[0].vram
+        function = GpuFunction(wiring, client, self._part(index), ram, pool)
         self._arbiter.join(client)
         self.functions.append(function)
         self._parts[function] = index

@@ -70,11 +70,21 @@ def partition(index: int, vram: int, visible: int, *, relative: bool) -> Partiti
 
 
 class VramAllocator:
-    """Hands out pages of one partition, by the offsets that its guest uses."""
+    """Hands out pages of one partition, by the offsets that its guest uses.
 
-    def __init__(self, part: Partition) -> None:
+    Args:
+        part: The partition.
+        pool: Another guest's allocator, to share its pages with (API remoting has no partitions).
+
+    Attributes:
+        owned: Runs that this guest has.
+    """
+
+    def __init__(self, part: Partition, pool: VramAllocator | None = None) -> None:
+        self.owned: list[Run] = []
         self._visible = part.seen[0]
-        self._parts = [PageAllocator(_extents(run), Random(0)) for run in part.seen]
+        own = [PageAllocator(_extents(run), Random(0)) for run in part.seen]
+        self._parts = own if pool is None else pool._parts
 
     def allocate(self, size: int, *, visible: bool = False) -> Run:
         """One run of at least `size` bytes; hidden memory unless processors have to reach it.
@@ -88,7 +98,8 @@ class VramAllocator:
                 first, count = allocator.contiguous(-(-size // PAGE))
             except Misuse:
                 continue
-            return first * PAGE, count * PAGE
+            self.owned.append((first * PAGE, count * PAGE))
+            return self.owned[-1]
         kind = "visible graphics memory" if visible else "graphics memory"
         raise OutOfMemory(f"{size} bytes of {kind} wanted, {self.free_bytes(visible=visible)} left")
 
@@ -96,8 +107,11 @@ class VramAllocator:
         """Give a run back.
 
         Raises:
-            Misuse: It is free already.
+            Misuse: It is not one that this guest has.
         """
+        if run not in self.owned:
+            raise Misuse(f"VRAM at {run[0]:#x} is given back by somebody who does not have it")
+        self.owned.remove(run)
         start, size = self._visible
         self._parts[not start <= run[0] < start + size].free(run[0] // PAGE, run[1] // PAGE)
 
