@@ -22,9 +22,6 @@ from guest.workloads import Workload
 from virtio.fence import Fence
 from virtio.gpu.formats import Format
 
-BANDS = 4  # a stamp has a mark at each end and three in between, so every band but the last changes one
-
-
 class FrameProgram:
     """A workload's frames as a shader: each is drawn once, and shown a rectangle at a time."""
 
@@ -101,7 +98,8 @@ class Renderer:
         target = self._hidden or shown
         width, height = framebuffer.size
         surface = target.surface(width, height)
-        edges = [height * band // BANDS for band in range(BANDS + 1)]
+        bands = self._slot.draws
+        edges = [height * band // bands for band in range(bands + 1)]
         commands: list[Command] = [
             Dispatch(surface, Rect(0, top, width, bottom - top), 0, frame, self._slot.cycles)
             for top, bottom in zip(edges, edges[1:], strict=False)

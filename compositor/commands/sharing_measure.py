@@ -19,9 +19,10 @@ from guest.workloads.flat import Flat
 from virtio.clock import Calendar
 
 GUESTS = 4  # where more than one can share
-OUTPUT = "320x180@60"
-CYCLES = 1_700  # a pixel: 4 ms a frame, as 1080p with 47 a pixel
-MEMORY = 4 << 20  # of a guest, bytes
+OUTPUT = "960x540@60"
+CYCLES = 184  # a pixel: 4 ms a frame, as 1080p with 46 a pixel
+DRAWS = 60  # a frame
+MEMORY = 16 << 20  # of a guest, bytes
 WEIGHTS = (1, 2, 4)
 TOLERANCE = 0.05  # of a weight's share
 _SLICE_S = 0.1
@@ -59,7 +60,7 @@ def machine_for(guests: int, seed: int, output: str = OUTPUT) -> Machine:
 
 def study_guest(gpu: Gpu, name: str, weight: int = 1, *, sync: str = "release") -> SimulatedGuest:
     """A guest that begins a frame when the last one is shown; with "queue" the GPU never waits for it."""
-    slot = gpu.slot(weight=weight, cycles=CYCLES)
+    slot = gpu.slot(weight=weight, cycles=CYCLES, draws=DRAWS)
     return SimulatedGuest(Flat(), name=name, gpu=slot, sync=sync, memory=MEMORY)
 
 

@@ -20,6 +20,7 @@ from virtio.errors import Misuse
 from virtio.memory import GuestMemory, SharedHandle
 
 _CYCLES = 64  # a pixel: 5.5 ms for a frame of 1080p
+_DRAWS = 4  # a stamp has a mark at each end and three in between, so every band but the last changes one
 
 
 class Placement(StrEnum):
@@ -42,12 +43,14 @@ class GpuSlot:
         weight: Its share of the engine, where weights count.
         placement: Of its framebuffers.
         cycles: That its workload's shader takes for a pixel.
+        draws: Commands that a frame takes: bands from the top.
     """
 
     gpu: Gpu
     weight: int = 1
     placement: Placement = Placement.SYSTEM
     cycles: int = _CYCLES
+    draws: int = _DRAWS
 
 
 class Gpu:
@@ -96,16 +99,21 @@ class Gpu:
         return self._wiring.engine
 
     def slot(
-        self, *, weight: int = 1, placement: Placement = Placement.SYSTEM, cycles: int = _CYCLES
+        self,
+        *,
+        weight: int = 1,
+        placement: Placement = Placement.SYSTEM,
+        cycles: int = _CYCLES,
+        draws: int = _DRAWS,
     ) -> GpuSlot:
         """A guest's place at it; see `GpuSlot`.
 
         Raises:
-            Misuse: The weight or the number of cycles is not positive.
+            Misuse: A number is not positive.
         """
-        if weight <= 0 or cycles <= 0:
-            raise Misuse(f"weight {weight}, {cycles} cycles a pixel: both have to be above 0")
-        return GpuSlot(self, weight, placement, cycles)
+        if min(weight, cycles, draws) <= 0:
+            raise Misuse(f"weight {weight}, {cycles} cycles a pixel, {draws} draws: all have to be above 0")
+        return GpuSlot(self, weight, placement, cycles, draws)
 
     def attach(self, name: str, ram: GuestMemory, clock: Clock, *, weight: int = 1) -> GpuFunction:
         """Give a guest its function.
@@ -156,3 +164,8 @@ class Gpu:
         if self.sharing.partitioned:
             return partition(index, vram, visible, relative=self.sharing.relative)
         return Partition((0, visible), (visible, vram - visible))
+
+    @property
+    def memory_per_guest(self) -> int:
+        """Bytes of VRAM that each guest sees."""
+        return self._part(0).size
