@@ -162,6 +162,7 @@ class SimulatedAttachment(Attachment):
         self._next: Cancellable | None = None
         self._resources.callback(self._stop)
         self.display.policy = SyncPolicy(guest.sync)
+        guest.on_fault = lambda line: self.display.report(f"{name}: {line}")
         guest.attach(self.make_device(), default_seed=seed, clock=clock)
         if guest.has_gpu:
             guest.renderer.driver.on_job = self._collected.gpu_jobs.add

@@ -78,19 +78,23 @@ class Renderer:
         made: list[GpuBuffer] = []
 
         def allocate(length: int) -> GpuBuffer:
-            if self._slot.placement is Placement.PEER:
-                made.append(self.driver.allocate_vram(length, visible=True))
-            else:
-                made.append(self.driver.allocate(length))
+            self._reserve_hidden(length)
+            peer = self._slot.placement is Placement.PEER
+            made.append(self.driver.allocate_vram(length, visible=True) if peer else self.driver.allocate(length))
             return made[0]
 
         framebuffer = Framebuffer(display, size, pixel_format, allocate)
         self._buffers[framebuffer.resource_id] = made[0]
-        if self._slot.placement is Placement.MIGRATED and (self._hidden is None or self._hidden.size < made[0].size):
-            if self._hidden is not None:
-                self._hidden.release()
-            self._hidden = self.driver.allocate_vram(made[0].size)
         return framebuffer
+
+    def _reserve_hidden(self, length: int) -> None:
+        """Where framebuffers are copied from, if they are."""
+        if self._slot.placement is not Placement.MIGRATED or (self._hidden and self._hidden.size >= length):
+            return
+        if self._hidden is not None:
+            self._hidden.release()
+            self._hidden = None
+        self._hidden = self.driver.allocate_vram(length)
 
     def draw(self, frame: int, framebuffer: Framebuffer) -> Fence:
         """Let the GPU draw a frame; the fence signals when it is there."""

@@ -23,7 +23,7 @@ from guest.gpu import Gpu, GpuSlot
 from guest.renderer import Renderer
 from guest.workloads import Workload, create_workload
 from virtio.device import Device
-from virtio.errors import Misuse
+from virtio.errors import Misuse, ScanoutError
 from virtio.fence import Fence
 from virtio.gpu.formats import Format
 from virtio.inproc import InProcessTransport
@@ -54,6 +54,7 @@ class SimulatedGuest:
         render_ns: As given.
         patience_ns: As given.
         flush_early: As given.
+        on_fault: Called with one line for what goes wrong inside, and is dealt with there.
         on_progress: Called when a flip is complete or a buffer came back: `begin_frame` may succeed now.
     """
 
@@ -105,6 +106,7 @@ class SimulatedGuest:
         self.name = name or self.workload.name
         self.sync = sync
         self.render_ns, self.patience_ns, self.flush_early = render_ns, patience_ns, flush_early
+        self.on_fault: Callable[[str], None] = lambda _line: None
         self.on_progress: Callable[[], None] = lambda: None
         self.frames_submitted = self.frames_missed = 0
         self._fixed_size, self._seed, self._memory = size, seed, memory
@@ -204,7 +206,7 @@ class SimulatedGuest:
             ram.close()
             raise
         driver = GpuDriver(transport, ram)
-        driver.on_ready = driver.on_display_change = self._set_mode
+        driver.on_ready, driver.on_display_change = self._set_mode, self._change_mode
         self._parts = ram, transport, driver
 
     def start(self) -> None:
@@ -312,7 +314,9 @@ class SimulatedGuest:
             return None
         if clock is None:
             raise Misuse(f"guest {self.name} draws on a GPU, which needs the run's clock: attach(..., clock=)")
-        return Renderer(self._slot, self.workload, ram, clock, self.name)
+        renderer = Renderer(self._slot, self.workload, ram, clock, self.name)
+        renderer.driver.on_fault = lambda fault: self.on_fault(f"{fault.name}: {fault}")
+        return renderer
 
     def _close_gpu(self) -> None:
         renderer, self._renderer = self._renderer, None
@@ -334,6 +338,13 @@ class SimulatedGuest:
             self._swapchain.on_progress = self._progressed
             driver.notify()
             self._progressed()
+
+    def _change_mode(self) -> None:
+        """As `_set_mode`, in a guest that runs: one that has no memory for the new mode shows nothing."""
+        try:
+            self._set_mode()
+        except ScanoutError as error:
+            self.on_fault(f"shows nothing any more: {error}")
 
     def _progressed(self) -> None:
         self.on_progress()

@@ -21,7 +21,7 @@ from guest.driver.atomic import Crtc, CrtcState
 from guest.driver.framebuffer import Framebuffer
 from guest.driver.gpu import GpuDriver
 from guest.driver.session import DriverState
-from virtio.errors import Misuse
+from virtio.errors import Misuse, ScanoutError
 from virtio.fence import Fence
 from virtio.gpu.formats import Format
 
@@ -60,6 +60,11 @@ class Swapchain:
         mode: FlipMode = FlipMode(),  # noqa: B008 - immutable
         make_framebuffer: MakeFramebuffer = Framebuffer,
     ) -> None:
+        """Make the framebuffers.
+
+        Raises:
+            ScanoutError: There is no memory for them.
+        """
         self._driver = driver
         self._crtc = Crtc(driver, scanout_id)
         self.size, self._format, self._make = size, pixel_format, make_framebuffer
@@ -68,7 +73,11 @@ class Swapchain:
         self._free: list[Framebuffer] = []
         self._flips: dict[Fence, Framebuffer | None] = {}  # pending, and what comes back with each
         self._shown: Framebuffer | None = None
-        self.set_mode(mode)
+        try:
+            self.set_mode(mode)
+        except ScanoutError:  # no memory for all of them: then for none
+            self.destroy()
+            raise
 
     def set_mode(self, mode: FlipMode) -> None:
         """Flip otherwise from now on; flips that are pending end as they began. Buffers only become more."""

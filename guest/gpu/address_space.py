@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from guest.gpu.commands import Rect, Surface
 from guest.gpu.faults import BadCommand, OutsidePartition
-from guest.gpu.page_table import PageTable
+from guest.gpu.page_table import PAGE, PageTable
 from virtio.errors import MemoryFault
 from virtio.memory import GuestMemory
 
 BAR = 1 << 38
 """Guest physical address at which VRAM appears: its first byte, as the guest counts."""
 
-_KEPT = 64  # translations; a frame needs a handful
+_KEPT = 1024  # translations; a guest needs its surfaces, and the pages of its ring and batches
 
 
 class View(NamedTuple):
@@ -102,13 +102,26 @@ class AddressSpace:
         vram = touched * view.vram_bytes // length
         return rows[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width], vram, touched - vram
 
+    def read(self, address: int, length: int) -> bytes:
+        """A copy of `length` bytes, by page: what is read in small pieces shares its pages' translations.
+
+        Raises:
+            GpuFault: As `view`.
+        """
+        pieces = []
+        while length > 0:
+            page, offset = address & ~(PAGE - 1), address % PAGE
+            pieces.append(self.view(page, PAGE).data[offset : offset + length].tobytes())
+            address, length = page + PAGE, length - (PAGE - offset)
+        return b"".join(pieces)
+
     def load(self, address: int) -> int:
         """The 32 bits at an address.
 
         Raises:
             GpuFault: As `view`.
         """
-        return int.from_bytes(self.view(address, 4).data, "little")
+        return int.from_bytes(self.read(address, 4), "little")
 
     def store(self, address: int, value: int) -> None:
         """Write 32 bits.

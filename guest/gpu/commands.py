@@ -7,6 +7,7 @@ ring calls, and which end with `End`.
 
 from __future__ import annotations
 
+from functools import cache
 from struct import Struct
 from typing import Annotated, Any, NamedTuple, TypeAlias, get_args, get_type_hints
 
@@ -155,6 +156,7 @@ _OPERATIONS: dict[int, type[Any]] = {
 _NUMBERS = {kind: number for number, kind in _OPERATIONS.items()}
 
 
+@cache
 def _fields(kind: type[Any]) -> list[Any]:
     return list(get_type_hints(kind, include_extras=True).values())
 

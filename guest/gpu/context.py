@@ -119,5 +119,5 @@ def fetch(space: AddressSpace, address: int) -> tuple[Command, int]:
     Raises:
         GpuFault: There is none.
     """
-    size = size_of(space.view(address, HEADER_SIZE).data.tobytes())
-    return decode(space.view(address, size).data.tobytes()), size
+    size = size_of(space.read(address, HEADER_SIZE))
+    return decode(space.read(address, size)), size

@@ -122,7 +122,7 @@ def _triangles(command: Triangles, space: AddressSpace, _programs: Sequence[Prog
     texture = space.pixels(command.texture)[0] if command.texture.width else np.zeros((0, 0), np.uint32)
     size = 3 * command.triangles * VERTEX_SIZE
     # Copied once: what the guest writes into its vertices after this does not concern the engine.
-    corners = np.frombuffer(space.view(command.vertices, size).data.tobytes(), np.int32).reshape(-1, 5)
+    corners = np.frombuffer(space.read(command.vertices, size), np.int32).reshape(-1, 5)
     pixels = min(int(_kernels().covered(corners)), target.size * command.triangles)
     touched = 8 * pixels  # read and written
     vram_part = touched * vram // (vram + bus)
