@@ -7,6 +7,7 @@ two frames at once; and, where the host does not reach the framebuffer's memory,
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ class Renderer:
         self.memory = self._function.reachable if peer else ram.memory
         self.driver = RenderDriver(self._function, ram, name)
         self.driver.programs.append(FrameProgram(workload))
-        self._buffers: dict[int, GpuBuffer] = {}  # by resource: what the framebuffer is made of
+        self._buffers: WeakKeyDictionary[Framebuffer, GpuBuffer] = WeakKeyDictionary()  # what each is made of
         self._hidden: GpuBuffer | None = None  # drawn into instead, where the result is copied
 
     def make_framebuffer(self, display: GpuDriver, size: tuple[int, int], pixel_format: Format) -> Framebuffer:
@@ -84,7 +85,7 @@ class Renderer:
             return made[0]
 
         framebuffer = Framebuffer(display, size, pixel_format, allocate)
-        self._buffers[framebuffer.resource_id] = made[0]
+        self._buffers[framebuffer] = made[0]
         return framebuffer
 
     def _reserve_hidden(self, length: int) -> None:
@@ -98,7 +99,7 @@ class Renderer:
 
     def draw(self, frame: int, framebuffer: Framebuffer) -> Fence:
         """Let the GPU draw a frame; the fence signals when it is there."""
-        shown = self._buffers[framebuffer.resource_id]
+        shown = self._buffers[framebuffer]
         target = self._hidden or shown
         width, height = framebuffer.size
         surface = target.surface(width, height)

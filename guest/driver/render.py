@@ -222,6 +222,7 @@ class RenderDriver:
         self._waiting.clear()
         self._running.clear()
         self.timeline.close(-errno.ECANCELED, now_ns=self.function.now_ns())
+        self._words = np.empty(0, np.uint8)  # unmaps
 
     def _feed(self) -> None:
         """Give the GPU the jobs that are ready, in their order, as far as the ring has room."""

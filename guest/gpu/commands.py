@@ -7,7 +7,6 @@ ring calls, and which end with `End`.
 
 from __future__ import annotations
 
-from functools import cache
 from struct import Struct
 from typing import Annotated, Any, NamedTuple, TypeAlias, get_args, get_type_hints
 
@@ -156,17 +155,17 @@ _OPERATIONS: dict[int, type[Any]] = {
 _NUMBERS = {kind: number for number, kind in _OPERATIONS.items()}
 
 
-@cache
-def _fields(kind: type[Any]) -> list[Any]:
-    return list(get_type_hints(kind, include_extras=True).values())
+_FIELDS: dict[type[Any], list[Any]] = {
+    kind: list(get_type_hints(kind, include_extras=True).values()) for kind in [Surface, Rect, *_NUMBERS]
+}
 
 
 def _format(kind: type[Any]) -> str:
-    return "".join(_format(f) if isinstance(f, type) else get_args(f)[1] for f in _fields(kind))
+    return "".join(_format(f) if isinstance(f, type) else get_args(f)[1] for f in _FIELDS[kind])
 
 
 _LAYOUTS = {kind: Struct("<" + _format(kind)) for kind in _NUMBERS}
-_NESTED = {kind: any(isinstance(f, type) for f in _fields(kind)) for kind in _NUMBERS}
+_NESTED = {kind: any(isinstance(f, type) for f in _FIELDS[kind]) for kind in _NUMBERS}
 
 
 def encode(command: Command) -> bytes:
@@ -204,4 +203,4 @@ def _flat(value: tuple[Any, ...]) -> list[int]:
 
 
 def _built(kind: type[Any], values: Any) -> Any:
-    return kind(*(_built(f, values) if isinstance(f, type) else next(values) for f in _fields(kind)))
+    return kind(*(_built(f, values) if isinstance(f, type) else next(values) for f in _FIELDS[kind]))

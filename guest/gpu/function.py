@@ -97,6 +97,7 @@ class GpuFunction:
         self.cost = wiring.cost
         self.on_fault: OnFault = lambda _fault: None
         self._clock, self._engine, self._sharing = wiring.clock, wiring.engine, wiring.sharing
+        self._spaces: list[AddressSpace] = []
         self._contexts: list[Context] = []
         self._surveyed: dict[Context, int] = {}  # up to where in its ring
         self._pictures: dict[Context, list[int]] = {}  # bytes to copy back at each interrupt to come
@@ -108,7 +109,8 @@ class GpuFunction:
 
     def new_space(self) -> AddressSpace:
         """An address space, empty."""
-        return AddressSpace(self.memory)
+        self._spaces.append(AddressSpace(self.memory))
+        return self._spaces[-1]
 
     def create_context(
         self,
@@ -179,6 +181,8 @@ class GpuFunction:
         """Drop all contexts and let go of all memory."""
         for context in [*self._contexts]:
             self.destroy_context(context)
+        for space in self._spaces:
+            space.close()
         for run in [*self.vram.owned]:
             self.vram.free(run)
         self.memory.close()

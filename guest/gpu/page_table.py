@@ -1,6 +1,6 @@
 """The GPU's page tables: from a GPU virtual address to a page of VRAM or of system memory.
 
-Two levels of 1024 entries, 4 KiB pages: 4 GiB of addresses. An entry is 64 bits: the page's address with the
+Tables of 1024 entries under one directory, 4 KiB pages, 40 bits of addresses. An entry is 64 bits: the page's address with the
 flags below in its low bits. A page of VRAM is named by its offset in the VRAM that the guest sees, a page of system
 memory by its guest physical address (the IOMMU does the rest).
 """
@@ -20,7 +20,7 @@ PAGE = 4096
 VALID, IN_VRAM, READ_ONLY = 1, 2, 4
 _FLAGS = PAGE - 1
 _LEAF = 1024  # entries of a table
-ADDRESSES = _LEAF * _LEAF * PAGE
+ADDRESSES = 1 << 40
 """Size of the address space, bytes."""
 
 

@@ -7,6 +7,7 @@ which one is the host's (XPDS 2016).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -83,8 +84,9 @@ class VramAllocator:
     def __init__(self, part: Partition, pool: VramAllocator | None = None) -> None:
         self.owned: list[Run] = []
         self._visible = part.seen[0]
-        own = [PageAllocator(_extents(run), Random(0)) for run in part.seen]
-        self._parts = own if pool is None else pool._parts
+        self._parts: Sequence[PageAllocator] = (
+            [PageAllocator(_extents(run), Random(0)) for run in part.seen] if pool is None else pool._parts
+        )
 
     def allocate(self, size: int, *, visible: bool = False) -> Run:
         """One run of at least `size` bytes; hidden memory unless processors have to reach it.
