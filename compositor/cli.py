@@ -49,7 +49,9 @@ def demo(*, run: RunOptions) -> None:
 @app.command("run")
 @running
 def run_scene(
-    scene: Annotated[str, typer.Argument(help="demo, a workload's name, sync-study, fifty-ms or sharing-study.")],
+    scene: Annotated[
+        str, typer.Argument(help="demo, a workload's name, sync-study, fifty-ms or sharing-study.")
+    ],
     kernel: Annotated[Path | None, typer.Option(help="Of a study: the UML kernel to boot.")] = None,
     *,
     run: RunOptions,

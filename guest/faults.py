@@ -327,7 +327,7 @@ def unref_of_scanned_out_resource(out: Sender) -> None:
 
 @_request_fault(Response.OK_NODATA)
 def fence_reused(out: Sender) -> None:
-    """A flush with the fence of one that is done: answered all the same, since numbers are the driver's own."""
+    """A flush with the fence of one that is done: answered all the same, its number is the driver's own."""
     resource_id, runs = _blob(out)
     fence = out.driver.flush(resource_id, Rect(0, 0, _SIDE, _SIDE))
     out.driver.notify()

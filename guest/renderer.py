@@ -1,11 +1,13 @@
 """A workload as a program of the GPU: how a simulated guest draws when it has one.
 
-A frame is one job: the workload's shader in bands from the top, each when its time comes, so that whoever looks too early sees
-two frames at once; and, where the host does not reach the framebuffer's memory, a copy to where it does.
+A frame is one job: the workload's shader in bands from the top, each when its time comes, so that whoever
+looks too early sees two frames at once; and, where the host does not reach the framebuffer's memory, a copy
+to where it does.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,6 +24,7 @@ from guest.gpu.gpu import GpuSlot, Placement
 from guest.workloads import Workload
 from virtio.fence import Fence
 from virtio.gpu.formats import Format
+
 
 class FrameProgram:
     """A workload's frames as a shader: each is drawn once, and shown a rectangle at a time."""
@@ -69,7 +72,9 @@ class Renderer:
         self._buffers: WeakKeyDictionary[Framebuffer, GpuBuffer] = WeakKeyDictionary()  # what each is made of
         self._hidden: GpuBuffer | None = None  # drawn into instead, where the result is copied
 
-    def make_framebuffer(self, display: GpuDriver, size: tuple[int, int], pixel_format: Format) -> Framebuffer:
+    def make_framebuffer(
+        self, display: GpuDriver, size: tuple[int, int], pixel_format: Format
+    ) -> Framebuffer:
         """Memory of the GPU's, imported by the display's driver.
 
         Raises:
@@ -81,7 +86,9 @@ class Renderer:
         def allocate(length: int) -> GpuBuffer:
             self._reserve_hidden(length)
             peer = self._slot.placement is Placement.PEER
-            made.append(self.driver.allocate_vram(length, visible=True) if peer else self.driver.allocate(length))
+            made.append(
+                self.driver.allocate_vram(length, visible=True) if peer else self.driver.allocate(length)
+            )
             return made[0]
 
         framebuffer = Framebuffer(display, size, pixel_format, allocate)
@@ -107,16 +114,21 @@ class Renderer:
         edges = [height * band // bands for band in range(bands + 1)]
         commands: list[Command] = [
             Dispatch(surface, Rect(0, top, width, bottom - top), 0, frame, self._slot.cycles)
-            for top, bottom in zip(edges, edges[1:], strict=False)
+            for top, bottom in pairwise(edges)
             if bottom > top
         ]
         written = [target]
         if target is not shown:
-            length = 4 * width * height
-            commands.append(Copy(target.address, shown.address, length, migrate=1))
+            commands.append(Copy(target.address, shown.address, 4 * width * height, migrate=1))
             written.append(shown)
+        done = self.driver.submit(commands, writes=written)
+        if target is not shown:
+            done.add_callback(lambda done: self._count_copy(done, 4 * width * height))
+        return done
+
+    def _count_copy(self, done: Fence, length: int) -> None:
+        if done.error is None:
             self.migrated_bytes += length
-        return self.driver.submit(commands, writes=written)
 
     def as_dict(self) -> dict[str, Any]:
         """Its statistics, for JSON."""

@@ -91,8 +91,8 @@ class SimulatedGuest:
                 time at all, once in every refresh of its display.
             patience_ns: How long it waits for the fence of a flip before it goes on without; Linux 50 ms.
                 None: for ever. Only with `render_ns`.
-            gpu: What it draws on, alone or with others: rendering then takes the time that the GPU takes, from
-                one flip to the next. None: its processor, which takes `render_ns`.
+            gpu: What it draws on, alone or with others: rendering then takes the time that the GPU takes,
+                from one flip to the next. None: its processor, which takes `render_ns`.
             flush_early: A fault: with a GPU, do not wait for it before a frame is flushed.
 
         Raises:
@@ -171,9 +171,7 @@ class SimulatedGuest:
         Raises:
             Misuse: It has a device already, or its GPU has no clock or no room for it.
         """
-        self.plug(
-            lambda memory: InProcessTransport(device, memory), default_seed=default_seed, clock=clock
-        )
+        self.plug(lambda memory: InProcessTransport(device, memory), default_seed=default_seed, clock=clock)
 
     def plug(
         self,
@@ -252,7 +250,7 @@ class SimulatedGuest:
         return self._swapchain is not None and self._swapchain.pending
 
     def flip(self, buffer: Framebuffer, in_fence: Fence | None = None) -> Fence:
-        """Show what was drawn, or will have been when `in_fence` signals; the fence signals when the flip is complete.
+        """Show what is drawn when `in_fence` signals; the fence signals when the flip is complete.
 
         Raises:
             Misuse: The buffer is not one to draw into.
@@ -313,7 +311,9 @@ class SimulatedGuest:
         if self._slot is None:
             return None
         if clock is None:
-            raise Misuse(f"guest {self.name} draws on a GPU, which needs the run's clock: attach(..., clock=)")
+            raise Misuse(
+                f"guest {self.name} draws on a GPU, which needs the run's clock: attach(..., clock=)"
+            )
         renderer = Renderer(self._slot, self.workload, ram, clock, self.name)
         renderer.driver.on_fault = lambda fault: self.on_fault(f"{fault.name}: {fault}")
         return renderer

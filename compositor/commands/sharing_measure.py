@@ -1,4 +1,4 @@
-"""What `scanout run sharing-study` measures: guests that draw as fast as they may, on one GPU, on virtual time."""
+"""What `scanout run sharing-study` measures: guests that draw as fast as they may, on one GPU."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Isolation(NamedTuple):
 
 
 def isolation(mode: str) -> Isolation | None:
-    """Let one guest reach for another's VRAM, in every way that the catalogue has; None: there is no other guest."""
+    """Let one guest reach for another's VRAM in every way of the catalogue; None: there is no other."""
     gpu, calendar = Gpu(mode), Calendar()
     if gpu.sharing.most_guests == 1:
         return None
@@ -141,7 +141,8 @@ def isolation(mode: str) -> Isolation | None:
         victim, intruder = drivers
         page = victim.allocate_vram(4096, visible=True)
         partition = intruder.function.partition
-        # Where guests count from 0, the victim has no address; the first that is not the intruder's own will do.
+        # Where guests count from 0, the victim has no address; the first that is not the intruder's own will
+        # do.
         foreign = partition.size if partition.relative else page.runs[0][0] - BAR
         before = page.memory.read(*page.runs[0])
         for misdeed in attempts:
@@ -158,7 +159,8 @@ class Convergence(NamedTuple):
     Attributes:
         weights: Of the guests.
         shares: Of the engine's time since the beginning, at the end of every 100 ms, guest by guest.
-        converged_ms: When all were within 5 % of their weights' shares and stayed there; None: not by the end.
+        converged_ms: When all were within 5 % of their weights' shares and stayed there; None: not by the
+            end.
     """
 
     weights: tuple[int, ...]
@@ -172,7 +174,9 @@ async def convergence(mode: str, *, seed: int = 0) -> Convergence:
     shares = []
     async with machine_for(len(WEIGHTS), seed) as machine:
         for index, weight in enumerate(WEIGHTS):
-            await machine.attach(study_guest(gpu, f"weight-{weight}", weight, sync="queue"), [Place(output=index)])
+            await machine.attach(
+                study_guest(gpu, f"weight-{weight}", weight, sync="queue"), [Place(output=index)]
+            )
         for _ in range(round(1 / _SLICE_S)):
             await machine.run(seconds=_SLICE_S)
             busy = rates(machine, 1.0).busy_ms

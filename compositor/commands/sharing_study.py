@@ -1,9 +1,9 @@
 """`scanout run sharing-study`: four ways to share a GPU, side by side.
 
-The guests, their work and the GPU are the same in every row; what differs is who stands between them (`guest.gpu.sharing`), and
-every figure comes out of runs of the real parts on virtual time: drivers, rings, engine, display device and
-compositor. Beside the table: how soon weights hold, what an old fault of their scheduler did, and what it costs that
-a framebuffer lies in VRAM.
+The guests, their work and the GPU are the same in every row; what differs is who stands between them
+(`guest.gpu.sharing`), and every figure comes out of runs of the real parts on virtual time: drivers, rings,
+engine, display device and compositor. Beside the table: how soon weights hold, what an old fault of their
+scheduler did, and what it costs that a framebuffer lies in VRAM.
 """
 
 from __future__ import annotations
@@ -138,7 +138,9 @@ def sharing_study(run: RunOptions, kernel: Path | None = None) -> None:
         BadInput: An option that the study has no use for.
     """
     if run.window or run.clock == "real" or run.screenshot is not None or run.frames is not None:
-        raise BadInput("sharing-study runs on virtual time and shows no picture: it takes --seconds and --stats")
+        raise BadInput(
+            "sharing-study runs on virtual time and shows no picture: it takes --seconds and --stats"
+        )
     if kernel is not None:
         raise BadInput(f"--kernel {kernel}: sharing-study shares a simulated GPU among simulated guests")
     results = asyncio.run(study(seconds=run.seconds or _SECONDS, seed=run.seed))

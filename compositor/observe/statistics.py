@@ -129,7 +129,9 @@ class GuestStatistics:
     def as_dict(self) -> dict[str, Any]:
         """One element of "guests"."""
         presented = self.frames["presented"]
-        gpu = {} if self.gpu is None else {"gpu": {**self.gpu, "job_ms": self.gpu_jobs.summary(with_max=True)}}
+        gpu = (
+            {} if self.gpu is None else {"gpu": {**self.gpu, "job_ms": self.gpu_jobs.summary(with_max=True)}}
+        )
         return {
             "name": self.name,
             "kind": self.kind,

@@ -1,10 +1,11 @@
 """Atomic mode setting: one commit changes a scanout's planes together, between an in-fence and an out-fence.
 
-As in Linux's KMS. A commit is checked whole and then takes place or does not (`check`, with `test_only` nothing else happens). It
-comes back at once; the hardware is touched when the in-fence has signalled: the one that it was given (IN_FENCE_FD), else
-whatever still writes to its framebuffer by that buffer's reservation (`drm_gem_plane_helper_prepare_fb`). An in-fence with an
-error does not stop it (`drm_atomic_helper_wait_for_fences` does not look), but is counted. Its out-fence
-(OUT_FENCE_PTR) signals when the device has taken the new framebuffer. Commits take place in their order.
+As in Linux's KMS. A commit is checked whole and then takes place or does not (`check`, with `test_only`
+nothing else happens). It comes back at once; the hardware is touched when the in-fence has signalled: the one
+that it was given (IN_FENCE_FD), else whatever still writes to its framebuffer by that buffer's reservation
+(`drm_gem_plane_helper_prepare_fb`). An in-fence with an error does not stop it
+(`drm_atomic_helper_wait_for_fences` does not look), but is counted. Its out-fence (OUT_FENCE_PTR) signals
+when the device has taken the new framebuffer. Commits take place in their order.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ class Crtc:
         """Refuse what cannot be; changes nothing.
 
         Raises:
-            CommitRefused: EBUSY: as many flips as may be are on their way. EINVAL: a picture of the wrong size.
+            CommitRefused: EBUSY: as many flips as may be are on their way. EINVAL: a picture of the wrong
+            size.
         """
         if self._closed:
             raise CommitRefused(-errno.ENODEV, "the scanout is off")

@@ -9,7 +9,8 @@ before free to be drawn into again.
 Unlike Linux, a `FlipMode` can allow a second flip meanwhile, or have two fences: the flush's completes the
 flip, and SET_SCANOUT_BLOB's, on a timeline of its own, gives back the buffer that was shown before.
 
-A buffer that the GPU still draws into can be flipped at once: the flip waits for it (see `guest.driver.atomic`).
+A buffer that the GPU still draws into can be flipped at once: the flip waits for it (see
+`guest.driver.atomic`).
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Swapchain:
         return buffer in self._free
 
     def flip(self, buffer: Framebuffer, in_fence: Fence | None = None) -> Fence:
-        """Show `buffer`, from `acquire`, when its GPU is through with it; the fence signals when the flip is complete.
+        """Show `buffer`, from `acquire`; the fence signals when the flip is complete.
 
         Args:
             buffer: What to show.

@@ -1,10 +1,11 @@
 """The driver of the passthrough GPU: buffers, jobs and their fences.
 
-Modelled on drm_sched and the drivers that sit on it (drm/xe, amdgpu). A job waits for what its buffers' reservations ask for
-and for its own in-fence, jobs of one driver in their order; then it goes into the ring: the call of its batch, a store
-of its number into the fence page, an interrupt. The interrupt's handler reads that page and signals all fences up to
-there. When the GPU bans the context, the job that it was at ends with the fault's error, those behind it with
--ECANCELED, and the driver goes on with a new context on the same address space.
+Modelled on drm_sched and the drivers that sit on it (drm/xe, amdgpu). A job waits for what its buffers'
+reservations ask for and for its own in-fence, jobs of one driver in their order; then it goes into the ring:
+the call of its batch, a store of its number into the fence page, an interrupt. The interrupt's handler reads
+that page and signals all fences up to there. When the GPU bans the context, the job that it was at ends with
+the fault's error, those behind it with -ECANCELED, and the driver goes on with a new context on the same
+address space.
 """
 
 from __future__ import annotations

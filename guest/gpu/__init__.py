@@ -1,6 +1,7 @@
 """A passthrough GPU: memory, page tables, command rings, an engine in modelled time, and ways to share it.
 
-`Gpu` is the hardware, `GpuSlot` a guest's place at it, `GpuFunction` what the guest's driver (`guest.driver.render`) gets.
+`Gpu` is the hardware, `GpuSlot` a guest's place at it, `GpuFunction` what the guest's driver
+(`guest.driver.render`) gets.
 """
 
 from guest.gpu.cost import CostModel

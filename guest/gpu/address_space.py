@@ -1,7 +1,7 @@
 """What a context sees: its page table over its guest's memory, as arrays.
 
-Translated runs become one contiguous array by `GuestMemory.map_scattered`: the engine works on the guest's own
-pages, and no byte is copied to get there.
+Translated runs become one contiguous array by `GuestMemory.map_scattered`: the engine works on the guest's
+own pages, and no byte is copied to get there.
 """
 
 from __future__ import annotations

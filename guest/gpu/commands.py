@@ -1,8 +1,8 @@
 """The GPU's commands, and how they lie in memory.
 
-A command is a header (operation, a byte of zero, bytes in all as 16 bits) and its fields in their order, little-endian,
-nested structures in place. A ring holds `Call`, `Store`, `Wait` and `Interrupt`; what draws comes in batches, which the
-ring calls, and which end with `End`.
+A command is a header (operation, a byte of zero, bytes in all as 16 bits) and its fields in their order,
+little-endian, nested structures in place. A ring holds `Call`, `Store`, `Wait` and `Interrupt`; what draws
+comes in batches, which the ring calls, and which end with `End`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VERTEX_SIZE = 20
 
 
 class Surface(NamedTuple):
-    """A picture of B8G8R8A8 pixels (premultiplied): GPU address of its first, pixels, bytes from row to row."""
+    """A picture of premultiplied B8G8R8A8 pixels; address of the first, bytes from row to row."""
 
     address: U64
     width: U16
@@ -145,12 +145,13 @@ class Interrupt(NamedTuple):
 
 
 Command: TypeAlias = (
-    Nop | End | Fill | Gradient | Blit | Triangles | Dispatch | Copy | Store | StorePhysical | Wait | Call | Jump | Interrupt
+    Nop | End | Fill | Gradient | Blit | Triangles | Dispatch | Copy | Store | StorePhysical | Wait | Call |
+    Jump | Interrupt
 )  # fmt: skip
 
 _OPERATIONS: dict[int, type[Any]] = {
-    0x00: Nop, 0x01: End, 0x02: Call, 0x03: Jump, 0x04: Store, 0x05: Wait, 0x06: Interrupt, 0x07: StorePhysical,
-    0x10: Fill, 0x11: Gradient, 0x12: Blit, 0x13: Triangles, 0x14: Dispatch, 0x15: Copy,
+    0x00: Nop, 0x01: End, 0x02: Call, 0x03: Jump, 0x04: Store, 0x05: Wait, 0x06: Interrupt, 0x07:
+    StorePhysical, 0x10: Fill, 0x11: Gradient, 0x12: Blit, 0x13: Triangles, 0x14: Dispatch, 0x15: Copy,
 }  # fmt: skip
 _NUMBERS = {kind: number for number, kind in _OPERATIONS.items()}
 

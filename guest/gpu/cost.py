@@ -6,10 +6,10 @@ small discrete GPU on four lanes of PCIe 4; they are a model's parameters, not a
 
 `MIGRATION_BYTES_PER_S` is fitted to the one published pair of figures: with the v4 series of drm/xe "allow
 importing of VRAM by another device" (dri-devel, September 2025) a 1080p60 guest went from 44 to 59 frames per
-second when its framebuffer was mapped by its peer instead of migrated to system memory. Taken as the rate of one
-loop that does first the one, then the other, the copy of a frame took 1/44 s - 1/59 s = 5.78 ms, and 1920 x 1080
-x 4 bytes in that time are 1.436 GB/s. That is a fit of one parameter to one difference: what it says of other
-sizes is a prediction.
+second when its framebuffer was mapped by its peer instead of migrated to system memory. Taken as the rate of
+one loop that does first the one, then the other, the copy of a frame took 1/44 s - 1/59 s = 5.78 ms, and 1920
+x 1080 x 4 bytes in that time are 1.436 GB/s. That is a fit of one parameter to one difference: what it says
+of other sizes is a prediction.
 """
 
 from __future__ import annotations

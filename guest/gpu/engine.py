@@ -1,12 +1,14 @@
 """The engine: works off the contexts' rings, one command after the other, in modelled time.
 
-The command processor comes to a command, checks it and knows its cost (`guest.gpu.execute`, `guest.gpu.cost`); when that
-time is over its effect is there and the next command follows. Whose it is says an arbiter: between jobs, or, when it
-preempts, between any two commands. A job is what lies between two interrupts in a ring.
+The command processor comes to a command, checks it and knows its cost (`guest.gpu.execute`,
+`guest.gpu.cost`); when that time is over its effect is there and the next command follows. Whose it is says
+an arbiter: between jobs, or, when it preempts, between any two commands. A job is what lies between two
+interrupts in a ring.
 
-A watchdog looks after every batch. One that has run, or waited for a semaphore, for longer than `CostModel.hang_ns` hangs: the
-engine is reset and its context banned; nobody else's work is lost. A context that does anything else wrong is
-banned as well, without a reset, as drm/xe bans a queue. Its driver learns of it through `Context.on_fault`.
+A watchdog looks after every batch. One that has run, or waited for a semaphore, for longer than
+`CostModel.hang_ns` hangs: the engine is reset and its context banned; nobody else's work is lost. A context
+that does anything else wrong is banned as well, without a reset, as drm/xe bans a queue. Its driver learns of
+it through `Context.on_fault`.
 
 Sans-IO: it lives by the appointments that it makes on the clock that it is given.
 """
@@ -142,30 +144,34 @@ class Engine:
 
     def _step(self, context: Context, command: Command) -> Step:
         """What a command will do; those that steer the engine itself are here."""
+        space, extra_ns = context.space, 0
+        effect: Callable[[], object]
         match command:
             case Nop():
-                return _control(lambda: None)
+                effect = _nothing
             case End():
-                return _control(partial(self._leave_batch, context))
+                effect = partial(self._leave_batch, context)
             case Call(address):
                 if context.batch is not None:
                     raise BadCommand("a batch cannot call another one")
-                return _control(partial(self._enter_batch, context, address))
+                effect = partial(self._enter_batch, context, address)
             case Jump(address):
                 if context.batch is None:
                     raise BadCommand("a ring cannot jump: its end is its beginning")
-                back = address <= context.batch
-                return _control(partial(setattr, context, "batch", address), self._cost.spin_ns * back)
+                extra_ns = self._cost.spin_ns * (address <= context.batch)
+                effect = partial(setattr, context, "batch", address)
             case Store(address, value):
-                return _control(partial(context.space.store, address, value))
+                effect = partial(space.store, address, value)
             case StorePhysical(address, value):
-                return _control(partial(context.space.store_physical, address, value))
+                effect = partial(space.store_physical, address, value)
             case Wait():
-                context.space.load(command.address)  # a semaphore has to be somewhere
-                return _control(partial(self._wait, context, command))
+                space.load(command.address)  # a semaphore has to be somewhere
+                effect = partial(self._wait, context, command)
             case Interrupt():
-                return _control(lambda: context.on_interrupt())
-        return plan(command, context.space, context.programs)
+                effect = context.on_interrupt
+            case _:
+                return plan(command, space, context.programs)
+        return Step(Work(extra_ns=extra_ns), effect)
 
     def _enter_batch(self, context: Context, address: int) -> None:
         context.batch, context.ran_ns = address, 0
@@ -225,5 +231,5 @@ class Engine:
         context.batch, context.waiting, context.tail = None, None, context.head
 
 
-def _control(effect: Callable[[], None], extra_ns: int = 0) -> Step:
-    return Step(Work(extra_ns=extra_ns), effect)
+def _nothing() -> None:
+    """What a `Nop` does."""

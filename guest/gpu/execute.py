@@ -1,7 +1,7 @@
 """What each command does: how much work it is, and the pixels that it makes.
 
-A command is planned when the engine comes to it, which is when its addresses and rectangles are checked, and done when
-its time is over.
+A command is planned when the engine comes to it, which is when its addresses and rectangles are checked, and
+done when its time is over.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Step(NamedTuple):
     """
 
     work: Work
-    effect: Callable[[], None]
+    effect: Callable[[], object]
 
 
 def plan(command: Command, space: AddressSpace, programs: Sequence[Program]) -> Step:

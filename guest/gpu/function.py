@@ -1,7 +1,7 @@
 """A guest's GPU: what its driver can reach of it, and what stands in between.
 
-Memory is free to use, except that accesses which the mode of sharing traps take time and are counted. Time that the
-driver loses delays its next doorbell; time that an interrupt loses delays the interrupt.
+Memory is free to use, except that accesses which the mode of sharing traps take time and are counted. Time
+that the driver loses delays its next doorbell; time that an interrupt loses delays the interrupt.
 """
 
 from __future__ import annotations
@@ -159,10 +159,10 @@ class GpuFunction:
         space.table.write(address, values)
 
     def doorbell(self, context: Context, tail: int) -> None:
-        """Say that commands were written into a context's ring, up to `tail`; they begin when the driver is through.
+        """Say that commands were written into a context's ring, up to `tail`.
 
-        Where commands are audited, those that reach beyond the guest's partition are refused: the context is banned
-        when the engine comes to them.
+        Where commands are audited, those that reach beyond the guest's partition are refused: the context is
+        banned when the engine comes to them.
         """
         self._traps(Access.DOORBELL)
         if self._sharing.audited and context.refused is None:

@@ -57,8 +57,8 @@ class Gpu:
     """One GPU. It is there from the first guest's start to the last one's end.
 
     Args:
-        mode: How guests share it: "native", "direct", "mediated", "mediated-original", "sriov", "remoting", or a
-            description of one's own.
+        mode: How guests share it: "native", "direct", "mediated", "mediated-original", "sriov", "remoting",
+            or a description of one's own.
         cost: What its work costs.
         vram: Bytes of memory of its own.
         visible: Bytes of it that processors reach.

@@ -1,7 +1,7 @@
 """What a broken or hostile driver does to its GPU, each misdeed as an object with a name.
 
-As `guest.faults` is for virtio-gpu. Each is done by a running driver; the GPU has to give it the fault that it names, and
-the other guests must not notice.
+As `guest.faults` is for virtio-gpu. Each is done by a running driver; the GPU has to give it the fault that
+it names, and the other guests must not notice.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """The GPU's page tables: from a GPU virtual address to a page of VRAM or of system memory.
 
-Tables of 1024 entries under one directory, 4 KiB pages, 40 bits of addresses. An entry is 64 bits: the page's address with the
-flags below in its low bits. A page of VRAM is named by its offset in the VRAM that the guest sees, a page of system
-memory by its guest physical address (the IOMMU does the rest).
+Tables of 1024 entries under one directory, 4 KiB pages, 40 bits of addresses. An entry is 64 bits: the page's
+address with the flags below in its low bits. A page of VRAM is named by its offset in the VRAM that the guest
+sees, a page of system memory by its guest physical address (the IOMMU does the rest).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -113,7 +114,7 @@ def _joined(found: NDArray[np.uint64], offset: int, length: int) -> list[Extent]
     starts = (np.diff(places) != PAGE) | (np.diff(local.astype(np.uint8)) != 0)
     heads = [0, *(np.flatnonzero(starts) + 1).tolist(), len(found)]
     extents = []
-    for head, end in zip(heads, heads[1:], strict=False):
+    for head, end in pairwise(heads):
         skipped = offset if head == 0 else 0
         size = min((end - head) * PAGE - skipped, length)
         extents.append(Extent(bool(local[head]), int(places[head]) + skipped, size))

@@ -4,14 +4,15 @@ What tells them apart is who stands between a guest and the GPU, and when:
 
 * *native*: nobody; one system alone. What the others are compared with.
 * *direct*: the GPU is passed through to one guest. Only interrupts take a detour, through the host.
-* *mediated* (Tian, Dong, Cowperthwaite: "A Full GPU Virtualization Solution with Mediated Pass-Through", USENIX ATC 2014):
-  guests reach their part of graphics memory and their command buffers freely; page table updates, doorbells and
-  interrupts trap. VRAM is partitioned, and ballooned: every guest counts as the GPU does and finds what
-  belongs to others taken. Commands are audited before they run, and weighted time slices share the engine.
+* *mediated* (Tian, Dong, Cowperthwaite: "A Full GPU Virtualization Solution with Mediated Pass-Through",
+  USENIX ATC 2014): guests reach their part of graphics memory and their command buffers freely; page table
+  updates, doorbells and interrupts trap. VRAM is partitioned, and ballooned: every guest counts as the GPU
+  does and finds what belongs to others taken. Commands are audited before they run, and weighted time slices
+  share the engine.
 * *sriov*: every guest has a virtual function. Hardware translates and checks its addresses; slices are fixed.
-* *remoting*: guests have no GPU but a library that sends its calls to the host. The host's own driver executes them in
-  order; commands are copied there, and pictures back, since it is the guest's memory that is scanned out. The model
-  draws where the copy would end, and adds its time.
+* *remoting*: guests have no GPU but a library that sends its calls to the host. The host's own driver
+  executes them in order; commands are copied there, and pictures back, since it is the guest's memory that is
+  scanned out. The model draws where the copy would end, and adds its time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Fixed time slices: SR-IOV.
 
-Every virtual function has its slot of the engine's time, whether it uses it or not, as when the firmware schedules
-idle functions too (the policy `sched_if_idle` of drm/xe's SR-IOV code): no guest can tell from its own speed what the
-others do. A slot that ends in the middle of a job interrupts it between two commands.
+Every virtual function has its slot of the engine's time, whether it uses it or not, as when the firmware
+schedules idle functions too (the policy `sched_if_idle` of drm/xe's SR-IOV code): no guest can tell from its
+own speed what the others do. A slot that ends in the middle of a job interrupts it between two commands.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Looking through commands before they run: what mediated passthrough and API remoting do at a doorbell.
 
-A batch can be rewritten behind the auditor's back. It then reaches nothing that is not its guest's all the same: the
-engine checks every address again when it comes to it.
+A batch can be rewritten behind the auditor's back. It then reaches nothing that is not its guest's all the
+same: the engine checks every address again when it comes to it.
 """
 
 from __future__ import annotations

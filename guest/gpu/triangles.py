@@ -1,9 +1,10 @@
 """Triangles, textured and blended, in integers: the same pixels on every machine.
 
 A vertex is five 32-bit integers: x and y in sixteenths of a pixel, u and v in sixteenths of a texel, and a
-premultiplied B8G8R8A8 colour, by which the texture is multiplied. A pixel belongs to a triangle when its centre lies
-inside, or on an edge that is a top or left one, so that triangles that share an edge share no pixel. Attributes are
-interpolated linearly (no perspective), textures repeat and are sampled at the nearest texel.
+premultiplied B8G8R8A8 colour, by which the texture is multiplied. A pixel belongs to a triangle when its
+centre lies inside, or on an edge that is a top or left one, so that triangles that share an edge share no
+pixel. Attributes are interpolated linearly (no perspective), textures repeat and are sampled at the nearest
+texel.
 """
 
 from __future__ import annotations

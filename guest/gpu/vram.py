@@ -1,8 +1,8 @@
 """The GPU's own memory, and the parts of it that guests are given.
 
-The first part of VRAM is visible to processors through a window on the bus (the BAR); the rest only the GPU reaches. A
-guest's partition has a piece of either, as in GVT-g: 128 MB of the visible GiB and 384 MB of the other three make eight, of
-which one is the host's (XPDS 2016).
+The first part of VRAM is visible to processors through a window on the bus (the BAR); the rest only the GPU
+reaches. A guest's partition has a piece of either, as in GVT-g: 128 MB of the visible GiB and 384 MB of the
+other three make eight, of which one is the host's (XPDS 2016).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Partition(NamedTuple):
     Attributes:
         visible: (offset, bytes) of what processors reach.
         hidden: (offset, bytes) of what only the GPU reaches.
-        relative: The guest counts from 0, and hardware translates (SR-IOV); otherwise it counts as the GPU does, and
-            the parts of others are ballooned: taken, in its allocator's eyes.
+        relative: The guest counts from 0, and hardware translates (SR-IOV); otherwise it counts as the GPU
+            does, and the parts of others are ballooned: taken, in its allocator's eyes.
     """
 
     visible: Run

@@ -1,14 +1,15 @@
 """Time slices by weight: the scheduler of Intel's GVT-g, for mediated passthrough.
 
-As in drivers/gpu/drm/i915/gvt/sched_policy.c (read, not copied): a timer ticks every millisecond. Every hundred ticks each
-client is given its weight's share of 100 ms on top of what it has left, or owes; every tenth time the past is
-forgotten. At a tick the least recently chosen client that has work and time left comes next; a running job is not
-interrupted, but nothing follows it. A client's share is thus a cap as well: what others leave unused stays unused.
+As in drivers/gpu/drm/i915/gvt/sched_policy.c (read, not copied): a timer ticks every millisecond. Every
+hundred ticks each client is given its weight's share of 100 ms on top of what it has left, or owes; every
+tenth time the past is forgotten. At a tick the least recently chosen client that has work and time left comes
+next; a running job is not interrupted, but nothing follows it. A client's share is thus a cap as well: what
+others leave unused stays unused.
 
-Time used to be accounted when the engine went from one client to another (`Accounting.ON_SWITCH`). A client that was busy
-alone never switched, so that its debt of a whole second came due at once when somebody else wanted to draw: it
-stood still for hundreds of milliseconds, till the past was forgotten. Since commit 89babe7cf18e every tick accounts
-(`Accounting.EVERY_TICK`).
+Time used to be accounted when the engine went from one client to another (`Accounting.ON_SWITCH`). A client
+that was busy alone never switched, so that its debt of a whole second came due at once when somebody else
+wanted to draw: it stood still for hundreds of milliseconds, till the past was forgotten. Since commit
+89babe7cf18e every tick accounts (`Accounting.EVERY_TICK`).
 """
 
 from __future__ import annotations

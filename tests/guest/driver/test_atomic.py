@@ -69,7 +69,7 @@ def test_the_out_fence_waits_for_the_device(rig: Rig, crtc: Crtc) -> None:
 
 def test_a_second_flip_meanwhile_is_refused_and_changes_nothing(rig: Rig, crtc: Crtc) -> None:
     crtc.commit(CrtcState(framebuffer(rig), Fence()))
-    with pytest.raises(CommitRefused, match="EBUSY.*1 flips are pending") as refused:
+    with pytest.raises(CommitRefused, match=r"EBUSY.*1 flips are pending") as refused:
         crtc.commit(CrtcState(framebuffer(rig), cursor=CursorState(None, (3, 4))))
     assert refused.value.error == -errno.EBUSY
     assert rig.display.cursors == []
@@ -90,7 +90,7 @@ def test_flips_take_place_in_the_order_of_their_commits(rig: Rig, crtc: Crtc) ->
 def test_testing_only_touches_nothing(rig: Rig, crtc: Crtc) -> None:
     before = rig.driver.commands.copy()
     assert crtc.commit(CrtcState(cursor=CursorState(None)), test_only=True) is None
-    with pytest.raises(CommitRefused, match="EINVAL.*fences without a framebuffer"):
+    with pytest.raises(CommitRefused, match=r"EINVAL.*fences without a framebuffer"):
         crtc.commit(CrtcState(in_fence=Fence()), test_only=True)
     assert rig.driver.commands == before
 

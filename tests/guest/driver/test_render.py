@@ -32,7 +32,9 @@ class Rig:
 
     def fill(self, colour: int, buffer: GpuBuffer | None = None, after: Fence | None = None) -> Fence:
         buffer = buffer or self.buffer
-        return self.driver.submit([Fill(buffer.surface(SIDE, SIDE), ALL, colour)], writes=[buffer], after=after)
+        return self.driver.submit(
+            [Fill(buffer.surface(SIDE, SIDE), ALL, colour)], writes=[buffer], after=after
+        )
 
     def finish(self) -> None:
         while self.calendar.run_next():

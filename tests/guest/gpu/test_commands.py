@@ -41,7 +41,7 @@ def test_a_command_lies_in_memory_and_comes_back(command: Command) -> None:
 
 def test_a_fill_has_these_bytes() -> None:
     data = encode(Fill(Surface(0x1000, 2, 3, 8), Rect(4, 5, 6, 7), 0x11223344))
-    assert data.hex() == "10002000" "0010000000000000" "02000300" "08000000" "0400050006000700" "44332211"
+    assert data.hex() == "1000200000100000000000000200030008000000040005000600070044332211"
 
 
 @given(st.binary(min_size=HEADER_SIZE, max_size=HEADER_SIZE))

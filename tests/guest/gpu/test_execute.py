@@ -113,7 +113,9 @@ def test_a_program_draws_its_rectangle(canvas: Canvas) -> None:
         pixels[:] = argument
 
     canvas.driver.programs.append(program)
-    picture = canvas.draw(Fill(canvas.surface, ALL, 0), Dispatch(canvas.surface, Rect(0, 8, SIDE, 4), 0, 9, 1))
+    picture = canvas.draw(
+        Fill(canvas.surface, ALL, 0), Dispatch(canvas.surface, Rect(0, 8, SIDE, 4), 0, 9, 1)
+    )
     assert seen == [(9, (4, SIDE, 4), Rect(0, 8, SIDE, 4), canvas.surface)]
     assert (picture[8:12] == 0x0909_0909).all()
     assert picture[12:].sum() == picture[:8].sum() == 0

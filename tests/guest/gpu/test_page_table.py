@@ -71,8 +71,9 @@ def test_translation_is_page_by_page_what_was_written(
     offset = data.draw(st.integers(0, size - 1))
     length = data.draw(st.integers(1, size - offset))
     extents = table.translate(start * PAGE + offset, length, write=True)
-    flat = [(local, address + i) for local, address, count in extents for i in range(0, count)]
+    flat = [(local, address + i) for local, address, count in extents for i in range(count)]
     expected = [
-        (pages[at // PAGE][1], pages[at // PAGE][0] * PAGE + at % PAGE) for at in range(offset, offset + length)
+        (pages[at // PAGE][1], pages[at // PAGE][0] * PAGE + at % PAGE)
+        for at in range(offset, offset + length)
     ]
     assert flat == expected

@@ -72,7 +72,9 @@ def test_a_texture_repeats_and_is_multiplied_by_the_colour() -> None:
 
 def test_colours_run_from_corner_to_corner() -> None:
     side = 16 * SIZE
-    triangle = vertices((0, 0, 0, 0, 0xFF00_0000), (2 * side, 0, 0, 0, 0xFFFF_FFFF), (0, 2 * side, 0, 0, 0xFF00_0000))
+    triangle = vertices(
+        (0, 0, 0, 0, 0xFF00_0000), (2 * side, 0, 0, 0, 0xFFFF_FFFF), (0, 2 * side, 0, 0, 0xFF00_0000)
+    )
     target = np.zeros((SIZE, SIZE), np.uint32)
     draw(target, NONE, np.frombuffer(triangle, np.int32).reshape(-1, 5))
     blue = (target & 255).astype(int)

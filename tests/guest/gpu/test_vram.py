@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from guest.gpu.faults import OutOfMemory
@@ -14,7 +16,7 @@ def test_eight_parts_of_128_and_384_mb_of_which_seven_are_for_guests() -> None:
     assert {part.hidden[1] for part in parts} == {384 * MIB}
     taken = sorted(run for part in parts for run in (part.visible, part.hidden))
     assert sum(size for _, size in taken) == VRAM_SIZE
-    assert all(a + size == b for (a, size), (b, _) in zip(taken, taken[1:], strict=False))
+    assert all(a + size == b for (a, size), (b, _) in pairwise(taken))
     assert PARTITIONS - 1 == 7
 
 
