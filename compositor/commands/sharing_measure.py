@@ -35,7 +35,7 @@ class Rates(NamedTuple):
     Attributes:
         fps: Of each, frames per second.
         busy_ms: The engine's time for each.
-        traps: For each.
+        traps: For each; those of `measure` are without the mapping of its memory at the beginning.
         copied_bytes: For each.
         latency_p50_ms: Median over the guests, from the submission of a frame to its fence.
         latency_p99_ms: Of the guest that has it worst.
@@ -84,8 +84,11 @@ async def measure(
                 stack.callback(gpu.detach, gpu.attach(f"idle-{index}", ram.memory, machine.clock))
             for index, weight in enumerate(weights):
                 await machine.attach(study_guest(gpu, f"guest-{index}", weight), [Place(output=index)])
+            setting_up = rates(machine, seconds).traps
             await machine.run(seconds=seconds)
-            return rates(machine, seconds)
+            found = rates(machine, seconds)
+            traps = [total - before for total, before in zip(found.traps, setting_up, strict=True)]
+            return found._replace(traps=traps)
 
 
 def rates(machine: Machine, seconds: float) -> Rates:

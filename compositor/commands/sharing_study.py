@@ -18,6 +18,7 @@ from rich.table import Table
 
 from compositor.commands.options import RunOptions
 from compositor.commands.sharing_measure import (
+    DRAWS,
     GUESTS,
     Convergence,
     Isolation,
@@ -175,13 +176,13 @@ def document(results: Study) -> dict[str, Any]:
 def table(rows: Sequence[Row]) -> Table:
     """A row for each way to share."""
     shown = Table(
-        title=f"{GUESTS} guests, 960x540, a frame of 4 ms in 60 draws; rates by the native one",
+        title=f"{GUESTS} guests, {DRAWS} draws of 4 ms in all a frame; traps and bytes a frame, ms",
         title_justify="left",
     )
     shown.add_column("mode")
     for column in (
-        "guests", "alone", "others idle", "together", "traps/frame", "copied/frame", "MiB each", "most",
-        "Jain", "p50 ms", "p99 ms", "caught",
+        "guests", "alone", "others idle", "together", "traps", "copied", "MiB each", "most", "Jain",
+        "p50", "p99", "caught",
     ):  # fmt: skip
         shown.add_column(column, justify="right")
     for row in rows:
