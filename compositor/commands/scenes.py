@@ -11,6 +11,7 @@ from compositor.commands.fifty_ms import fifty_ms
 from compositor.commands.hotplug_storm import hotplug_storm
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
+from compositor.commands.sharing_study import sharing_study
 from compositor.commands.sync_study import sync_study
 from compositor.commands.torn_study import torn_study
 from compositor.errors import BadInput
@@ -25,6 +26,7 @@ STUDIES: Mapping[str, Study] = {
     "torn-study": torn_study,
     "fifty-ms": fifty_ms,
     "hotplug-storm": hotplug_storm,
+    "sharing-study": sharing_study,
 }
 """Scenes that print figures instead of showing pictures."""
 

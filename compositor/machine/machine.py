@@ -41,6 +41,7 @@ from compositor.render import blend
 from compositor.run import StopReason
 from compositor.scanout import Placement
 from compositor.timing import TimingModel
+from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
 from virtio.clock import Calendar, Clock
@@ -267,12 +268,12 @@ class Machine:
     # Guests.
 
     async def attach(
-        self, guest: SimulatedGuest | LinuxGuest, places: Sequence[Placement] | None = None
+        self, guest: SimulatedGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None = None
     ) -> Attachment:
         """Start a guest on this machine's outputs.
 
         Args:
-            guest: A simulated guest, in this process, or a real one, in a process of its own.
+            guest: A simulated guest, in this process or in one of its own, or a real one.
             places: One placement per scanout. By default a simulated guest fills the first output, and a
                 real one has a scanout on every output.
 

@@ -23,7 +23,7 @@ from compositor.run import StopReason
 from compositor.scanout import Placement
 from compositor.sync.policy import SyncPolicy
 from guest import SimulatedGuest
-from guest.driver.kms import Framebuffer
+from guest.driver.framebuffer import Framebuffer
 from virtio.gpu.formats import Format
 from virtio.gpu.wire import Rect
 
