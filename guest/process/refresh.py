@@ -23,10 +23,14 @@ class AnnouncedRefresh:
     def __init__(self, guest: SimulatedGuest, clock: GuestClock) -> None:
         self._guest, self._clock = guest, clock
         guest.on_progress = self._begin
-        clock.on_vblank = self._draw
+        clock.on_vblank = self._draw_next
 
     def _begin(self) -> None:
         self._guest.on_progress = lambda: None
+        self._draw_next()
+
+    def _draw_next(self) -> None:
+        """Draw at this moment, but behind what the device has to say: the display's mode may have changed."""
         self._clock.call_at(self._clock.now_ns(), self._draw)
 
     def _draw(self) -> None:
