@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,8 @@ class Host:
     reactor: Reactor
     server: VhostUserServer
     display: RecordingDisplay
-    devices: list[GpuDevice] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
+    devices: list[GpuDevice]
+    errors: list[str]
 
     @property
     def device(self) -> GpuDevice:
@@ -48,14 +48,16 @@ def reactor() -> Iterator[Reactor]:
 
 @pytest.fixture
 def host(reactor: Reactor, display: RecordingDisplay, tmp_path: Path) -> Iterator[Host]:
-    def make() -> GpuDevice:
-        host.devices.append(GpuDevice(display))
-        return host.devices[-1]
+    devices: list[GpuDevice] = []
+    errors: list[str] = []
 
-    server = VhostUserServer(tmp_path / "gpu", make, on_error=lambda line: host.errors.append(line))
-    host = Host(reactor, server, display)
+    def make() -> GpuDevice:
+        devices.append(GpuDevice(display))
+        return devices[-1]
+
+    server = VhostUserServer(tmp_path / "gpu", make, on_error=errors.append)
     reactor.wait(server.__aenter__())
-    yield host
+    yield Host(reactor, server, display, devices, errors)
     server.close()
 
 

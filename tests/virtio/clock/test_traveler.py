@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -134,10 +135,14 @@ def test_nonsense_is_a_fault(op: int, message: str) -> None:
         guest.receive(MESSAGE.pack(op, 1, 0), [])
 
 
+def held_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_descriptors_are_given_back(pair: Pair) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = held_descriptors()
     pair.calendar.run_next()  # the page comes with the answer to START
-    assert len(os.listdir("/proc/self/fd")) == before + 1  # mmap keeps one of its own
+    assert held_descriptors() == before + 1  # mmap keeps one of its own
     pair.guest.close()
     pair.guest.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert held_descriptors() == before
