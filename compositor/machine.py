@@ -222,6 +222,10 @@ class Machine:
         """Frames presented on the first output so far."""
         return self.outputs[0].commit_seq
 
+    def listen(self, output: int, listener: Callable[[Frame], None]) -> None:
+        """Call `listener` with every frame that an output presents, before its buffers are released."""
+        self._presenters[output].listeners.append(listener)
+
     def set_mode(self, output: int, mode: str) -> None:
         """Switch an output to another mode; its guests are told (a config-change event, a new EDID).
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from compositor.commands.eight_processes import eight_processes
 from compositor.commands.fifty_ms import fifty_ms
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
@@ -18,7 +19,11 @@ from guest.simulated import SimulatedGuest
 from guest.workloads import WORKLOADS
 
 Study = Callable[[RunOptions, Path | None], None]
-STUDIES: Mapping[str, Study] = {"sync-study": sync_study, "fifty-ms": fifty_ms}
+STUDIES: Mapping[str, Study] = {
+    "sync-study": sync_study,
+    "fifty-ms": fifty_ms,
+    "eight-processes": eight_processes,
+}
 """Scenes that print figures instead of showing pictures."""
 
 _DEMO_OUTPUT = "1280x720@60"
