@@ -37,6 +37,20 @@ class AnnouncedRefresh:
         self._guest.frame_tick()
 
 
+class FreeRun:
+    """A frame as soon as the last flip is complete, for those who measure what a frame costs."""
+
+    def __init__(self, guest: SimulatedGuest, clock: GuestClock) -> None:
+        self._guest, self._clock = guest, clock
+        guest.on_progress = self._draw_next
+
+    def _draw_next(self) -> None:
+        self._clock.call_at(self._clock.now_ns(), self._draw)
+
+    def _draw(self) -> None:
+        self._guest.frame_tick()
+
+
 class TimedRefresh:
     """A frame in every period of the display's refresh rate.
 
