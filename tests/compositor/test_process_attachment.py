@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -42,6 +42,20 @@ async def test_in_process_and_out_of_process_give_the_same_digest(options: dict[
         assert ours["commands"] == theirs["commands"]
         assert theirs["errors"] == {}
         assert theirs["bytes"]["transfer"] == 0
+
+
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+async def test_from_the_guests_memory_to_the_screen_no_byte_is_copied(
+    clock: Literal["virtual", "real"],
+) -> None:
+    async with Machine(outputs=["160x120@60"], clock=clock, repaint="flush") as machine:
+        await machine.attach(ProcessGuest("plasma", paced=clock == "virtual"))
+        await machine.run(frames=20)
+        stats = machine.stats()
+    (output,), (guest,) = stats["outputs"], stats["guests"]
+    assert guest["bytes"] == {"transfer": 0, "compose": 0, "upload": 0, "readback": 0}
+    assert output["direct_scanout"] == output["presented"] >= 20
+    assert "TRANSFER_TO_HOST_2D" not in guest["commands"]
 
 
 async def test_it_follows_an_output_that_switches_mode() -> None:
