@@ -25,10 +25,17 @@ _GLASS = (40, 34, 66)
 
 
 class _Scene(NamedTuple):
-    """What all frames of one size have in common; places of the window are those of its shadow, too."""
+    """What all frames of one size have in common.
+
+    Attributes:
+        ground: (height, width, 4) uint8.
+        window: Its colours, with its shadow's, premultiplied; byte 3 of each pixel is 0.
+        rest: (window height, window width, 4) uint8: how much of what lies behind is seen, in each byte.
+    """
 
     ground: NDArray[np.uint8]
     window: NDArray[np.uint8]
+    rest: NDArray[np.uint8]
 
 
 class Drag:
@@ -44,7 +51,7 @@ class Drag:
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
         self._sines = sine_table(1 << _TURN_BITS, 1 << 14)
-        self._scene = _Scene(np.empty((0, 0, 4), np.uint8), np.empty((0, 0, 4), np.uint8))
+        self._scene = _Scene(*(np.empty((0, 0, 4), np.uint8) for _ in range(3)))
 
     def draw(self, frame: int, pixels: NDArray[np.uint8]) -> None:
         """Draw frame number `frame` into `pixels`, (height, width, 4) uint8, B8G8R8X8."""
@@ -53,7 +60,8 @@ class Drag:
         pixels[:] = self._scene.ground
         x, y = self.place(frame, pixels.shape[1], pixels.shape[0])
         height, width = self._scene.window.shape[:2]
-        blend(pixels[y : y + height, x : x + width], self._scene.window)
+        rows = pixels[y : y + height].reshape(height, -1)[:, 4 * x : 4 * (x + width)]
+        blend(rows, self._scene.window.reshape(height, -1), self._scene.rest.reshape(height, -1))
         hide_stamp(pixels, frame)
 
     def place(self, frame: int, width: int, height: int) -> tuple[int, int]:
@@ -74,7 +82,10 @@ def _window_size(width: int, height: int) -> tuple[int, int]:
 
 def _prepare(width: int, height: int, seed: int) -> _Scene:
     ground = wallpaper(width, height, seed).rounded()
-    return _Scene(ground, _window(*_window_size(width, height)).rounded())
+    window = _window(*_window_size(width, height)).rounded()
+    rest = np.repeat(255 - window[:, :, 3:], 4, axis=2)
+    window[:, :, 3], rest[:, :, 3] = 0, 255
+    return _Scene(ground, window, rest)
 
 
 def _window(width: int, height: int) -> Canvas:
@@ -123,11 +134,10 @@ def _fill(canvas: Canvas, box: Box, bar: float) -> None:
 
 
 @compiled
-def blend(below: NDArray[np.uint8], above: NDArray[np.uint8]) -> None:
-    """Lay premultiplied pixels over opaque ones, (height, width, 4) uint8 both."""
+def blend(below: NDArray[np.uint8], above: NDArray[np.uint8], rest: NDArray[np.uint8]) -> None:
+    """Lay premultiplied bytes over others, of which `rest` / 255 is left: (height, bytes) uint8 all."""
     for y in range(above.shape[0]):
-        for x in range(above.shape[1]):
-            rest = 255 - int(above[y, x, 3])
-            for channel in range(3):
-                under = int(below[y, x, channel]) * rest + 127
-                below[y, x, channel] = min(int(above[y, x, channel]) + under // 255, 255)
+        line, over, left = below[y], above[y], rest[y]
+        for i in range(above.shape[1]):
+            product = int(line[i]) * int(left[i]) + 127
+            line[i] = min(int(over[i]) + (product + 1 + (product >> 8) >> 8), 255)  # product // 255
