@@ -93,6 +93,7 @@ def guest(
     sync: Annotated[str, typer.Option(metavar="POLICY", help="What its flips wait for.")] = "release",
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
     frames: Annotated[int | None, typer.Option(help="Switch off after N frames.")] = None,
+    unpaced: Annotated[bool, typer.Option("--unpaced", help="Draw as fast as the host answers.")] = False,
     patience: Annotated[
         float, typer.Option(metavar="S", help="A fence that takes longer is missed: exit status 1.")
     ] = 5.0,
@@ -108,6 +109,7 @@ def guest(
         sync=sync,
         seed=seed,
         frames=frames,
+        paced=not unpaced,
         patience=patience,
     )
 

@@ -19,6 +19,7 @@ def guest(
     sync: str,
     seed: int,
     frames: int | None,
+    paced: bool,
     patience: float,
 ) -> None:
     """Show a workload on the host that listens at `connect`.
@@ -39,6 +40,7 @@ def guest(
         size=None if size is None else _size(size),
         sync=sync,
         frames=frames,
+        paced=paced,
         patience_s=patience,
     )
     done = run_guest(task)

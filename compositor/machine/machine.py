@@ -201,6 +201,10 @@ class Machine:
         """Frames presented on the first output so far."""
         return self.outputs[0].commit_seq
 
+    def listen(self, output: Output | str | int, listener: Callable[[Frame], None]) -> None:
+        """Call `listener` with every frame that an output presents, before its buffers are released."""
+        self._outputs.presenters[self._outputs.index(output)].listeners.append(listener)
+
     def set_mode(self, output: Output | str | int, mode: str) -> None:
         """Switch an output to another mode; its guests are told (a config-change event, a new EDID).
 

@@ -156,9 +156,9 @@ _OPERATIONS: dict[int, type[Any]] = {
 _NUMBERS = {kind: number for number, kind in _OPERATIONS.items()}
 
 
+_KINDS: list[type[Any]] = [Surface, Rect, *_OPERATIONS.values()]
 _FIELDS: dict[type[Any], list[Any]] = {
-    kind: list(get_type_hints(kind, include_extras=True).values())
-    for kind in (Surface, Rect, *_OPERATIONS.values())
+    kind: list(get_type_hints(kind, include_extras=True).values()) for kind in _KINDS
 }
 
 

@@ -108,11 +108,11 @@ class CalendarTime(GuestClock):
         )
 
     def run_due(self) -> None:
-        """Run every appointment up to now, and what the vblanks bring."""
+        """Run every appointment up to now; what a vblank brings is one that follows after them."""
+        super().run_due()
         while self._vblanks:
             self._vblanks -= 1
             self.on_vblank()
-        super().run_due()
 
     def interrupt(self) -> None:
         """See `GuestClock.interrupt`."""

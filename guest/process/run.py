@@ -8,7 +8,7 @@ from pathlib import Path
 from guest.driver import DeviceFault, DriverState
 from guest.process.clock import CalendarTime, GuestClock, RealTime
 from guest.process.reactor import Reactor
-from guest.process.refresh import AnnouncedRefresh, TimedRefresh
+from guest.process.refresh import AnnouncedRefresh, FreeRun, TimedRefresh
 from guest.process.task import GuestTask
 from guest.process.transport import VhostUserTransport
 from guest.render_loop import RenderLoop
@@ -56,6 +56,8 @@ def _draw_on(guest: SimulatedGuest, clock: GuestClock, task: GuestTask) -> None:
     """Choose what makes the guest draw."""
     if guest.render_ns:
         RenderLoop(guest, clock)
+    elif not task.paced:
+        FreeRun(guest, clock)
     elif task.vblanks:
         AnnouncedRefresh(guest, clock)
     else:

@@ -29,6 +29,7 @@ class GuestTask:
         sync: See `SimulatedGuest`.
         memory: Bytes.
         render_ns: See `SimulatedGuest`.
+        paced: Draw in every refresh; otherwise as soon as the last flip is complete.
         frames: After how many it switches itself off; None: never.
         patience_s: How long a fence may take before it counts as missed, with a timer of its own.
     """
@@ -43,6 +44,7 @@ class GuestTask:
     sync: str = "release"
     memory: int = DEFAULT_SIZE
     render_ns: int = 0
+    paced: bool = True
     frames: int | None = None
     patience_s: float = PATIENCE_S
 

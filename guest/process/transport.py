@@ -7,7 +7,9 @@ The driver's register accesses become messages, and it waits for their answers. 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
 
 from guest.process.reactor import Reactor
 from virtio.errors import Misuse, ProtocolFault, ScanoutError
@@ -16,6 +18,8 @@ from virtio.ring import QueueConfig
 from virtio.status import DeviceStatus
 from virtio.vhost_user.frontend import VhostUserFrontend
 from virtio.vhost_user.messages import F_PROTOCOL_FEATURES, ProtocolFeature, Request
+
+T = TypeVar("T")
 
 
 class HostGone(ScanoutError):
@@ -42,7 +46,7 @@ class VhostUserTransport:
             reactor: Whose loop the front end is on.
 
         Raises:
-            HostGone: The back end refused.
+            HostGone: It has a guest already, or refuses this one.
         """
         self.on_interrupt: Callable[[int], None] = lambda _index: None
         self.on_config_change: Callable[[], None] = lambda: None
@@ -56,12 +60,8 @@ class VhostUserTransport:
         frontend.on_close = self._lost
         frontend.on_config_change = lambda: self._note(self.on_config_change)
         frontend.on_queue_error = lambda _index: self._note(self._broken)
-        try:
-            reactor.wait(frontend.negotiate())
-            reactor.wait(frontend.set_memory(memory))
-        except ProtocolFault as fault:
-            frontend.close()
-            raise HostGone(f"the host does not take this guest: {fault}") from None
+        self._ask(frontend.negotiate())
+        self._ask(frontend.set_memory(memory))
         self.device_features = frontend.offered & ~F_PROTOCOL_FEATURES
 
     @property
@@ -95,7 +95,7 @@ class VhostUserTransport:
         if new & DeviceStatus.FEATURES_OK:
             if self._accepted & ~self.device_features:
                 return  # it stays unset: the device refuses (virtio 1.3, 3.1.1)
-            self._reactor.wait(self._frontend.set_features(self._accepted))
+            self._ask(self._frontend.set_features(self._accepted))
         self._status = value
         if new & DeviceStatus.DRIVER_OK:
             self._start()
@@ -106,11 +106,11 @@ class VhostUserTransport:
 
     def read_config(self, offset: int, length: int) -> bytes:
         """Read the config space."""
-        return self._reactor.wait(self._frontend.read_config(offset, length))
+        return self._ask(self._frontend.read_config(offset, length))
 
     def write_config(self, offset: int, data: bytes) -> None:
         """Write to the config space."""
-        self._reactor.wait(self._frontend.write_config(offset, data))
+        self._ask(self._frontend.write_config(offset, data))
 
     def set_queue(self, index: int, config: QueueConfig) -> None:
         """Where queue `index` lies; it starts with DRIVER_OK."""
@@ -122,8 +122,10 @@ class VhostUserTransport:
         """Say that a queue has new buffers. In band, this waits until the device knows when to serve it."""
         if self._gone:
             return
-        self._frontend.kick(index)
-        self._reactor.wait(self._frontend.kicked())
+        if self._frontend.protocol_features & ProtocolFeature.INBAND_NOTIFICATIONS.mask:
+            self._ask(self._kick(index))
+        else:
+            self._frontend.kick(index)
 
     def close(self) -> None:
         """Reset the device and disconnect; once more does nothing."""
@@ -133,8 +135,21 @@ class VhostUserTransport:
 
     def _start(self) -> None:
         for index, config in self._configs.items():
-            self._reactor.wait(self._frontend.start_queue(index, config, self._caller(index)))
+            self._ask(self._frontend.start_queue(index, config, self._caller(index)))
             self._live.append(index)
+
+    def _ask(self, question: Awaitable[T]) -> T:
+        """Wait for an answer.
+
+        Raises:
+            HostGone: There will be none.
+        """
+        try:
+            return self._reactor.wait(question)
+        except ProtocolFault as fault:
+            self._gone = True
+            self._frontend.close()
+            raise HostGone(f"the host has gone, or has a guest already: {fault}") from None
 
     def _caller(self, index: int) -> Callable[[], None]:
         return lambda: self._note(lambda: self.on_interrupt(index))
@@ -143,13 +158,15 @@ class VhostUserTransport:
         """The device forgets this driver, and then nothing that it had said counts."""
         live, self._live = self._live, []
         if live and not self._gone:
-            try:
-                self._reactor.wait(self._forget(live))
-            except ProtocolFault:
-                self._gone = True
+            with suppress(HostGone):
+                self._ask(self._forget(live))
         self._configs.clear()
         self._pending.clear()
         self._accepted = 0
+
+    async def _kick(self, index: int) -> None:
+        self._frontend.kick(index)
+        await self._frontend.kicked()
 
     async def _forget(self, live: list[int]) -> None:
         for index in live:
