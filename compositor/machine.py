@@ -39,7 +39,7 @@ from compositor.render import blend
 from compositor.run import Run, StopReason
 from compositor.scanout import Placement
 from compositor.screen.headless import HeadlessScreen, Screen
-from compositor.timing import TimingModel
+from compositor.timing import INFINITELY_FAST, TimingModel
 from guest.linux.options import guest_seed
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
@@ -52,7 +52,6 @@ from virtio.errors import ScanoutError
 
 # Seconds of real time after which a guest that stops time, and says nothing, is taken for hung.
 PATIENCE_S = 30.0
-INFINITELY_FAST = TimingModel()
 
 
 def report_line(line: str) -> None:
@@ -162,8 +161,9 @@ class Machine:
             digest=self._digest,
             repaint=self._repaint,
             min_interval_ns=period_ns if self._window else 0,
-            latency_ns=self._timing.compose_ns + self._timing.scanout_ns,
             repaint_delay_ns=self._repaint_delay_ns,
+            timing=self._timing,
+            exact=self._clock_kind == "virtual",
         )
         presenter.listeners.append(self.pictures.presented)
         presenter.on_blank = lambda: self.pictures.keep(output.name)

@@ -5,14 +5,14 @@ and presents it, wholly or not at all. Changes arrive at any time and only mark 
 before the commit, and nothing is committed while nothing changed.
 
 Direct scan-out: when one surface alone fills the screen, its buffer becomes the front buffer as it is and
-not one byte is composed. Else the surfaces are composed into the output's own framebuffer. That is a
-single one: readers (a screen, a screenshot) read it between two commits, never during one, so a second
-would only double the memory and the area to repaint. What changed on the screen while a guest's buffer
-was scanned out is remembered and repainted when composition resumes.
+not one byte is composed. Else the surfaces are composed into one of the output's own framebuffers
+(`compositor.framebuffers`). What changed on the screen while a guest's buffer was scanned out is remembered
+and repainted when composition resumes.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -22,7 +22,10 @@ from numpy.typing import NDArray
 
 from compositor.errors import BadInput
 from compositor.frame import BACKGROUND, Frame
+from compositor.frame_clock.pacing import Pacing
+from compositor.frame_clock.panel import VariableRefresh
 from compositor.frame_state import FrameEvent, FrameState, advance
+from compositor.framebuffers import Framebuffer, Framebuffers
 from compositor.geometry import Rect
 from compositor.mode import Mode
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
@@ -84,11 +87,22 @@ class Output:
         commit_seq: Number of the last commit; commits count from 1.
         on_needs_frame: Called when a repaint is wanted, once until the next commit. A new output wants
             one: look at `state` when setting this.
+        framebuffers: Its own pictures; as many as frames are under way.
         direct_scanout: Whether a buffer that fills the screen may be scanned out as it is.
+        pacing: When frames are begun; None leaves that to the machine. Set it before the run.
+        variable_refresh: The panel's limits, if it waits for frames; None: it has a fixed rate, the mode's.
+            Set it before the run.
     """
 
     def __init__(
-        self, mode: str | Mode, *, name: str = "", background: int = 0, direct_scanout: bool = True
+        self,
+        mode: str | Mode,
+        *,
+        name: str = "",
+        background: int = 0,
+        direct_scanout: bool = True,
+        pacing: str | Pacing | None = None,
+        variable_refresh: VariableRefresh | None = None,
     ) -> None:
         """A monitor that is plugged in and shows nothing yet.
 
@@ -97,12 +111,16 @@ class Output:
             name: See the attribute.
             background: 0xRRGGBB where no surface is.
             direct_scanout: See the attribute.
+            pacing: See the attribute; a text as `Pacing.parse` reads it.
+            variable_refresh: See the attribute.
 
         Raises:
-            BadInput: The mode or the background makes no sense.
+            BadInput: The mode, the background or the pacing makes no sense.
         """
         self.name = name
         self.direct_scanout = direct_scanout
+        self.pacing = Pacing.parse(pacing) if isinstance(pacing, str) else pacing
+        self.variable_refresh = variable_refresh
         self.on_needs_frame: Callable[[], None] | None = None
         self.commit_seq = 0
         self.state = FrameState.IDLE
@@ -110,9 +128,10 @@ class Output:
         self._staged = OutputState(Mode.parse(mode) if isinstance(mode, str) else mode, background)
         self.test()
         self._front: _Front | None = None
-        self._framebuffer: NDArray[np.uint8] | None = None
+        self.framebuffers = Framebuffers()
+        self._on_screen: Framebuffer | None = None
+        self._waiting: deque[Framebuffer | None] = deque()  # of frames that are committed, not on the screen
         self._damage = Region()
-        self._stale = Region()  # where the framebuffer is behind the screen
         self.repaint()
 
     @property
@@ -183,14 +202,15 @@ class Output:
         """Whether a commit has anything to show or anybody to tell."""
         return len(self._damage) > 0 or any(surface.pending for surface in self.scene)
 
-    def commit(self, now_ns: int) -> Frame | None:
-        """Paint and present what changed since the last commit.
+    def commit(self, now_ns: int, *, deferred: bool = False) -> Frame | None:
+        """Paint what changed since the last commit.
 
         The caller says that it was taken (`Frame.latch`), shows it, measures it, then releases it
         (`Frame.release`).
 
         Args:
-            now_ns: When it will be on the screen, on the machine's clock.
+            now_ns: When it is painted, or will be on the screen, on the machine's clock.
+            deferred: It will be on the screen later, when it is released; until then the one before stays.
 
         Returns:
             The frame, or None when nothing changed, which costs nothing.
@@ -202,14 +222,17 @@ class Output:
         surfaces = self.scene.visible()
         damage = self._damage.clip(self.mode.rect)
         for rect in damage:
-            self._stale.add(rect)
-        front, composed = self._direct(surfaces) or self._compose(surfaces)
+            self.framebuffers.damage(rect)
+        framebuffer, front, composed = self._direct(surfaces) or self._compose(surfaces, deferred)
         if not front.same_kind(self._front):
             damage = Region([self.mode.rect])
         self._front, self._damage = front, Region()
         self.state = advance(self.state, FrameEvent.COMMITTED)
         self.commit_seq += 1
-        taken = [surface for surface in surfaces if surface.take()]
+        if deferred:
+            self._waiting.append(framebuffer)
+        else:
+            self._on_screen = framebuffer
         return Frame(
             output=self.name,
             commit_seq=self.commit_seq,
@@ -220,11 +243,17 @@ class Output:
             frame_ids={s.name: s.buffer.frame_id for s in surfaces if s.buffer is not None},
             pixels=front.pixels,
             format=front.format,
-            _taken=[s.on_taken for s in taken if s.on_taken is not None],
-            _feedback=[s.on_presented for s in taken if s.on_presented is not None],
+            _taken=tuple(taken for surface in surfaces if (taken := surface.take()) is not None),
+            _on_end=self._waited if deferred else None,
         )
 
-    def _direct(self, surfaces: list[Surface]) -> tuple[_Front, dict[str, int]] | None:
+    def _waited(self, shown: bool) -> None:
+        """The oldest frame that waited is on the screen, or will never be."""
+        framebuffer = self._waiting.popleft()
+        if shown:
+            self._on_screen = framebuffer
+
+    def _direct(self, surfaces: list[Surface]) -> tuple[None, _Front, dict[str, int]] | None:
         """The buffer that can be scanned out as it is: it fills the screen, and nothing is above it.
 
         A buffer with alpha qualifies on a black background with nothing in between: premultiplied OVER
@@ -240,18 +269,16 @@ class Output:
             return None
         pixels = buffer.pixels.view()
         pixels.flags.writeable = False
-        return _Front(pixels, buffer.format, direct=True), {shown[-1].name: 0}
+        return None, _Front(pixels, buffer.format, direct=True), {shown[-1].name: 0}
 
-    def _compose(self, surfaces: list[Surface]) -> tuple[_Front, dict[str, int]]:
-        """Paint what is stale of the framebuffer; also the bytes written, as `Frame.composed` has them."""
-        mode = self.mode
-        if self._framebuffer is None or self._framebuffer.shape != (mode.height, mode.width, 4):
-            self._framebuffer = np.empty((mode.height, mode.width, 4), np.uint8)
-            self._stale = Region([mode.rect])
+    def _compose(self, surfaces: list[Surface], deferred: bool) -> tuple[Framebuffer, _Front, dict[str, int]]:
+        """Paint what is stale of a framebuffer; also the bytes written, as `Frame.composed` has them."""
+        busy = (*self._waiting, self._on_screen) if deferred else tuple(self._waiting)
+        framebuffer = self.framebuffers.acquire(self.mode.width, self.mode.height, busy)
         layers = [Layer(s.buffer.pixels, s.buffer.format, *s.bounds[:2]) for s in surfaces if s.buffer]
-        written = compose(self._framebuffer, layers, self._stale, self.background)
-        self._stale.clear()
-        front = self._framebuffer.view()
+        written = compose(framebuffer.pixels, layers, framebuffer.stale, self.background)
+        framebuffer.stale.clear()
+        front = framebuffer.pixels.view()
         front.flags.writeable = False
         names = [*(surface.name for surface in surfaces), BACKGROUND]
-        return _Front(front, OUTPUT_FORMAT, direct=False), dict(zip(names, written, strict=True))
+        return framebuffer, _Front(front, OUTPUT_FORMAT, direct=False), dict(zip(names, written, strict=True))

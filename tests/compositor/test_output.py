@@ -12,6 +12,7 @@ from compositor.geometry import Rect
 from compositor.mode import Mode
 from compositor.output import FrameState, Output
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.presentation import Discarded, Feedback, PresentationFlags, Presented
 from compositor.region import LIMIT
 from compositor.scene import CURSOR_Z, Buffer, Surface
 
@@ -128,22 +129,20 @@ def test_a_submission_that_goes_away_again_needs_no_frame() -> None:
 
 def test_every_submission_is_presented_or_discarded() -> None:
     output = Output(MODE)
-    presented: list[Frame] = []
-    discarded: list[int] = []
-    surface = Surface("guest-0", on_presented=presented.append, on_discarded=lambda: discarded.append(1))
+    heard: list[Feedback] = []
+    surface = Surface("guest-0", on_feedback=heard.append)
     output.scene.add(surface)
     surface.submit(buffer(1, frame_id=1))
     surface.submit(buffer(2, frame_id=2))
     frame = output.commit(0)
     assert frame is not None
-    assert not presented, "not before the frame is released"
+    assert heard == [Discarded(1)], "not before the frame is released"
     surface.submit(buffer(3, frame_id=3))
     frame.release()
-    assert presented == [frame]
+    assert heard[1:] == [Presented(2, 0, 0, 0, PresentationFlags.ZERO_COPY, 1)]
     assert frame.frame_ids == {"guest-0": 2}
-    assert len(discarded) == 1
-    later = commit(output)
-    assert presented == [frame, later]
+    commit(output)
+    assert heard[2:] == [Presented(3, 0, 0, 0, PresentationFlags.ZERO_COPY, 2)]
     assert (surface.submitted, surface.presented, surface.discarded) == (3, 2, 1)
 
 
@@ -154,7 +153,7 @@ def test_a_frame_tells_only_those_who_have_something_new_in_it() -> None:
     surfaces = [Surface(name, x=x) for name, x in zip(names, (0, 16), strict=True)]
     for number, surface in enumerate(surfaces):
         output.scene.add(surface)
-        surface.on_presented = lambda _, name=surface.name: heard.append(name)
+        surface.on_feedback = lambda _, name=surface.name: heard.append(name)
         surface.submit(buffer(size=(16, 16), frame_id=number))
     commit(output)
     surfaces[1].submit(buffer(1, size=(16, 16), frame_id=7))
@@ -168,12 +167,13 @@ def test_a_guest_may_answer_a_frame_with_the_next_one() -> None:
     output = Output(MODE)
     frames: list[int] = []
 
-    def answer(frame: Frame) -> None:
-        frames.append(frame.commit_seq)
-        if frame.commit_seq < 5:
-            surface.submit(buffer(frame.commit_seq))
+    def answer(feedback: Feedback) -> None:
+        assert isinstance(feedback, Presented)
+        frames.append(feedback.frame_seq)
+        if feedback.frame_seq < 5:
+            surface.submit(buffer(feedback.frame_seq))
 
-    surface = Surface("guest-0", on_presented=answer)
+    surface = Surface("guest-0", on_feedback=answer)
     output.scene.add(surface)
     output.on_needs_frame = lambda: commit(output)  # type: ignore[assignment]
     commit(output)

@@ -1,35 +1,16 @@
-from hypothesis import given
-from hypothesis import strategies as st
-
-from compositor.frame_clock import FixedRefresh, OnDemand, VblankGrid
+from compositor.frame_clock import AtVblank, OnDemand, Told, VblankGrid
 from virtio.clock import Calendar
 
 
 def test_everything_between_two_vblanks_shares_one_repaint_at_the_next() -> None:
     calendar, log = Calendar(), list[int]()
     grid = VblankGrid(calendar, 60_000)
-    clock = FixedRefresh(calendar, grid, lambda: log.append(calendar.now_ns()))
+    clock = AtVblank(calendar, grid, lambda: log.append(calendar.now_ns()))
     for when in (1, 2, 16_666_666, 16_666_668, 20_000_000):
         calendar.call_at(when, clock.schedule)
     while calendar.run_next():
         pass
     assert log == [16_666_667, 33_333_334]
-
-
-@given(st.integers(1_000, 1_000_000), st.integers(0, 10**9))
-def test_the_grid_has_no_drift(refresh_mhz: int, index: int) -> None:
-    grid = VblankGrid(Calendar(), refresh_mhz)
-    exact = index * 10**12 / refresh_mhz
-    assert abs(grid.vblank_ns(index) - exact) <= max(1, exact * 1e-15)
-
-
-@given(st.integers(1_000, 1_000_000), st.integers(0, 10**6))
-def test_a_vblank_counts_itself_as_the_last_one(refresh_mhz: int, index: int) -> None:
-    calendar = Calendar()
-    grid = VblankGrid(calendar, refresh_mhz)
-    calendar.advance_to(grid.vblank_ns(index))
-    assert grid.last_vblank() == index
-    assert grid.next_vblank_ns() == grid.vblank_ns(index + 1)
 
 
 def test_a_late_repaint_counts_the_vblanks_it_missed() -> None:
@@ -44,7 +25,7 @@ def test_a_late_repaint_counts_the_vblanks_it_missed() -> None:
             self.pending = callback
 
     late = LateClock()
-    clock = FixedRefresh(late, VblankGrid(late, 60_000), lambda: None)
+    clock = AtVblank(late, VblankGrid(late, 60_000), lambda: None)
     clock.schedule()
     late.now = 51_000_000  # vblank 1 was asked for; 2 and 3 have passed as well
     assert callable(late.pending)
@@ -78,3 +59,24 @@ def test_on_demand_with_a_latency_repaints_once_for_all_that_comes_meanwhile() -
     while calendar.run_next():
         pass
     assert log == [15]
+
+
+def test_a_closed_clock_repaints_no_more() -> None:
+    calendar, log = Calendar(), list[int]()
+    clocks = (
+        AtVblank(calendar, VblankGrid(calendar, 60_000), lambda: log.append(1)),
+        OnDemand(calendar, lambda: log.append(2), latency_ns=1),
+    )
+    for clock in clocks:
+        clock.schedule()
+        clock.close()
+    while calendar.run_next():
+        pass
+    assert not log
+
+
+def test_a_clock_that_is_told_makes_no_appointments() -> None:
+    clock = Told()
+    clock.schedule()
+    clock.close()
+    assert clock.missed_vblanks == 0
