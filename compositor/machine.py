@@ -218,7 +218,7 @@ class Machine:
     @property
     def presented(self) -> int:
         """Frames presented on the first output so far."""
-        return self.outputs[0].commit_seq
+        return self.outputs[0].presented_seq
 
     def set_mode(self, output: int, mode: str) -> None:
         """Switch an output to another mode; its guests are told (a config-change event, a new EDID).

@@ -85,6 +85,7 @@ class Output:
         scene: Its surfaces.
         state: Where it stands.
         commit_seq: Number of the last commit; commits count from 1.
+        presented_seq: Number of the commit that is on the screen; 0: none yet.
         on_needs_frame: Called when a repaint is wanted, once until the next commit. A new output wants
             one: look at `state` when setting this.
         framebuffers: Its own pictures; as many as frames are under way.
@@ -122,7 +123,7 @@ class Output:
         self.pacing = Pacing.parse(pacing) if isinstance(pacing, str) else pacing
         self.variable_refresh = variable_refresh
         self.on_needs_frame: Callable[[], None] | None = None
-        self.commit_seq = 0
+        self.commit_seq = self.presented_seq = 0
         self.state = FrameState.IDLE
         self.scene = Scene(self._changed)
         self._staged = OutputState(Mode.parse(mode) if isinstance(mode, str) else mode, background)
@@ -130,7 +131,8 @@ class Output:
         self._front: _Front | None = None
         self.framebuffers = Framebuffers()
         self._on_screen: Framebuffer | None = None
-        self._waiting: deque[Framebuffer | None] = deque()  # of frames that are committed, not on the screen
+        # Frames that are committed and not on the screen.
+        self._waiting: deque[tuple[int, Framebuffer | None]] = deque()
         self._damage = Region()
         self.repaint()
 
@@ -229,10 +231,9 @@ class Output:
         self._front, self._damage = front, Region()
         self.state = advance(self.state, FrameEvent.COMMITTED)
         self.commit_seq += 1
-        if deferred:
-            self._waiting.append(framebuffer)
-        else:
-            self._on_screen = framebuffer
+        self._waiting.append((self.commit_seq, framebuffer))
+        if not deferred:
+            self._waited(True)
         return Frame(
             output=self.name,
             commit_seq=self.commit_seq,
@@ -249,9 +250,9 @@ class Output:
 
     def _waited(self, shown: bool) -> None:
         """The oldest frame that waited is on the screen, or will never be."""
-        framebuffer = self._waiting.popleft()
+        commit_seq, framebuffer = self._waiting.popleft()
         if shown:
-            self._on_screen = framebuffer
+            self.presented_seq, self._on_screen = commit_seq, framebuffer
 
     def _direct(self, surfaces: list[Surface]) -> tuple[None, _Front, dict[str, int]] | None:
         """The buffer that can be scanned out as it is: it fills the screen, and nothing is above it.
@@ -273,7 +274,9 @@ class Output:
 
     def _compose(self, surfaces: list[Surface], deferred: bool) -> tuple[Framebuffer, _Front, dict[str, int]]:
         """Paint what is stale of a framebuffer; also the bytes written, as `Frame.composed` has them."""
-        busy = (*self._waiting, self._on_screen) if deferred else tuple(self._waiting)
+        busy = [framebuffer for _, framebuffer in self._waiting]
+        if deferred:
+            busy.append(self._on_screen)
         framebuffer = self.framebuffers.acquire(self.mode.width, self.mode.height, busy)
         layers = [Layer(s.buffer.pixels, s.buffer.format, *s.bounds[:2]) for s in surfaces if s.buffer]
         written = compose(framebuffer.pixels, layers, framebuffer.stale, self.background)

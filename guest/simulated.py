@@ -47,6 +47,7 @@ class SimulatedGuest:
         frames_missed: Ticks that found no buffer free.
         render_ns: As given.
         patience_ns: As given.
+        frames: As given.
         on_progress: Called when a flip is complete or a buffer came back: `begin_frame` may succeed now.
     """
 
@@ -63,6 +64,8 @@ class SimulatedGuest:
         memory: int = DEFAULT_SIZE,
         render_ns: int = 0,
         patience_ns: int | None = None,
+        frames: int | None = None,
+        buffers: int = 2,
     ) -> None:
         """Describe the guest; nothing is allocated before `attach`.
 
@@ -81,6 +84,9 @@ class SimulatedGuest:
                 time at all, once in every refresh of its display.
             patience_ns: How long it waits for the fence of a flip before it goes on without; Linux 50 ms.
                 None: for ever. Only with `render_ns`.
+            frames: How many it draws for each mode of its display; then its picture stands still, and it
+                sleeps. None: without end.
+            buffers: Framebuffers that it flips, if that is more than its kind of synchronisation needs.
 
         Raises:
             Misuse: There is no such workload or kind of synchronisation.
@@ -93,6 +99,9 @@ class SimulatedGuest:
         self.render_ns, self.patience_ns = render_ns, patience_ns
         self.on_progress: Callable[[], None] = lambda: None
         self.frames_submitted = self.frames_missed = 0
+        self.frames = frames
+        self._left = frames
+        self._buffers = buffers
         self._fixed_size, self._seed, self._memory = size, seed, memory
         self._by_name = isinstance(workload, str)
         self._parts: tuple[GuestRam, InProcessTransport, GpuDriver] | None = None
@@ -120,6 +129,11 @@ class SimulatedGuest:
     def size(self) -> tuple[int, int] | None:
         """(width, height) of what it shows; None when it shows nothing."""
         return self._swapchain.size if self._swapchain else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has drawn all that it wants to."""
+        return self._left == 0
 
     @property
     def refresh_mhz(self) -> int:
@@ -169,7 +183,7 @@ class SimulatedGuest:
         """
         buffer = self.begin_frame()
         if buffer is None:
-            self.frames_missed += self._running
+            self.frames_missed += self._running and not self.finished
             return False
         self.workload.draw(self.frames_submitted, buffer.pixels)
         self.flip(buffer)
@@ -177,7 +191,7 @@ class SimulatedGuest:
 
     def begin_frame(self) -> Framebuffer | None:
         """The buffer to draw frame `frames_submitted` into; None when there is none now."""
-        running = self.driver.state is DriverState.RUNNING
+        running = self.driver.state is DriverState.RUNNING and not self.finished
         return self._swapchain.acquire() if self._swapchain is not None and running else None
 
     def may_draw(self, buffer: Framebuffer) -> bool:
@@ -197,6 +211,8 @@ class SimulatedGuest:
         """
         if self._swapchain is None:
             raise Misuse(f"guest {self.name} shows nothing; begin_frame() tells when to draw")
+        if self._left is not None:
+            self._left -= 1
         self.frames_submitted += 1  # before the kick, inside which the frame can reach the screen
         return self._swapchain.flip(buffer)
 
@@ -215,8 +231,13 @@ class SimulatedGuest:
             raise Misuse(f"sync={sync!r} is not known; there are {', '.join(FLIP_MODES)}")
         self.sync = sync
         if self._swapchain is not None:
-            self._swapchain.set_mode(FLIP_MODES[sync])
+            self._swapchain.set_mode(self._flip_mode)
             self.driver.notify()
+
+    @property
+    def _flip_mode(self) -> FlipMode:
+        mode = FLIP_MODES[self.sync]
+        return mode._replace(buffers=max(mode.buffers, self._buffers))
 
     @property
     def _running(self) -> bool:
@@ -255,8 +276,9 @@ class SimulatedGuest:
             return
         self._drop_swapchain()
         if size is not None:
+            self._left = self.frames
             pixel_format = Format.B8G8R8X8 if self.workload.opaque else Format.B8G8R8A8
-            self._swapchain = Swapchain(driver, 0, size, pixel_format, FLIP_MODES[self.sync])
+            self._swapchain = Swapchain(driver, 0, size, pixel_format, self._flip_mode)
             self._swapchain.on_progress = self._progressed
             driver.notify()
             self._progressed()

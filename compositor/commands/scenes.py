@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from compositor.commands.fifty_ms import fifty_ms
+from compositor.commands.frame_clock_study import frame_clock_study
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
 from compositor.commands.sync_study import sync_study
@@ -18,7 +19,11 @@ from guest.simulated import SimulatedGuest
 from guest.workloads import WORKLOADS
 
 Study = Callable[[RunOptions, Path | None], None]
-STUDIES: Mapping[str, Study] = {"sync-study": sync_study, "fifty-ms": fifty_ms}
+STUDIES: Mapping[str, Study] = {
+    "sync-study": sync_study,
+    "fifty-ms": fifty_ms,
+    "frame-clock-study": frame_clock_study,
+}
 """Scenes that print figures instead of showing pictures."""
 
 _DEMO_OUTPUT = "1280x720@60"

@@ -9,6 +9,7 @@ import compositor
 import guest
 from compositor import Machine, Output, Placement
 from compositor.errors import BadInput, Misuse
+from compositor.presentation import Feedback, PresentationFlags, Presented
 from compositor.run import StopReason
 from guest import QemuGuest, SimulatedGuest
 from guest.workloads import create_workload
@@ -214,3 +215,36 @@ async def test_bad_input_is_refused_by_its_name(tmp_path: Path) -> None:
             machine.serve(tmp_path / "socket")
         assert machine.guests == []
         assert len(machine.outputs[0].scene) == 0
+
+
+async def test_an_idle_machine_has_no_appointments() -> None:
+    async with Machine(outputs=["320x240@60", "64x48@75"]) as machine:
+        for output in range(2):
+            await machine.attach(SimulatedGuest("plasma", frames=1), [Placement(output=output)])
+        assert await machine.run() is StopReason.IDLE
+        assert machine.presented == 1
+        assert machine.clock.now_ns() < 20_000_000
+
+
+async def test_a_guest_that_stands_still_follows_another_mode() -> None:
+    async with Machine(outputs=["320x240@60"]) as machine:
+        await machine.attach(SimulatedGuest("plasma", frames=1))
+        await machine.run(seconds=1)
+        machine.set_mode(0, "160x120@60")
+        await machine.run(seconds=1)
+        assert machine.screenshot().shape == (120, 160, 4)
+        assert machine.screenshot().max() > 0
+        assert machine.stats()["guests"][0]["frames"]["submitted"] == 2
+
+
+async def test_every_flush_is_answered_by_feedback() -> None:
+    heard: list[tuple[str, Feedback]] = []
+    async with Machine(outputs=["320x240@60"]) as machine:
+        guest = await machine.attach(SimulatedGuest("plasma", frames=3))
+        guest.display.listeners.append(lambda scanout, feedback: heard.append((scanout, feedback)))
+        await machine.run(seconds=1)
+    assert [scanout for scanout, _ in heard] == ["plasma"] * 3
+    last = heard[-1][1]
+    assert isinstance(last, Presented)
+    assert (last.commit, last.frame_seq, last.seq, last.time_ns) == (3, 3, 3, 50_000_000)
+    assert last.flags == PresentationFlags(0xF)
