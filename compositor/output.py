@@ -32,7 +32,7 @@ from compositor.pixel import OUTPUT_FORMAT, PixelFormat
 from compositor.region import Region
 from compositor.render.cpu import Layer, compose
 from compositor.scene import Scene
-from compositor.surface import Surface
+from compositor.surface import Buffer, Surface
 
 __all__ = ["Frame", "FrameState", "Mode", "Output", "OutputState"]
 
@@ -268,6 +268,8 @@ class Output:
         assert buffer is not None
         if buffer.format.has_alpha and (len(shown) > 1 or self.background):
             return None
+        if buffer.incoming is not None:
+            buffer.incoming.finish()
         pixels = buffer.pixels.view()
         pixels.flags.writeable = False
         return None, _Front(pixels, buffer.format, direct=True), {shown[-1].name: 0}
@@ -278,10 +280,14 @@ class Output:
         if deferred:
             busy.append(self._on_screen)
         framebuffer = self.framebuffers.acquire(self.mode.width, self.mode.height, busy)
-        layers = [Layer(s.buffer.pixels, s.buffer.format, *s.bounds[:2]) for s in surfaces if s.buffer]
+        layers = [_layer(s.buffer, s.bounds) for s in surfaces if s.buffer]
         written = compose(framebuffer.pixels, layers, framebuffer.stale, self.background)
         framebuffer.stale.clear()
         front = framebuffer.pixels.view()
         front.flags.writeable = False
         names = [*(surface.name for surface in surfaces), BACKGROUND]
         return framebuffer, _Front(front, OUTPUT_FORMAT, direct=False), dict(zip(names, written, strict=True))
+
+
+def _layer(buffer: Buffer, bounds: Rect) -> Layer:
+    return Layer(buffer.pixels, buffer.format, bounds.x, bounds.y, buffer.incoming)
