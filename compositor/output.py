@@ -4,16 +4,15 @@
 and presents it, wholly or not at all. Changes arrive at any time and only mark damage; nothing is painted
 before the commit, and nothing is committed while nothing changed.
 
-Direct scan-out: when one surface alone fills the screen, its buffer becomes the front buffer as it is and
-not one byte is composed. Else the surfaces are composed into one of the output's own framebuffers
-(`compositor.framebuffers`). What changed on the screen while a guest's buffer was scanned out is remembered
-and repainted when composition resumes.
+Surfaces that a plane can show are not composed (`compositor.plane_assignment`): one that fills the screen is
+scanned out as it is, and a cursor moves without a repaint. The others are composed into one of the output's
+own framebuffers (`compositor.framebuffers`), each of which remembers how far it is behind the screen.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -29,10 +28,13 @@ from compositor.framebuffers import Framebuffer, Framebuffers
 from compositor.geometry import Rect
 from compositor.mode import Mode
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.plane import DEFAULT_PLANES, PlaneBudget
+from compositor.plane_assignment import Assignment, Wish, assign
 from compositor.region import Region
 from compositor.render.cpu import Layer, compose
-from compositor.scene import Scene
-from compositor.surface import Buffer, Surface
+from compositor.scene import CURSOR_Z, Scene
+from compositor.surface import Surface
+from compositor.visible_picture import VisiblePicture
 
 __all__ = ["Frame", "FrameState", "Mode", "Output", "OutputState"]
 
@@ -61,11 +63,24 @@ class OutputState:
 
 
 class _Front(NamedTuple):
-    """What is scanned out."""
+    """What is on the primary plane.
+
+    Attributes:
+        pixels: (height, width, 4) uint8.
+        format: Memory order.
+        composed: Bytes that composition wrote, by surface.
+        framebuffer: Where; None: it is a guest's buffer.
+    """
 
     pixels: NDArray[np.uint8]
     format: PixelFormat
-    direct: bool
+    composed: dict[str, int]
+    framebuffer: Framebuffer | None
+
+    @property
+    def direct(self) -> bool:
+        """Whether nothing was composed."""
+        return self.framebuffer is None
 
     def same_kind(self, other: _Front | None) -> bool:
         """Whether a reader that follows the damage can go on from `other`."""
@@ -89,6 +104,8 @@ class Output:
         on_needs_frame: Called when a repaint is wanted, once until the next commit. A new output wants
             one: look at `state` when setting this.
         framebuffers: Its own pictures; as many as frames are under way.
+        planes: What its display engine can do.
+        one_plane: The screen shows one picture, whatever `planes` has: a window.
         direct_scanout: Whether a buffer that fills the screen may be scanned out as it is.
         pacing: When frames are begun; None leaves that to the machine. Set it before the run.
         variable_refresh: The panel's limits, if it waits for frames; None: it has a fixed rate, the mode's.
@@ -101,6 +118,7 @@ class Output:
         *,
         name: str = "",
         background: int = 0,
+        planes: PlaneBudget = DEFAULT_PLANES,
         direct_scanout: bool = True,
         pacing: str | Pacing | None = None,
         variable_refresh: VariableRefresh | None = None,
@@ -111,6 +129,7 @@ class Output:
             mode: As `Mode.parse` reads it.
             name: See the attribute.
             background: 0xRRGGBB where no surface is.
+            planes: See the attribute.
             direct_scanout: See the attribute.
             pacing: See the attribute; a text as `Pacing.parse` reads it.
             variable_refresh: See the attribute.
@@ -119,6 +138,8 @@ class Output:
             BadInput: The mode, the background or the pacing makes no sense.
         """
         self.name = name
+        self.planes = planes
+        self.one_plane = False
         self.direct_scanout = direct_scanout
         self.pacing = Pacing.parse(pacing) if isinstance(pacing, str) else pacing
         self.variable_refresh = variable_refresh
@@ -134,6 +155,9 @@ class Output:
         # Frames that are committed and not on the screen.
         self._waiting: deque[tuple[int, Framebuffer | None]] = deque()
         self._damage = Region()
+        self._granted: tuple[list[Wish], object, Assignment] | None = None  # for which wishes, and settings
+        self._above: set[Surface] = set()  # those that were on planes above the primary
+        self._visible = VisiblePicture()
         self.repaint()
 
     @property
@@ -189,11 +213,14 @@ class Output:
         """Ask for a frame that shows everything anew."""
         self._changed((self.mode.rect,))
 
-    def _changed(self, damage: tuple[Rect, ...]) -> None:
+    def _changed(self, damage: tuple[Rect, ...], surface: Surface | None = None) -> None:
         """The scene or a property changed what these rectangles show."""
         screen = self.mode.rect
         for rect in damage:
-            self._damage.add(rect.intersect(screen))
+            visible = rect.intersect(screen)
+            self._damage.add(visible)
+            if surface not in self._above:
+                self.framebuffers.damage(visible)
         if self._is_due():
             wanted = self.state is not FrameState.NEEDS_FRAME
             self.state = advance(self.state, FrameEvent.CHANGED)
@@ -221,17 +248,21 @@ class Output:
             self.state = advance(self.state, FrameEvent.SKIPPED)
             return None
         self.test()
+        screen = self.mode.rect
         surfaces = self.scene.visible()
-        damage = self._damage.clip(self.mode.rect)
-        for rect in damage:
-            self.framebuffers.damage(rect)
-        framebuffer, front, composed = self._direct(surfaces) or self._compose(surfaces, deferred)
-        if not front.same_kind(self._front):
-            damage = Region([self.mode.rect])
+        shown = [surface for surface in surfaces if not surface.bounds.intersect(screen).empty]
+        planes = PlaneBudget((self.planes.primary,)) if self.one_plane else self.planes
+        grants, direct = self._assign(planes, shown)
+        above = [
+            s for s, grant in zip(shown, grants, strict=True) if grant.plane not in (None, planes.primary)
+        ]
+        self._regroup(shown, above)
+        front = self._compose(surfaces, above, deferred) if direct is None else _scan_out(shown[direct])
+        damage = self._damage.clip(screen) if front.same_kind(self._front) else Region([screen])
         self._front, self._damage = front, Region()
         self.state = advance(self.state, FrameEvent.COMMITTED)
         self.commit_seq += 1
-        self._waiting.append((self.commit_seq, framebuffer))
+        self._waiting.append((self.commit_seq, front.framebuffer))
         if not deferred:
             self._waited(True)
         return Frame(
@@ -240,10 +271,13 @@ class Output:
             present_time_ns=now_ns,
             damage=tuple(damage),
             direct=front.direct,
-            composed=composed,
+            composed=front.composed | {surface.name: 0 for surface in above},
             frame_ids={s.name: s.buffer.frame_id for s in surfaces if s.buffer is not None},
-            pixels=front.pixels,
-            format=front.format,
+            front=front.pixels,
+            front_format=front.format,
+            above=tuple(_finished(surface) for surface in above),
+            grants={surface.name: grant for surface, grant in zip(shown, grants, strict=True)},
+            _visible=self._visible,
             _taken=tuple(taken for surface in surfaces if (taken := surface.take()) is not None),
             _on_end=self._waited if deferred else None,
         )
@@ -254,40 +288,63 @@ class Output:
         if shown:
             self.presented_seq, self._on_screen = commit_seq, framebuffer
 
-    def _direct(self, surfaces: list[Surface]) -> tuple[None, _Front, dict[str, int]] | None:
-        """The buffer that can be scanned out as it is: it fills the screen, and nothing is above it.
+    def _assign(self, planes: PlaneBudget, shown: Sequence[Surface]) -> Assignment:
+        """The planes of the surfaces on the screen; worked out anew when one of these looks different."""
+        wishes = [_wish(surface) for surface in shown]
+        setting = (planes, self.direct_scanout, self.background, self.mode)
+        if self._granted is None or self._granted[:2] != (wishes, setting):
+            black, screen = not self.background, self.mode.rect
+            assignment = assign(planes, wishes, screen, black=black, direct=self.direct_scanout)
+            self._granted = wishes, setting, assignment
+        return self._granted[2]
 
-        A buffer with alpha qualifies on a black background with nothing in between: premultiplied OVER
-        black adds nothing.
-        """
-        screen = self.mode.rect
-        shown = [surface for surface in surfaces if not surface.bounds.intersect(screen).empty]
-        if not self.direct_scanout or not shown or shown[-1].bounds != screen:
-            return None
-        buffer = shown[-1].buffer
-        assert buffer is not None
-        if buffer.format.has_alpha and (len(shown) > 1 or self.background):
-            return None
-        if buffer.incoming is not None:
-            buffer.incoming.finish()
-        pixels = buffer.pixels.view()
-        pixels.flags.writeable = False
-        return None, _Front(pixels, buffer.format, direct=True), {shown[-1].name: 0}
+    def _regroup(self, shown: Sequence[Surface], above: Collection[Surface]) -> None:
+        """Who leaves the primary plane, or comes back to it, changes the picture there."""
+        for surface in shown:
+            if (surface in above) != (surface in self._above):
+                self.framebuffers.damage(surface.bounds.intersect(self.mode.rect))
+        away = {surface for surface in self.scene if surface in self._above and surface not in shown}
+        self._above = away.union(above)
 
-    def _compose(self, surfaces: list[Surface], deferred: bool) -> tuple[Framebuffer, _Front, dict[str, int]]:
-        """Paint what is stale of a framebuffer; also the bytes written, as `Frame.composed` has them."""
+    def _compose(self, surfaces: list[Surface], above: Collection[Surface], deferred: bool) -> _Front:
+        """Paint what is stale of a framebuffer, without the surfaces that are on planes."""
         busy = [framebuffer for _, framebuffer in self._waiting]
         if deferred:
             busy.append(self._on_screen)
         framebuffer = self.framebuffers.acquire(self.mode.width, self.mode.height, busy)
-        layers = [_layer(s.buffer, s.bounds) for s in surfaces if s.buffer]
+        below = [surface for surface in surfaces if surface not in above]
+        layers = [_layer(surface) for surface in below]
         written = compose(framebuffer.pixels, layers, framebuffer.stale, self.background)
         framebuffer.stale.clear()
         front = framebuffer.pixels.view()
         front.flags.writeable = False
-        names = [*(surface.name for surface in surfaces), BACKGROUND]
-        return framebuffer, _Front(front, OUTPUT_FORMAT, direct=False), dict(zip(names, written, strict=True))
+        names = [*(surface.name for surface in below), BACKGROUND]
+        return _Front(front, OUTPUT_FORMAT, dict(zip(names, written, strict=True)), framebuffer)
 
 
-def _layer(buffer: Buffer, bounds: Rect) -> Layer:
+def _scan_out(surface: Surface) -> _Front:
+    """A surface's buffer on the primary plane, as it is."""
+    layer = _finished(surface)
+    pixels = layer.pixels.view()
+    pixels.flags.writeable = False
+    return _Front(pixels, layer.format, {surface.name: 0}, None)
+
+
+def _finished(surface: Surface) -> Layer:
+    """A surface's buffer for a plane, which reads it itself."""
+    layer = _layer(surface)
+    if layer.incoming is not None:
+        layer.incoming.finish()
+    return layer
+
+
+def _wish(surface: Surface) -> Wish:
+    assert surface.buffer is not None
+    pixel_format = surface.buffer.format
+    return Wish(surface.bounds, pixel_format, not pixel_format.has_alpha, surface.z >= CURSOR_Z)
+
+
+def _layer(surface: Surface) -> Layer:
+    buffer, bounds = surface.buffer, surface.bounds
+    assert buffer is not None
     return Layer(buffer.pixels, buffer.format, bounds.x, bounds.y, buffer.incoming)

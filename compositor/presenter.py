@@ -70,6 +70,7 @@ class Presenter:
         exact: bool = False,
     ) -> None:
         self.output = output
+        output.one_plane = screen.one_plane
         self.grid = VblankGrid(scheduler, output.mode.refresh_mhz)
         self.listeners: list[Listener] = []
         self.on_blank: Callable[[], None] | None = None

@@ -3,6 +3,8 @@ import numpy as np
 from compositor.frame import BACKGROUND, Frame, Taken
 from compositor.geometry import Rect
 from compositor.pixel import PixelFormat
+from compositor.plane import DEFAULT_PLANES
+from compositor.plane_assignment import Grant, Why
 from compositor.presentation import Discarded, Feedback, PresentationFlags, Presented
 
 
@@ -18,8 +20,9 @@ def frame(heard: list[object], *, direct: bool = False, upload_bytes: int = 7) -
         composed={"guest-0": 20, BACKGROUND: 4},
         upload_bytes=upload_bytes,
         frame_ids={},
-        pixels=pixels,
-        format=PixelFormat.ARGB8888,
+        front=pixels,
+        front_format=PixelFormat.ARGB8888,
+        grants={"first": Grant(DEFAULT_PLANES.primary if direct else None, Why.FILLS)},
         refresh_ns=20,
         refresh_seq=4,
         flags=PresentationFlags.VSYNC,

@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from compositor.presentation import Feedback, PresentationFlags, Presented
 from compositor.run import StopReason
 from guest import QemuGuest, SimulatedGuest
 from guest.workloads import create_workload
+from virtio.gpu.display import CursorImage
 
 
 async def run_gears(seed: int = 7) -> tuple[dict[str, object], NDArray[np.uint8]]:
@@ -248,3 +250,25 @@ async def test_every_flush_is_answered_by_feedback() -> None:
     assert isinstance(last, Presented)
     assert (last.commit, last.frame_seq, last.seq, last.time_ns) == (3, 3, 3, 50_000_000)
     assert last.flags == PresentationFlags(0xF)
+
+
+async def test_a_cursor_that_moves_a_thousand_times_a_second_repaints_nothing() -> None:
+    """And it is in the screenshot all the same."""
+    windows = [Placement(x=x, width=100, height=90) for x in (0, 110)]
+    red = np.zeros((64, 64, 4), np.uint8)
+    red[:32, :32] = (0, 0, 255, 255)
+    async with Machine(outputs=["320x240@60"], repaint="flush") as machine:
+        guests = [await machine.attach(SimulatedGuest("plasma", frames=1), [place]) for place in windows]
+        await machine.run()
+        display = guests[0].display
+        display.set_cursor(0, CursorImage(red, 0, 0), 0, 0)
+        before = machine.stats()
+        for step in range(1000):
+            machine.clock.call_at(step * 1_000_000, partial(display.move_cursor, 0, step % 290, step % 200))
+        await machine.run()
+        stats, picture = machine.stats(), machine.screenshot()
+    assert machine.outputs[0].commit_seq > 1000
+    assert [guest["bytes"] for guest in stats["guests"]] == [guest["bytes"] for guest in before["guests"]]
+    assert (picture[199:231, 129:161] == (255, 0, 0, 255)).all()
+    (cursor,) = [use for use in stats["outputs"][0]["planes"] if use["layer"] == "plasma-cursor"]
+    assert (cursor["plane"], cursor["why"]) == ("cursor", "it is the cursor")
