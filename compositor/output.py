@@ -12,13 +12,14 @@ own framebuffers (`compositor.framebuffers`), each of which remembers how far it
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compositor.arrangement import Arrangement, Arranger, layer_of, scanned_out
 from compositor.errors import BadInput
 from compositor.frame import BACKGROUND, Frame
 from compositor.frame_clock.pacing import Pacing
@@ -29,10 +30,9 @@ from compositor.geometry import Rect
 from compositor.mode import Mode
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
 from compositor.plane import DEFAULT_PLANES, PlaneBudget
-from compositor.plane_assignment import Assignment, Wish, assign
 from compositor.region import Region
-from compositor.render.cpu import Layer, compose
-from compositor.scene import CURSOR_Z, Scene
+from compositor.render.cpu import compose
+from compositor.scene import Scene
 from compositor.surface import Surface
 from compositor.visible_picture import VisiblePicture
 
@@ -155,7 +155,7 @@ class Output:
         # Frames that are committed and not on the screen.
         self._waiting: deque[tuple[int, Framebuffer | None]] = deque()
         self._damage = Region()
-        self._granted: tuple[list[Wish], object, Assignment] | None = None  # for which wishes, and settings
+        self._arranger = Arranger()
         self._above: set[Surface] = set()  # those that were on planes above the primary
         self._visible = VisiblePicture()
         self.repaint()
@@ -250,14 +250,9 @@ class Output:
         self.test()
         screen = self.mode.rect
         surfaces = self.scene.visible()
-        shown = [surface for surface in surfaces if not surface.bounds.intersect(screen).empty]
-        planes = PlaneBudget((self.planes.primary,)) if self.one_plane else self.planes
-        grants, direct = self._assign(planes, shown)
-        above = [
-            s for s, grant in zip(shown, grants, strict=True) if grant.plane not in (None, planes.primary)
-        ]
-        self._regroup(shown, above)
-        front = self._compose(surfaces, above, deferred) if direct is None else _scan_out(shown[direct])
+        arrangement = self._arrange(surfaces)
+        direct = arrangement.direct
+        front = self._compose(arrangement.below, deferred) if direct is None else _scan_out(direct)
         damage = self._damage.clip(screen) if front.same_kind(self._front) else Region([screen])
         self._front, self._damage = front, Region()
         self.state = advance(self.state, FrameEvent.COMMITTED)
@@ -271,12 +266,12 @@ class Output:
             present_time_ns=now_ns,
             damage=tuple(damage),
             direct=front.direct,
-            composed=front.composed | {surface.name: 0 for surface in above},
+            composed=front.composed | {surface.name: 0 for surface in arrangement.above},
             frame_ids={s.name: s.buffer.frame_id for s in surfaces if s.buffer is not None},
             front=front.pixels,
             front_format=front.format,
-            above=tuple(_finished(surface) for surface in above),
-            grants={surface.name: grant for surface, grant in zip(shown, grants, strict=True)},
+            above=arrangement.planes(),
+            grants=arrangement.grants,
             _visible=self._visible,
             _taken=tuple(taken for surface in surfaces if (taken := surface.take()) is not None),
             _on_end=self._waited if deferred else None,
@@ -288,63 +283,47 @@ class Output:
         if shown:
             self.presented_seq, self._on_screen = commit_seq, framebuffer
 
-    def _assign(self, planes: PlaneBudget, shown: Sequence[Surface]) -> Assignment:
-        """The planes of the surfaces on the screen; worked out anew when one of these looks different."""
-        wishes = [_wish(surface) for surface in shown]
-        setting = (planes, self.direct_scanout, self.background, self.mode)
-        if self._granted is None or self._granted[:2] != (wishes, setting):
-            black, screen = not self.background, self.mode.rect
-            assignment = assign(planes, wishes, screen, black=black, direct=self.direct_scanout)
-            self._granted = wishes, setting, assignment
-        return self._granted[2]
+    def _arrange(self, surfaces: Sequence[Surface]) -> Arrangement:
+        """Give planes to the surfaces; who leaves the primary plane, or comes back, changes it there."""
+        screen = self.mode.rect
+        planes = PlaneBudget((self.planes.primary,)) if self.one_plane else self.planes
+        arrangement = self._arranger.arrange(
+            surfaces, screen, planes, black=not self.background, direct=self.direct_scanout
+        )
+        # Whoever is hidden, or beside the screen, is not on the primary plane, and needs no repaint to return.
+        away = self._above.intersection(self.scene).difference(surfaces)
+        for surface in arrangement.above:
+            if surface not in self._above:
+                self.framebuffers.damage(surface.bounds.intersect(screen))
+        for surface in arrangement.below:
+            if surface in self._above:
+                visible = surface.bounds.intersect(screen)
+                self.framebuffers.damage(visible)
+                if visible.empty:
+                    away.add(surface)
+        self._above = away.union(arrangement.above)
+        return arrangement
 
-    def _regroup(self, shown: Sequence[Surface], above: Collection[Surface]) -> None:
-        """Who leaves the primary plane, or comes back to it, changes the picture there."""
-        for surface in shown:
-            if (surface in above) != (surface in self._above):
-                self.framebuffers.damage(surface.bounds.intersect(self.mode.rect))
-        away = {surface for surface in self.scene if surface in self._above and surface not in shown}
-        self._above = away.union(above)
-
-    def _compose(self, surfaces: list[Surface], above: Collection[Surface], deferred: bool) -> _Front:
-        """Paint what is stale of a framebuffer, without the surfaces that are on planes."""
+    def _compose(self, surfaces: Sequence[Surface], deferred: bool) -> _Front:
+        """Paint what is stale of a framebuffer."""
         busy = [framebuffer for _, framebuffer in self._waiting]
         if deferred:
             busy.append(self._on_screen)
         framebuffer = self.framebuffers.acquire(self.mode.width, self.mode.height, busy)
-        below = [surface for surface in surfaces if surface not in above]
-        layers = [_layer(surface) for surface in below]
-        written = compose(framebuffer.pixels, layers, framebuffer.stale, self.background)
-        framebuffer.stale.clear()
+        written = [0] * (len(surfaces) + 1)
+        if framebuffer.stale:
+            layers = [layer_of(surface) for surface in surfaces]
+            written = compose(framebuffer.pixels, layers, framebuffer.stale, self.background)
+            framebuffer.stale.clear()
         front = framebuffer.pixels.view()
         front.flags.writeable = False
-        names = [*(surface.name for surface in below), BACKGROUND]
+        names = [*(surface.name for surface in surfaces), BACKGROUND]
         return _Front(front, OUTPUT_FORMAT, dict(zip(names, written, strict=True)), framebuffer)
 
 
 def _scan_out(surface: Surface) -> _Front:
     """A surface's buffer on the primary plane, as it is."""
-    layer = _finished(surface)
+    layer = scanned_out(surface)
     pixels = layer.pixels.view()
     pixels.flags.writeable = False
     return _Front(pixels, layer.format, {surface.name: 0}, None)
-
-
-def _finished(surface: Surface) -> Layer:
-    """A surface's buffer for a plane, which reads it itself."""
-    layer = _layer(surface)
-    if layer.incoming is not None:
-        layer.incoming.finish()
-    return layer
-
-
-def _wish(surface: Surface) -> Wish:
-    assert surface.buffer is not None
-    pixel_format = surface.buffer.format
-    return Wish(surface.bounds, pixel_format, not pixel_format.has_alpha, surface.z >= CURSOR_Z)
-
-
-def _layer(surface: Surface) -> Layer:
-    buffer, bounds = surface.buffer, surface.bounds
-    assert buffer is not None
-    return Layer(buffer.pixels, buffer.format, bounds.x, bounds.y, buffer.incoming)

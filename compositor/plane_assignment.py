@@ -34,6 +34,7 @@ class Why(StrEnum):
     SHAPE = "no free plane shows it so: scaled, turned or translucent"
     SIZE = "it is larger than the cursor plane"
     NO_CURSOR = "no cursor plane is free"
+    ORDER = "no free plane can be stacked so"
     FORBIDDEN = "direct scan-out is switched off"
 
 
@@ -130,16 +131,23 @@ def _misfit(plane: Plane, wish: Wish) -> Why | None:
 
 def _place(budget: PlaneBudget, wishes: Sequence[Wish], layers: range) -> list[Grant]:
     """Give the planes above the primary to some of the layers, the others of which are composed."""
+    cursors, overlays = budget.of(PlaneKind.CURSOR), budget.of(PlaneKind.OVERLAY)
+    refused = {i: Why.NO_CURSOR if wishes[i].cursor else Why.SMALLER for i in layers}
+    order = [i for i in layers if overlays or (cursors and wishes[i].cursor)]
+    order.sort(
+        key=lambda i: (wishes[i].cursor, i if wishes[i].cursor else wishes[i].bounds.area), reverse=True
+    )
     given: dict[int, Plane] = {}
-    refused: dict[int, Why] = {}
-    order = sorted(layers, key=lambda i: (wishes[i].cursor, i if wishes[i].cursor else wishes[i].bounds.area))
-    order.reverse()
-    progress = True
+    progress = bool(order)
     while progress:  # who got a plane may have lain over others
         progress = False
         for index in order:
-            if index not in given:
-                plane, refused[index] = _fit(budget, wishes, layers, index, given)
+            if index in given:
+                continue
+            planes = (*cursors, *overlays) if wishes[index].cursor else overlays
+            free = [plane for plane in planes if plane not in given.values()]
+            if free:
+                plane, refused[index] = _fit(free, wishes, layers, index, given)
                 if plane is not None:
                     given[index] = plane
                     progress = True
@@ -147,24 +155,18 @@ def _place(budget: PlaneBudget, wishes: Sequence[Wish], layers: range) -> list[G
 
 
 def _fit(
-    budget: PlaneBudget, wishes: Sequence[Wish], layers: range, index: int, given: dict[int, Plane]
+    free: Sequence[Plane], wishes: Sequence[Wish], layers: range, index: int, given: dict[int, Plane]
 ) -> tuple[Plane | None, Why]:
-    """A free plane for a layer, beside those that are given already."""
+    """One of the free planes for a layer, beside those that are given already."""
     wish = wishes[index]
-    composed = (wishes[i] for i in layers if i > index and i not in given)
-    if any(not other.bounds.intersect(wish.bounds).empty for other in composed):
+    composed = (wishes[i].bounds for i in layers if i > index and i not in given)
+    if any(not bounds.intersect(wish.bounds).empty for bounds in composed):
         return None, Why.BELOW
-    why = Why.NO_CURSOR if wish.cursor else Why.SMALLER
-    kinds = (PlaneKind.CURSOR, PlaneKind.OVERLAY) if wish.cursor else (PlaneKind.OVERLAY,)
-    for plane in (plane for kind in kinds for plane in budget.of(kind)):
-        if plane in given.values():
-            continue
-        misfit = _misfit(plane, wish)
-        if misfit is not None:
-            why = misfit
-        elif _stacks({**given, index: plane}):
+    misfits = [_misfit(plane, wish) for plane in free]
+    for plane, misfit in zip(free, misfits, strict=True):
+        if misfit is None and _stacks({**given, index: plane}):
             return plane, Why.IS_CURSOR if wish.cursor else Why.SAVES
-    return None, why
+    return None, next((misfit for misfit in misfits if misfit is not None), Why.ORDER)
 
 
 def _stacks(given: dict[int, Plane]) -> bool:
