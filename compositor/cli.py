@@ -51,7 +51,9 @@ def demo(*, run: RunOptions) -> None:
 def run_scene(
     scene: Annotated[
         str,
-        typer.Argument(help="demo, a workload's name, or a study: sync-study, fifty-ms, frame-clock-study."),
+        typer.Argument(
+            help="demo, a workload's name, or a study: sync-study, torn-study, fifty-ms, frame-clock-study."
+        ),
     ],
     kernel: Annotated[Path | None, typer.Option(help="Of a study: the UML kernel to boot.")] = None,
     *,

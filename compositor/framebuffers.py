@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from compositor.geometry import Rect
 from compositor.region import Region
+from compositor.render.target import allocate
 
 
 class Framebuffer:
@@ -28,7 +29,7 @@ class Framebuffer:
     __slots__ = ("pixels", "stale")
 
     def __init__(self, width: int, height: int) -> None:
-        self.pixels: NDArray[np.uint8] = np.empty((height, width, 4), np.uint8)
+        self.pixels: NDArray[np.uint8] = allocate(width, height)
         self.stale = Region([Rect(0, 0, width, height)])
 
 

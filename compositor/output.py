@@ -110,6 +110,8 @@ class Output:
         pacing: When frames are begun; None leaves that to the machine. Set it before the run.
         variable_refresh: The panel's limits, if it waits for frames; None: it has a fixed rate, the mode's.
             Set it before the run.
+        position: (x, y) in the layout of outputs, pixels; None: to the right of those before it.
+        plugged: Whether there is a monitor; else this is a connector that waits for one.
     """
 
     def __init__(
@@ -122,8 +124,10 @@ class Output:
         direct_scanout: bool = True,
         pacing: str | Pacing | None = None,
         variable_refresh: VariableRefresh | None = None,
+        position: tuple[int, int] | None = None,
+        plugged: bool = True,
     ) -> None:
-        """A monitor that is plugged in and shows nothing yet.
+        """A monitor that shows nothing yet.
 
         Args:
             mode: As `Mode.parse` reads it.
@@ -133,6 +137,8 @@ class Output:
             direct_scanout: See the attribute.
             pacing: See the attribute; a text as `Pacing.parse` reads it.
             variable_refresh: See the attribute.
+            position: See the attribute.
+            plugged: See the attribute.
 
         Raises:
             BadInput: The mode, the background or the pacing makes no sense.
@@ -143,6 +149,8 @@ class Output:
         self.direct_scanout = direct_scanout
         self.pacing = Pacing.parse(pacing) if isinstance(pacing, str) else pacing
         self.variable_refresh = variable_refresh
+        self.position = position
+        self.plugged = plugged
         self.on_needs_frame: Callable[[], None] | None = None
         self.commit_seq = self.presented_seq = 0
         self.state = FrameState.IDLE
@@ -290,7 +298,7 @@ class Output:
         arrangement = self._arranger.arrange(
             surfaces, screen, planes, black=not self.background, direct=self.direct_scanout
         )
-        # Whoever is hidden, or beside the screen, is not on the primary plane, and needs no repaint to return.
+        # Who is hidden, or beside the screen, is not on the primary plane, and needs no repaint to return.
         away = self._above.intersection(self.scene).difference(surfaces)
         for surface in arrangement.above:
             if surface not in self._above:

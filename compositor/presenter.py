@@ -100,8 +100,9 @@ class Presenter:
         return AtVblank(self._scheduler, self.grid, self.repaint)
 
     def schedule(self) -> None:
-        """Something on the output changed."""
-        self._clock.schedule()
+        """Something on the output changed; while no monitor is plugged in, nobody sees it."""
+        if self.output.plugged:
+            self._clock.schedule()
 
     def set_mode(self, mode: str | Mode) -> None:
         """Switch the output to another mode, from the next frame on.
@@ -114,6 +115,19 @@ class Presenter:
         self._statistics.mode = str(self.output.mode)
         self.schedule()
 
+    def plug(self, screen: Screen) -> None:
+        """A monitor is plugged in: show everything on it, anew."""
+        self._screen = screen
+        self.output.one_plane = screen.one_plane
+        self.output.plugged = True
+        self.output.repaint()
+        self.schedule()
+
+    def unplug(self) -> None:
+        """The monitor is gone; frames that wait for their vblank are discarded."""
+        self.output.plugged = False
+        self.close()
+
     def blank(self) -> None:
         """A guest is about to take its picture off the output."""
         if self.on_blank is not None:
@@ -121,14 +135,14 @@ class Presenter:
 
     def repaint(self) -> None:
         """Commit what is damaged, and show it at once; nothing at all happens when nothing is."""
-        frame = self.output.commit(self._scheduler.now_ns())
+        frame = self.output.commit(self._scheduler.now_ns()) if self.output.plugged else None
         if frame is not None:
             frame.latch()
             self.show(frame, frame.present_time_ns)
 
     def paint(self) -> Frame | None:
         """For the frame clock: commit what is damaged, to be shown later; None when nothing is."""
-        return self.output.commit(self._scheduler.now_ns(), deferred=True)
+        return self.output.commit(self._scheduler.now_ns(), deferred=True) if self.output.plugged else None
 
     def show(self, frame: Frame, time_ns: int) -> None:
         """For the frame clock: the frame is on the screen, since `time_ns`."""
@@ -153,5 +167,5 @@ class Presenter:
 
     def close(self) -> None:
         """Give the screen back; frames that wait for their vblank are discarded."""
-        self._clock.close()
+        self._clock.cancel()
         self._screen.close()

@@ -58,10 +58,18 @@ class Desk(NamedTuple):
         frame.latch()
         frame.release()
 
-    def flip(self, count: int, number: int, damage: Rect | None = None) -> None:
-        """New frames of the first `count` guests."""
+    def flip(self, count: int, number: int) -> None:
+        """New frames of the first `count` guests, in their other buffers."""
         for surface, buffers in zip(self.surfaces[:count], self.buffers, strict=False):
-            surface.submit(buffers[number % 2], damage)
+            surface.submit(buffers[number % 2])
+
+    def scribble(self) -> None:
+        """The first guest draws a little into the buffer that it shows, and says where."""
+        shown = self.surfaces[0].buffer
+        if shown is not None:
+            x, y, width, height = _CORNER
+            shown.pixels[y : y + height, x : x + width] ^= 255
+            self.surfaces[0].submit(shown, _CORNER)
 
 
 def desk(guests: int) -> Desk:
@@ -118,7 +126,7 @@ def _changes(scene: Desk) -> dict[str, Callable[[int], None]]:
     everybody = len(scene.surfaces)
     return {
         "cursor-over": lambda n: scene.cursor.move(300 + n % 999, 200),
-        "corner-of": lambda n: scene.flip(1, n, _CORNER),
+        "corner-of": lambda _: scene.scribble(),
         "one-of": lambda n: scene.flip(1, n),
         "all-of": lambda n: scene.flip(everybody, n),
     }

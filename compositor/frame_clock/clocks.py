@@ -20,8 +20,8 @@ class FrameClock(Protocol):
     def schedule(self) -> None:
         """A repaint is wanted; asking again before it happened changes nothing."""
 
-    def close(self) -> None:
-        """Repaint no more; frames that wait for their vblank are not shown."""
+    def cancel(self) -> None:
+        """Frames that wait for their vblank are not shown; a repaint that is scheduled still comes."""
 
 
 class AtVblank:
@@ -42,7 +42,6 @@ class AtVblank:
         self._grid = grid
         self._repaint = repaint
         self._due_ns: int | None = None
-        self._closed = False
 
     def schedule(self) -> None:
         """Repaint at the next vblank; what comes at that very moment is too late for it."""
@@ -51,16 +50,13 @@ class AtVblank:
             self._clock.call_at(self._due_ns, self._fire)
 
     def _fire(self) -> None:
-        if self._closed:
-            return
         assert self._due_ns is not None
         self.missed_vblanks += max(0, self._grid.last_vblank() - self._grid.index_at(self._due_ns))
         self._due_ns = None
         self._repaint()
 
-    def close(self) -> None:
-        """See `FrameClock.close`."""
-        self._closed = True
+    def cancel(self) -> None:
+        """See `FrameClock.cancel`: what it paints is shown at once."""
 
 
 class OnDemand:
@@ -81,7 +77,6 @@ class OnDemand:
         self._latency_ns = latency_ns
         self._earliest_ns = 0
         self._scheduled = False
-        self._closed = False
 
     def schedule(self) -> None:
         """Repaint after the latency, or as soon as the last frame has been shown for long enough."""
@@ -97,13 +92,11 @@ class OnDemand:
 
     def _run(self) -> None:
         self._scheduled = False
-        if not self._closed:
-            self._earliest_ns = self._clock.now_ns() + self._min_interval_ns
-            self._repaint()
+        self._earliest_ns = self._clock.now_ns() + self._min_interval_ns
+        self._repaint()
 
-    def close(self) -> None:
-        """See `FrameClock.close`."""
-        self._closed = True
+    def cancel(self) -> None:
+        """See `FrameClock.cancel`: what it paints is shown at once."""
 
 
 class Told:
@@ -114,5 +107,5 @@ class Told:
     def schedule(self) -> None:
         """The recording says when."""
 
-    def close(self) -> None:
-        """Nothing is under way."""
+    def cancel(self) -> None:
+        """See `FrameClock.cancel`: what is painted is shown at once."""

@@ -11,6 +11,7 @@ at a time, every refresh gets one, and each is as much later as it needs to be.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from compositor.frame import Frame
@@ -66,7 +67,7 @@ class Paced:
         self._stage = stage
         self._pacing = pacing
         self._timing = timing
-        self._wanted = self._armed = self._late = self._closed = False
+        self._wanted = self._armed = self._late = False
         self._waiting: deque[_Waiting] = deque()
         self._target_ns = _BEFORE_ALL  # of the frame begun last
         self._last_ns = _BEFORE_ALL  # when that one is on the screen
@@ -111,7 +112,7 @@ class Paced:
     def _begin(self) -> None:
         self._armed = self._wanted = False
         begun_ns = self._clock.now_ns()
-        frame = None if self._closed else self._stage.paint()
+        frame = self._stage.paint()
         if frame is None:
             return
         show_ns = self._finish(begun_ns)
@@ -119,15 +120,16 @@ class Paced:
             frame.latch()
             self._stage.show(frame, show_ns)
         else:
-            self._waiting.append(_Waiting(frame, show_ns))
-            self._clock.call_at(show_ns, self._flip)
+            waiting = _Waiting(frame, show_ns)
+            self._waiting.append(waiting)
+            self._clock.call_at(show_ns, partial(self._flip, waiting))
             frame.latch()
         self._arm()
 
-    def _flip(self) -> None:
-        if self._waiting:
-            frame, show_ns = self._waiting.popleft()
-            self._stage.show(frame, show_ns)
+    def _flip(self, waiting: _Waiting) -> None:
+        if self._waiting and self._waiting[0] is waiting:  # else it was cancelled
+            self._waiting.popleft()
+            self._stage.show(*waiting)
 
     def _finish(self, begun_ns: int) -> int:
         """When the frame that was painted since `begun_ns` is on the screen."""
@@ -141,8 +143,7 @@ class Paced:
         self._late = late > 0
         return self._last_ns
 
-    def close(self) -> None:
-        """See `FrameClock.close`; whoever waits for those frames hears that they were discarded."""
-        self._closed = True
+    def cancel(self) -> None:
+        """See `FrameClock.cancel`; whoever waits for those frames hears that they were discarded."""
         while self._waiting:
             self._waiting.popleft().frame.discard()

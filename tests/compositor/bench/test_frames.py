@@ -25,7 +25,7 @@ def test_ours_and_the_peer_paint_the_same_picture(pixman: Pixman, guests: int) -
         assert frame is not None
         picture[:] = (0, 0, 0, 255)
         pixman.compose(picture, scene.layers())
-        np.testing.assert_array_equal(frame.pixels, picture)
+        np.testing.assert_array_equal(frame.pixels[..., :3], picture[..., :3])
 
 
 def test_the_work_of_a_frame_is_its_damage_however_many_guests_there_are() -> None:

@@ -61,22 +61,8 @@ def test_on_demand_with_a_latency_repaints_once_for_all_that_comes_meanwhile() -
     assert log == [15]
 
 
-def test_a_closed_clock_repaints_no_more() -> None:
-    calendar, log = Calendar(), list[int]()
-    clocks = (
-        AtVblank(calendar, VblankGrid(calendar, 60_000), lambda: log.append(1)),
-        OnDemand(calendar, lambda: log.append(2), latency_ns=1),
-    )
-    for clock in clocks:
-        clock.schedule()
-        clock.close()
-    while calendar.run_next():
-        pass
-    assert not log
-
-
 def test_a_clock_that_is_told_makes_no_appointments() -> None:
     clock = Told()
     clock.schedule()
-    clock.close()
+    clock.cancel()
     assert clock.missed_vblanks == 0
