@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compositor.frame_clock import Pacing
 from compositor.output import Output
 from compositor.pixel import PixelFormat
 from compositor.presentation import Discarded, Feedback, PresentationFlags, Presented
@@ -144,3 +145,26 @@ def test_an_idle_output_makes_no_appointments() -> None:
         bench.run()
         assert len(bench.heard) == 1
         assert bench.calendar.next_ns() is None
+
+
+def test_unplugging_discards_what_is_under_way_and_a_new_monitor_shows_everything() -> None:
+    bench = Bench(output=Output("64x48@50", pacing=Pacing(delay_ns=9 * MS)))
+    bench.submit_at(1 * MS)
+    bench.calendar.call_at(10 * MS, bench.presenter.unplug)
+    bench.submit_at(11 * MS)
+    bench.calendar.call_at(15 * MS, lambda: bench.presenter.plug(HeadlessScreen()))
+    bench.run()
+    assert bench.heard[0] == Discarded(1)
+    assert [feedback.commit for feedback in bench.heard] == [1, 2]
+    assert bench.log[-1] == ("presented", 40 * MS)
+    assert bench.surface.pending is False
+
+
+def test_a_screen_with_one_plane_is_shown_one_picture() -> None:
+    class Window(HeadlessScreen):
+        one_plane = True
+
+    bench = Bench()
+    assert not bench.presenter.output.one_plane
+    bench.presenter.plug(Window())
+    assert bench.presenter.output.one_plane
