@@ -190,6 +190,7 @@ class SimulatedAttachment(Attachment):
         guest.start()
         self._loop = self._draw_at_its_own_pace()
         if self._loop is None:
+            guest.on_progress = self._wake
             self._tick()
 
     def set_sync(self, policy: SyncPolicy | str) -> None:
@@ -214,7 +215,13 @@ class SimulatedAttachment(Attachment):
     def _tick(self) -> None:
         """Draw, and come back at the next vblank: behind the repaint there, which drawing has scheduled."""
         self._guest.frame_tick()
-        self._next = self._clock.call_at(self._grid().next_vblank_ns(), self._tick)
+        awake = not self._guest.finished
+        self._next = self._clock.call_at(self._grid().next_vblank_ns(), self._tick) if awake else None
+
+    def _wake(self) -> None:
+        """Another mode may want to be drawn for by a guest that had finished; not inside of this call."""
+        if self._next is None and not self._guest.finished:
+            self._next = self._clock.call_at(self._clock.now_ns(), self._tick)
 
     def _grid(self) -> VblankGrid:
         """The vblanks of the output that it is on, or of the first of several."""

@@ -48,6 +48,11 @@ class PixelFormat(Enum):
         member.alpha = channels.index("A" if member.has_alpha else "X")
         return member
 
+    @property
+    def opaque(self) -> PixelFormat:
+        """The format with the same channels in the same places, and no alpha."""
+        return PixelFormat[self.name.replace("A", "X")]
+
     @classmethod
     def from_fourcc(cls, code: str | int) -> PixelFormat:
         """The format with this DRM fourcc, as text ("XR24") or as the kernel's little-endian number.

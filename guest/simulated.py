@@ -56,6 +56,7 @@ class SimulatedGuest:
         patience_ns: As given.
         flush_early: As given.
         on_fault: Called with one line for what goes wrong inside, and is dealt with there.
+        frames: As given.
         on_progress: Called when a flip is complete or a buffer came back: `begin_frame` may succeed now.
     """
 
@@ -74,6 +75,8 @@ class SimulatedGuest:
         patience_ns: int | None = None,
         gpu: Gpu | GpuSlot | None = None,
         flush_early: bool = False,
+        frames: int | None = None,
+        buffers: int = 2,
     ) -> None:
         """Describe the guest; nothing is allocated before `attach`.
 
@@ -95,6 +98,9 @@ class SimulatedGuest:
             gpu: What it draws on, alone or with others: rendering then takes the time that the GPU takes,
                 from one flip to the next. None: its processor, which takes `render_ns`.
             flush_early: A fault: with a GPU, do not wait for it before a frame is flushed.
+            frames: How many it draws for each mode of its display; then its picture stands still, and it
+                sleeps. None: without end.
+            buffers: Framebuffers that it flips, if that is more than its kind of synchronisation needs.
 
         Raises:
             Misuse: There is no such workload or kind of synchronisation, or both `gpu` and `render_ns`.
@@ -110,6 +116,9 @@ class SimulatedGuest:
         self.on_fault: Callable[[str], None] = lambda _line: None
         self.on_progress: Callable[[], None] = lambda: None
         self.frames_submitted = self.frames_missed = 0
+        self.frames = frames
+        self._left = frames
+        self._buffers = buffers
         self._fixed_size, self._seed, self._memory = size, seed, memory
         self._by_name = isinstance(workload, str)
         self._parts: tuple[GuestRam, Transport, GpuDriver] | None = None
@@ -155,6 +164,11 @@ class SimulatedGuest:
     def size(self) -> tuple[int, int] | None:
         """(width, height) of what it shows; None when it shows nothing."""
         return self._swapchain.size if self._swapchain else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has drawn all that it wants to."""
+        return self._left == 0
 
     @property
     def refresh_mhz(self) -> int:
@@ -230,7 +244,7 @@ class SimulatedGuest:
         """
         buffer = self.begin_frame()
         if buffer is None:
-            self.frames_missed += self._running
+            self.frames_missed += self._running and not self.finished
             return False
         self.workload.draw(self.frames_submitted, buffer.pixels)
         self.flip(buffer)
@@ -238,7 +252,7 @@ class SimulatedGuest:
 
     def begin_frame(self) -> Framebuffer | None:
         """The buffer to draw frame `frames_submitted` into; None when there is none now."""
-        running = self.driver.state is DriverState.RUNNING
+        running = self.driver.state is DriverState.RUNNING and not self.finished
         return self._swapchain.acquire() if self._swapchain is not None and running else None
 
     def may_draw(self, buffer: Framebuffer) -> bool:
@@ -258,6 +272,8 @@ class SimulatedGuest:
         """
         if self._swapchain is None:
             raise Misuse(f"guest {self.name} shows nothing; begin_frame() tells when to draw")
+        if self._left is not None:
+            self._left -= 1
         self.frames_submitted += 1  # before the kick, inside which the frame can reach the screen
         return self._swapchain.flip(buffer, in_fence)
 
@@ -276,8 +292,13 @@ class SimulatedGuest:
             raise Misuse(f"sync={sync!r} is not known; there are {', '.join(FLIP_MODES)}")
         self.sync = sync
         if self._swapchain is not None:
-            self._swapchain.set_mode(FLIP_MODES[sync])
+            self._swapchain.set_mode(self._flip_mode)
             self.driver.notify()
+
+    @property
+    def _flip_mode(self) -> FlipMode:
+        mode = FLIP_MODES[self.sync]
+        return mode._replace(buffers=max(mode.buffers, self._buffers))
 
     @property
     def _running(self) -> bool:
@@ -335,9 +356,10 @@ class SimulatedGuest:
             return
         self._drop_swapchain()
         if size is not None:
+            self._left = self.frames
             pixel_format = Format.B8G8R8X8 if self.workload.opaque else Format.B8G8R8A8
             make = Framebuffer if self._renderer is None else self._renderer.make_framebuffer
-            self._swapchain = Swapchain(driver, 0, size, pixel_format, FLIP_MODES[self.sync], make)
+            self._swapchain = Swapchain(driver, 0, size, pixel_format, self._flip_mode, make)
             self._swapchain.on_progress = self._progressed
             driver.notify()
             self._progressed()

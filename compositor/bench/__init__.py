@@ -11,6 +11,8 @@ from compositor.bench.report import Report
 BENCHMARKS = {
     "mapping": "compositor.bench.mapping",
     "fences": "compositor.bench.fences",
+    "frames": "compositor.bench.frames",
+    "idle": "compositor.bench.idle",
     "record": "compositor.bench.record",
     "guests": "compositor.bench.guests",
     "real-guest": "compositor.bench.real_guest",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from compositor.commands.eight_processes import eight_processes
 from compositor.commands.fifty_ms import fifty_ms
+from compositor.commands.frame_clock_study import frame_clock_study
 from compositor.commands.hotplug_storm import hotplug_storm
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
@@ -26,6 +27,7 @@ STUDIES: Mapping[str, Study] = {
     "sync-study": sync_study,
     "torn-study": torn_study,
     "fifty-ms": fifty_ms,
+    "frame-clock-study": frame_clock_study,
     "hotplug-storm": hotplug_storm,
     "sharing-study": sharing_study,
     "eight-processes": eight_processes,

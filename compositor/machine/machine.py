@@ -40,7 +40,7 @@ from compositor.record.recording import Recording
 from compositor.render import blend
 from compositor.run import StopReason
 from compositor.scanout import Placement
-from compositor.timing import TimingModel
+from compositor.timing import INFINITELY_FAST, TimingModel
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
@@ -50,7 +50,6 @@ from virtio.clock.real import RealClock
 
 # Seconds of real time after which a guest that stops time, and says nothing, is taken for hung.
 PATIENCE_S = 30.0
-INFINITELY_FAST = TimingModel()
 
 
 def report_line(line: str) -> None:
@@ -199,7 +198,7 @@ class Machine:
     @property
     def presented(self) -> int:
         """Frames presented on the first output so far."""
-        return self.outputs[0].commit_seq
+        return self.outputs[0].presented_seq
 
     def listen(self, output: Output | str | int, listener: Callable[[Frame], None]) -> None:
         """Call `listener` with every frame that an output presents, before its buffers are released."""

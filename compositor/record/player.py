@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from compositor.attachment import Attachment
 from compositor.errors import BadInput
 from compositor.frame import Frame
+from compositor.frame_clock import Told
 from compositor.output import Output
 from compositor.placement import Placement
 from compositor.presenter import Presenter
@@ -212,17 +213,19 @@ class Player:
             raise BadInput(f"there is no output {record.subject}")
         return self._tree.presenters[record.subject]
 
+    def _told(self, record: Record) -> Told:
+        told = self._presenter(record).told
+        assert told is not None, "a replay's outputs are told when to repaint"
+        return told
+
     def _commit(self, record: Record) -> None:
-        self._presenter(record).commit(int.from_bytes(record.payload, "little"))
+        self._told(record).commit()
 
     def _repaint(self, record: Record) -> None:
         expected = Presented.decode(record.payload)
         presenter = self._presenter(record)
         self._frame = None
-        if presenter.committed:
-            presenter.flip()
-        else:
-            presenter.repaint()
+        self._told(record).show()
         frame = self._frame
         if frame is None or self._seen(frame) != expected:
             self._wrong_frames += 1

@@ -15,9 +15,11 @@ class Screen(Protocol):
         realtime: Whether somebody watches: frames make sense in real time only. A screen never waits
             for a vblank of its own; the machine's clock says when a frame is due.
         upload_bytes: Pixels' bytes copied to show frames, so far.
+        one_plane: Whether it shows one picture and has no planes.
     """
 
     realtime: bool
+    one_plane: bool
     upload_bytes: int
 
     def show(self, output: Output, frame: Frame) -> None:
@@ -35,6 +37,7 @@ class HeadlessScreen:
     """Shows nothing and costs nothing: pictures are in the frames."""
 
     realtime = False
+    one_plane = False
     upload_bytes = 0
 
     def show(self, output: Output, frame: Frame) -> None:

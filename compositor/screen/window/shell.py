@@ -30,6 +30,7 @@ class WindowScreen:
     """
 
     realtime = True
+    one_plane = True
 
     def __init__(
         self,
