@@ -50,7 +50,8 @@ def demo(*, run: RunOptions) -> None:
 @running
 def run_scene(
     scene: Annotated[
-        str, typer.Argument(help="demo, workloads, the name of one, sync-study, fifty-ms or eight-processes.")
+        str,
+        typer.Argument(help="demo, a workload's name, a study, or a TOML file; none such: lists all."),
     ],
     kernel: Annotated[Path | None, typer.Option(help="Of a study: the UML kernel to boot.")] = None,
     *,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from compositor.attachment import Notice, Report, Seat, ServedAttachment
 from compositor.frame_clock import VblankGrid
-from compositor.presenter import Presenter
 from compositor.record.recorder import Recorder
 from compositor.scanout import Placement
+from compositor.scene_tree import SceneTree
 from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
 from guest.process import ProcessGuest
 from guest.process.clock import VBLANK
@@ -30,16 +30,16 @@ class ProcessAttachment(ServedAttachment):
         self,
         guest: ProcessGuest,
         name: str,
-        presenters: Sequence[Presenter],
+        tree: SceneTree,
         places: Sequence[Placement],
         clock: Clock,
         recorder: Recorder | None,
     ) -> None:
-        super().__init__(name, guest.kind, presenters, places, clock, recorder)
+        super().__init__(name, guest.kind, tree, places, clock, recorder)
         self.display.policy = SyncPolicy(guest.sync)
         # How it flips was settled with its start.
         self.policies = FOR_ANY_GUEST if self.sync in FOR_ANY_GUEST else (self.sync,)
-        self._grid = presenters[places[0].output].grid
+        self._grid = tree.presenters[places[0].output or 0].grid
         self._clock = clock
         self._draws_at_vblanks = not guest.render_ns
 

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from compositor.commands.eight_processes import eight_processes
 from compositor.commands.fifty_ms import fifty_ms
+from compositor.commands.hotplug_storm import hotplug_storm
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
+from compositor.commands.sharing_study import sharing_study
 from compositor.commands.sync_study import sync_study
+from compositor.commands.torn_study import torn_study
 from compositor.errors import BadInput
 from compositor.machine import Machine
 from compositor.scanout import Placement
@@ -21,7 +24,10 @@ from guest.workloads import WORKLOADS
 Study = Callable[[RunOptions, Path | None], None]
 STUDIES: Mapping[str, Study] = {
     "sync-study": sync_study,
+    "torn-study": torn_study,
     "fifty-ms": fifty_ms,
+    "hotplug-storm": hotplug_storm,
+    "sharing-study": sharing_study,
     "eight-processes": eight_processes,
 }
 """Scenes that print figures instead of showing pictures."""
@@ -74,10 +80,10 @@ def _run(run: RunOptions, scene: str) -> None:
 def _tiles(machine: Machine) -> Sequence[tuple[SimulatedGuest, Placement]]:
     """Every workload in a tile of its own, three in a row; what lets light through lies over plasma."""
     width, height = machine.outputs[0].mode[:2]
-    tile = {"width": width // 3, "height": height // 2}
+    width, height = width // 3, height // 2
     guests = []
     for index, name in enumerate(("terminal", "video", "drag", "desktop", "stress", "plasma")):
-        place = Placement(x=index % 3 * tile["width"], y=index // 3 * tile["height"], **tile)
+        place = Placement(x=index % 3 * width, y=index // 3 * height, width=width, height=height)
         guests.append((SimulatedGuest(name), place))
     guests.append((SimulatedGuest("gears"), place))
     return guests
@@ -90,13 +96,13 @@ def cast(scene: str, machine: Machine) -> Sequence[tuple[SimulatedGuest, Placeme
     if scene != "demo":
         return [(SimulatedGuest(scene), Placement())]
     width, height = machine.outputs[0].mode[:2]
-    gears = {"width": min(width // 2, 4 * height // 7), "height": min(height // 2, 3 * height // 7)}
     inset = height // 12
+    upper = Placement(
+        x=inset, y=inset, width=min(width // 2, 4 * height // 7), height=min(height // 2, 3 * height // 7)
+    )
+    lower = replace(upper, x=width - (upper.width or 0) - inset, y=height - (upper.height or 0) - inset)
     return [
         (SimulatedGuest("plasma"), Placement()),
-        (SimulatedGuest("gears"), Placement(x=inset, y=inset, **gears)),
-        (
-            SimulatedGuest("gears"),
-            Placement(x=width - gears["width"] - inset, y=height - gears["height"] - inset, **gears),
-        ),
+        (SimulatedGuest("gears"), upper),
+        (SimulatedGuest("gears"), lower),
     ]

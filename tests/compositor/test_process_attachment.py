@@ -17,13 +17,13 @@ from guest.linux.errors import GuestDied
 from virtio.errors import Misuse
 
 Guest = Callable[..., SimulatedGuest | ProcessGuest]
-SMALL = {"width": 100, "height": 80}
+CORNER = Placement(x=30, y=20, width=100, height=80)
 
 
 async def show(make: Guest, **options: Any) -> dict[str, Any]:
     async with Machine(outputs=["160x120@60"], seed=7) as machine:
         await machine.attach(make("plasma", **options))
-        await machine.attach(make("gears", **options), [Placement(x=30, y=20, **SMALL)])
+        await machine.attach(make("gears", **options), [CORNER])
         await machine.run(seconds=0.4)
         return machine.stats()
 
