@@ -156,10 +156,8 @@ _OPERATIONS: dict[int, type[Any]] = {
 _NUMBERS = {kind: number for number, kind in _OPERATIONS.items()}
 
 
-_KINDS: list[type[Any]] = [Surface, Rect, *_OPERATIONS.values()]
-_FIELDS: dict[type[Any], list[Any]] = {
-    kind: list(get_type_hints(kind, include_extras=True).values()) for kind in _KINDS
-}
+_STRUCTURES: tuple[type[Any], ...] = (Surface, Rect, *_OPERATIONS.values())
+_FIELDS = {kind: list(get_type_hints(kind, include_extras=True).values()) for kind in _STRUCTURES}
 
 
 def _format(kind: type[Any]) -> str:

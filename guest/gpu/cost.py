@@ -4,12 +4,11 @@ A command costs its decoding, and then as long as the slowest of three things th
 pixels, moving its bytes in VRAM, and moving its bytes over the bus (a roofline). The defaults are those of a
 small discrete GPU on four lanes of PCIe 4; they are a model's parameters, not a measurement.
 
-`MIGRATION_BYTES_PER_S` is fitted to the one published pair of figures: with the v4 series of drm/xe "allow
-importing of VRAM by another device" (dri-devel, September 2025) a 1080p60 guest went from 44 to 59 frames per
-second when its framebuffer was mapped by its peer instead of migrated to system memory. Taken as the rate of
-one loop that does first the one, then the other, the copy of a frame took 1/44 s - 1/59 s = 5.78 ms, and 1920
-x 1080 x 4 bytes in that time are 1.436 GB/s. That is a fit of one parameter to one difference: what it says
-of other sizes is a prediction.
+`MIGRATION_BYTES_PER_S` is fitted to one published pair of figures: with the drm/xe series for mappings from
+peer to peer (v4, dri-devel, September 2025) a 1080p60 guest went from 44 to 59 frames per second when its
+framebuffer was no longer copied to system memory. Taken as the rates of a loop that draws, with and without
+a copy after it, a frame's copy took 1/44 s - 1/59 s = 5.78 ms: 1.436 GB/s. That is a fit of one parameter to
+one difference: what it says of other sizes is a prediction.
 """
 
 from __future__ import annotations

@@ -92,6 +92,35 @@ def top_or_left(ax: int, ay: int, bx: int, by: int) -> int:
 
 
 @compiled
+def reach(a: int, b: int, c: int, size: int) -> tuple[int, int]:
+    """The pixels of `size` that a triangle can touch along one axis, its corners in sixteenths."""
+    return max(min(a, b, c) // _SUBPIXELS, 0), min(max(a, b, c) // _SUBPIXELS + 1, size)
+
+
+@compiled
+def shade(
+    texture: NDArray[np.uint32],
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    c: NDArray[np.int32],
+    wa: int,
+    wb: int,
+    wc: int,
+) -> int:
+    """The colour of a pixel whose corners have these weights, times its texel."""
+    area = wa + wb + wc
+    colour = 0
+    for shift in (0, 8, 16, 24):
+        of_a, of_b, of_c = int(a[4]) >> shift & 255, int(b[4]) >> shift & 255, int(c[4]) >> shift & 255
+        colour |= (wa * of_a + wb * of_b + wc * of_c) // area << shift
+    if texture.size:
+        u = (wa * int(a[2]) + wb * int(b[2]) + wc * int(c[2])) // area // _SUBPIXELS
+        v = (wa * int(a[3]) + wb * int(b[3]) + wc * int(c[3])) // area // _SUBPIXELS
+        colour = modulate(int(texture[v % texture.shape[0], u % texture.shape[1]]), colour)
+    return colour
+
+
+@compiled
 def one(
     target: NDArray[np.uint32],
     texture: NDArray[np.uint32],
@@ -111,41 +140,13 @@ def one(
         top_or_left(cx, cy, ax, ay),
         top_or_left(ax, ay, bx, by),
     )
-    top, bottom = (
-        max(min(ay, by, cy) // _SUBPIXELS, 0),
-        min(max(ay, by, cy) // _SUBPIXELS + 1, target.shape[0]),
-    )
-    left, right = (
-        max(min(ax, bx, cx) // _SUBPIXELS, 0),
-        min(max(ax, bx, cx) // _SUBPIXELS + 1, target.shape[1]),
-    )
+    top, bottom = reach(ay, by, cy, target.shape[0])
+    left, right = reach(ax, bx, cx, target.shape[1])
     for row in range(top, bottom):
         y = row * _SUBPIXELS + _SUBPIXELS // 2
         for column in range(left, right):
             x = column * _SUBPIXELS + _SUBPIXELS // 2
             wa, wb, wc = edge(bx, by, cx, cy, x, y), edge(cx, cy, ax, ay, x, y), edge(ax, ay, bx, by, x, y)
-            if wa + bias_a < 0 or wb + bias_b < 0 or wc + bias_c < 0:
-                continue
-            colour = 0
-            for shift in (0, 8, 16, 24):
-                mixed = (
-                    wa * (int(a[4]) >> shift & 255)
-                    + wb * (int(b[4]) >> shift & 255)
-                    + wc * (int(c[4]) >> shift & 255)
-                )
-                colour |= mixed // area << shift
-            if texture.size:
-                u = (
-                    (wa * int(a[2]) + wb * int(b[2]) + wc * int(c[2]))
-                    // area
-                    // _SUBPIXELS
-                    % texture.shape[1]
-                )
-                v = (
-                    (wa * int(a[3]) + wb * int(b[3]) + wc * int(c[3]))
-                    // area
-                    // _SUBPIXELS
-                    % texture.shape[0]
-                )
-                colour = modulate(int(texture[v, u]), colour)
-            target[row, column] = over(colour, int(target[row, column]))
+            if wa + bias_a >= 0 and wb + bias_b >= 0 and wc + bias_c >= 0:
+                colour = shade(texture, a, b, c, wa, wb, wc)
+                target[row, column] = over(colour, int(target[row, column]))

@@ -8,8 +8,8 @@ others leave unused stays unused.
 
 Time used to be accounted when the engine went from one client to another (`Accounting.ON_SWITCH`). A client
 that was busy alone never switched, so that its debt of a whole second came due at once when somebody else
-wanted to draw: it stood still for hundreds of milliseconds, till the past was forgotten. Since commit
-89babe7cf18e every tick accounts (`Accounting.EVERY_TICK`).
+wanted to draw: it stood still for hundreds of milliseconds, till the past was forgotten. Later every tick
+accounts (`Accounting.EVERY_TICK`; the history is in commits 39d467c2b71c, b35f34d1da4e and 89babe7cf18e).
 """
 
 from __future__ import annotations
