@@ -107,15 +107,14 @@ def write_rows(pixels: NDArray[np.uint8], frame_id: int) -> None:
 
 
 def read_rows(pixels: NDArray[np.uint8]) -> list[int | None]:
-    """The frame that each row belongs to; None for a row without a plain mark.
+    """The frame that each row belongs to; None for a row without a mark.
 
     Args:
         pixels: As for `read_stamp`, at least 40 wide.
     """
-    bits = pixels[:, :MARK_WIDTH, 0] == 255
-    plain = (pixels[:, :MARK_WIDTH, :3] == np.where(bits, 255, 0)[:, :, None]).all(axis=(1, 2))
-    words = np.packbits(bits, axis=1).tolist()
-    return [_decode(word) if ok else None for word, ok in zip(words, plain.tolist(), strict=True)]
+    marks = [pixels[row, :MARK_WIDTH].tobytes() for row in range(len(pixels))]
+    ids = {mark: _decode(mark) for mark in set(marks)}  # one, as a rule
+    return [ids[mark] for mark in marks]
 
 
 def read_stamp(pixels: NDArray[np.uint8]) -> Stamp:
