@@ -112,7 +112,9 @@ def read_rows(pixels: NDArray[np.uint8]) -> list[int | None]:
     Args:
         pixels: As for `read_stamp`, at least 40 wide.
     """
-    return [_decode(row.tobytes()) for row in pixels[:, :MARK_WIDTH]]
+    marks = [pixels[row, :MARK_WIDTH].tobytes() for row in range(len(pixels))]
+    ids = {mark: _decode(mark) for mark in set(marks)}  # one, as a rule
+    return [ids[mark] for mark in marks]
 
 
 def read_stamp(pixels: NDArray[np.uint8]) -> Stamp:
