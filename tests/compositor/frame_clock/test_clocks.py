@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import Mock
+
 from compositor.frame_clock import AtVblank, OnDemand, Told, VblankGrid
 from virtio.clock import Calendar
 
