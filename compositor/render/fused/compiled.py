@@ -19,8 +19,11 @@ Kernel = Callable[..., None]
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "boundscheck": False}
 
-helper = numba.njit(forceinline=True, **_OPTIONS)
-"""Decorates a function that kernels call: compiled into each of them, where vectors stay in registers."""
+
+def helper(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates a function that kernels call: compiled into each of them, where vectors stay in registers."""
+    inlined: Callable[..., Any] = numba.njit(forceinline=True, **_OPTIONS)(function)
+    return inlined
 
 
 def kernel(*arguments: types.Type) -> Callable[[Kernel], Kernel]:
@@ -59,6 +62,6 @@ def _stamped(function: Kernel) -> Kernel:
 def sources() -> str:
     """A checksum of everything that can be compiled into a kernel."""
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
