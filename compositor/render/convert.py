@@ -108,26 +108,41 @@ def _faded(s: Lanes, alpha: Lanes) -> Lanes:
 
 
 def _of_24(places: tuple[int, int, int]) -> tuple[Function, Function]:
-    """Instructions that load sixteen pixels of three bytes: blue, green and red by their place in memory."""
-    stored = ir.VectorType(ir.IntType(8), 3 * LANES)
-    opaque = ir.Constant(stored, [0xFF] * stored.count)
-    order = [byte for pixel in range(LANES) for byte in (*(3 * pixel + place for place in places), 3 * LANES)]
+    """Instructions that load sixteen pixels of three bytes: blue, green and red by their place in memory.
 
-    def words(builder: ir.IRBuilder, loaded: ir.Value) -> ir.Value:
-        shuffled = builder.shuffle_vector(
-            loaded, opaque, ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
-        )
-        return builder.bitcast(shuffled, VECTOR)
+    The first takes twelve bytes at a time, but reads sixteen: four beyond its pixels.
+    """
+    stored = ir.VectorType(ir.IntType(8), 3 * LANES)
+    quarter = ir.VectorType(ir.IntType(8), LANES)
+
+    def words(builder: ir.IRBuilder, loaded: ir.Value, order: list[int]) -> ir.Value:
+        opaque = ir.Constant(loaded.type, [0xFF] * loaded.type.count)
+        return builder.bitcast(builder.shuffle_vector(loaded, opaque, _places(order)), VECTOR)
 
     def whole(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
-        return words(builder, builder.load(builder.inttoptr(values[0], stored.as_pointer()), align=1))
+        steps = [builder.add(values[0], ir.Constant(values[0].type, 12 * part)) for part in range(4)]
+        parts = [builder.load(builder.inttoptr(step, quarter.as_pointer()), align=1) for step in steps]
+        halves = [builder.shuffle_vector(*pair, _places(list(range(32)))) for pair in (parts[:2], parts[2:])]
+        joined = builder.shuffle_vector(*halves, _places(list(range(64))))
+        order = [
+            16 * part + 3 * pixel + place if place < 3 else 64
+            for part in range(4)
+            for pixel in range(4)
+            for place in (*places, 3)
+        ]
+        return words(builder, joined, order)
 
     def some(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
         count = builder.mul(values[1], ir.Constant(values[1].type, 3))
-        return words(builder, load_first(builder, stored, values[0], count))
+        order = [3 * pixel + place if place < 3 else 48 for pixel in range(LANES) for place in (*places, 3)]
+        return words(builder, load_first(builder, stored, values[0], count), order)
 
     number = types.int64
     return of_arity(1, PIXELS(number), whole), of_arity(2, PIXELS(number, number), some)
+
+
+def _places(order: list[int]) -> ir.Constant:
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
 
 
 _load_bgr, _load_bgr_some = _of_24((0, 1, 2))
@@ -150,25 +165,27 @@ def rgb565(out: int, pitch: int, width: int, height: int, source: int, source_pi
 @late_kernel(6)
 def rgb888(out: int, pitch: int, width: int, height: int, source: int, source_pitch: int) -> None:
     """Bytes B, G, R to opaque words."""
-    whole = width & -LANES
+    whole = max(width - 2, 0) & -LANES  # the last blocks must not read beyond the row
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
             store(to + 4 * x, _load_bgr(row + 3 * x))
-        if whole < width:
-            store_some(to + 4 * whole, _load_bgr_some(row + 3 * whole, width - whole), width - whole)
+        for x in range(whole, width, LANES):
+            rest = min(width - x, LANES)
+            store_some(to + 4 * x, _load_bgr_some(row + 3 * x, rest), rest)
 
 
 @late_kernel(6)
 def bgr888(out: int, pitch: int, width: int, height: int, source: int, source_pitch: int) -> None:
     """Bytes R, G, B to opaque words."""
-    whole = width & -LANES
+    whole = max(width - 2, 0) & -LANES  # the last blocks must not read beyond the row
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
             store(to + 4 * x, _load_rgb(row + 3 * x))
-        if whole < width:
-            store_some(to + 4 * whole, _load_rgb_some(row + 3 * whole, width - whole), width - whole)
+        for x in range(whole, width, LANES):
+            rest = min(width - x, LANES)
+            store_some(to + 4 * x, _load_rgb_some(row + 3 * x, rest), rest)
 
 
 @late_kernel(7)

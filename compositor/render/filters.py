@@ -4,19 +4,20 @@ All take 32-bit words of four channels, in any order, and tables of distances in
 lies at `row distance + column distance`. So turning a picture needs no loop of its own: where the screen's rows
 run along the buffer's columns, the distances of columns are multiples of the buffer's pitch.
 
-All arguments are integers; images and tables are given by addresses. Tables of columns have 32 bits a number and
-a multiple of sixteen of them, those of rows 64 bits. Every kernel begins with the address, pitch, width and height
+All arguments are integers; images and tables are given by addresses. Tables have 64 bits a number,
+where not said otherwise. Every kernel begins with the address, pitch, width and height
 of the words that it writes, and the address of the source.
 """
 
 from __future__ import annotations
 
-from compositor.render.expressions import Lanes, expression, gather, late_kernel, load_word, store_word
+from typing import Any
+
+from compositor.render.expressions import Lanes, choose, expression, late_kernel, load_word, store_word
 from compositor.render.fused.compiled import helper
-from compositor.render.fused.vectors import BLOCK, LANES, load, store, store_some, table
+from compositor.render.fused.vectors import BLOCK, LANES, load, load_some, store, store_some, table
 
 _TILE = 64  # columns: a turned picture touches as many rows of the source, whose cache lines stay
-_LINE = 2 * BLOCK  # bytes that sixteen pixels take in a line between two rows
 
 
 @late_kernel(7)
@@ -26,8 +27,8 @@ def nearest(out: int, pitch: int, width: int, height: int, source: int, columns:
         right = min(left + _TILE, width)
         for y in range(height):
             start, to = source + table(rows)[y], out + y * pitch
-            for x in range(left, right, LANES):
-                store_some(to + 4 * x, gather(start, load(columns + 4 * x)), min(width - x, LANES))
+            for x in range(left, right):
+                store_word(to + 4 * x, load_word(start + table(columns)[x]))
 
 
 @expression(3)
@@ -71,16 +72,44 @@ def _between_lines(
 
 
 @helper
-def _line(line: int, source: int, left: int, right: int, weights: int, width: int) -> None:
-    """A row of the source at the columns' positions, in 128ths; sixteen pixels are two vectors."""
+def _mix_pair(line: int, a: Any, b: Any, weights: Any) -> None:
+    """Sixteen pixels of a line: two vectors."""
+    store(line, _red_blue(a, b, weights))
+    store(line + BLOCK, _alpha_green(a, b, weights))
+
+
+@helper
+def _near_line(line: int, source: int, left: int, right: int, weights: int, width: int, blocks: int) -> None:
+    """A row of the source at the columns' positions, in 128ths, where sixteen columns look at 32 pixels or fewer."""
     for x in range(0, width, LANES):
-        at = 4 * x
-        a, b, weight = gather(source, load(left + at)), gather(source, load(right + at)), load(weights + at)
-        store(line + 2 * at, _red_blue(a, b, weight))
-        store(line + 2 * at + BLOCK, _alpha_green(a, b, weight))
+        at, block = 4 * x, blocks + x
+        start, room = source + table(block)[0], table(block)[1]
+        first, second = load_some(start, room), load_some(start + BLOCK, room - LANES)
+        a, b = choose(first, second, load(left + at)), choose(first, second, load(right + at))
+        _mix_pair(line + 2 * at, a, b, load(weights + at))
 
 
-@late_kernel(13)
+@helper
+def _far_line(line: int, source: int, left: int, right: int, weights: int, width: int) -> None:
+    """As `_near_line`, anywhere: what is mixed is collected first, in the place of the line."""
+    for x in range(0, width, LANES):
+        at = line + 8 * x
+        for column in range(x, x + LANES):
+            place = at + 4 * (column - x)
+            store_word(place, load_word(source + load_word(left + 4 * column)))
+            store_word(place + BLOCK, load_word(source + load_word(right + 4 * column)))
+        _mix_pair(at, load(at), load(at + BLOCK), load(weights + 4 * x))
+
+
+@helper
+def _line(line: int, source: int, left: int, right: int, weights: int, width: int, blocks: int) -> None:
+    if blocks != 0:
+        _near_line(line, source, left, right, weights, width, blocks)
+    else:
+        _far_line(line, source, left, right, weights, width)
+
+
+@late_kernel(14)
 def bilinear(
     out: int,
     pitch: int,
@@ -90,6 +119,7 @@ def bilinear(
     left: int,
     right: int,
     across: int,
+    blocks: int,
     top: int,
     bottom: int,
     down: int,
@@ -102,10 +132,13 @@ def bilinear(
     `out`: an enlarged picture needs each only once.
 
     Args: as in all filters, and
-        left: Of the first of two columns.
+        left: Distances of the first of two columns; with `blocks`, places in the block's pixels. Of 32 bits, and
+            a multiple of sixteen of them, as the next two.
         right: Of the second.
         across: The second's weight, in both halves of a word.
-        top: As `left`, of rows.
+        blocks: For each sixteen columns the distance of the first pixel that they look at, and how many they
+            may look at from there on; 0 where some look further than 32 pixels.
+        top: As `left`, distances of rows.
         bottom: As `right`.
         down: The second's weight.
         upper: Room for 8 bytes of each of `width` pixels, rounded up to sixteen of them.
@@ -117,10 +150,10 @@ def bilinear(
             upper_at, lower_at, upper, lower = lower_at, upper_at, lower, upper
         if table(top)[y] != upper_at:
             upper_at = table(top)[y]
-            _line(upper, source + upper_at, left, right, across, width)
+            _line(upper, source + upper_at, left, right, across, width, blocks)
         if table(bottom)[y] != lower_at:
             lower_at = table(bottom)[y]
-            _line(lower, source + lower_at, left, right, across, width)
+            _line(lower, source + lower_at, left, right, across, width, blocks)
         share = table(down)[y]
         weight = (share << 9 & 0xFFFF) * 0x10001
         second = -1 if share >= 64 else 0

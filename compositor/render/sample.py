@@ -31,7 +31,7 @@ from compositor.render.yuv import matrix
 
 Words = NDArray[np.uint32]
 
-BAND_BYTES = 1 << 18
+BAND_BYTES = 1 << 19
 _BLOCK = 16  # pixels that a kernel works on at a time
 _ALPHA = -0x1000000  # 0xff000000, signed
 
@@ -151,28 +151,45 @@ class _Line(NamedTuple):
     stop: int
 
 
+Tables = tuple[NDArray[np.signedinteger], ...]
+
+
 @functools.lru_cache(maxsize=256)
-def _tables(
-    chosen: Filter, line: _Line, origin: int, unit: int, *, columns: bool
-) -> tuple[NDArray[np.signedinteger], ...]:
-    """A filter's tables along one axis, as `compositor.render.filters` has them.
+def _tables(chosen: Filter, line: _Line, origin: int, unit: int) -> Tables:
+    """A filter's tables along one axis, as `compositor.render.filters` has them for rows.
 
     Args:
         chosen: The filter.
         line: What is drawn.
         origin: The buffer's pixel at distance 0.
         unit: Bytes from one pixel to the next.
-        columns: Whether these are columns of the screen.
     """
     taps = _taps(chosen, *line)
     if chosen is Filter.BOX:
         return (np.stack(taps, axis=1) - (origin << 16),)
-    distances = [(pixels - origin) * unit for pixels in taps[:2]]
-    if not columns:
-        return (*distances, *taps[2:])
-    both = [weights * 0x10001 for weights in taps[2:]]
+    return (*((pixels - origin) * unit for pixels in taps[:2]), *taps[2:])
+
+
+@functools.lru_cache(maxsize=256)
+def _column_tables(line: _Line, origin: int, unit: int, end: int) -> Tables:
+    """The bilinear filter's tables of columns.
+
+    Args:
+        line: As in `_tables`.
+        origin: As in `_tables`.
+        unit: As in `_tables`.
+        end: The buffer's last pixel in a row of memory, and one; 0 where columns do not lie in a row.
+    """
     room = -(line.stop - line.start) % _BLOCK
-    return tuple(np.pad(table, (0, room), mode="edge").astype(np.int32) for table in (*distances, *both))
+    left, right, weights = (np.pad(table, (0, room), mode="edge") for table in _taps(Filter.BILINEAR, *line))
+    both, words = (weights * 0x10001).astype(np.int32), np.int32
+    blocks = left.reshape(-1, _BLOCK)
+    first = blocks.min(axis=1, keepdims=True)
+    if not end or int((right.reshape(-1, _BLOCK) - first).max()) >= 2 * _BLOCK:
+        far = ((pixels - origin) * unit for pixels in (left, right))
+        return (*(pixels.astype(words) for pixels in far), both)
+    places = (((pixels.reshape(-1, _BLOCK) - first).astype(words)) for pixels in (left, right))
+    return (*places, both, np.hstack([(first - origin) * unit, np.minimum(end - first, 2 * _BLOCK)]))
 
 
 class _View(NamedTuple):
@@ -274,20 +291,23 @@ def _filter(modules: _Modules, image: Pixels, origin: tuple[int, int], view: _Vi
     pitch = image.strides[0]
     column, row = (pitch, 4) if view.turned else (4, pitch)
     left, top = reversed(origin) if view.turned else origin
-    x = _tables(view.filter, view.x, left, column, columns=True)
-    y = _tables(view.filter, view.y, top, row, columns=False)
-    columns, rows = ([_address(table) for table in tables] for tables in (x, y))
+    rows = [_address(table) for table in _tables(view.filter, view.y, top, row)]
     arguments = (*_image(out), _address(image))
-    match view.filter:
-        case Filter.NEAREST:
-            modules.filters.nearest(*arguments, *columns, *rows)
-        case Filter.BILINEAR:
-            lines = _scratch.words("lines", 4, -(-out.shape[1] // _BLOCK) * _BLOCK)
-            modules.filters.bilinear(*arguments, *columns, *rows, _address(lines[0]), _address(lines[2]))
-        case Filter.BOX:
-            length = image.shape[0 if view.turned else 1]
-            sums = _scratch.words("sums", 8, length)
-            modules.filters.box(*arguments, *columns, column, *rows, row, _address(sums), length)
+    if view.filter is Filter.BILINEAR:
+        end = 0 if view.turned else left + image.shape[1]
+        columns = [_address(table) for table in _column_tables(view.x, left, column, end)]
+        blocks = columns[3:] or (0,)
+        lines = _scratch.words("lines", 4, -(-out.shape[1] // _BLOCK) * _BLOCK)
+        room = _address(lines[0]), _address(lines[2])
+        modules.filters.bilinear(*arguments, *columns[:3], *blocks, *rows, *room)
+        return
+    columns = [_address(table) for table in _tables(view.filter, view.x, left, column)]
+    if view.filter is Filter.NEAREST:
+        modules.filters.nearest(*arguments, *columns, *rows)
+    else:
+        length = image.shape[0 if view.turned else 1]
+        sums = _scratch.words("sums", 8, length)
+        modules.filters.box(*arguments, *columns, column, *rows, row, _address(sums), length)
 
 
 def _words(image: Pixels) -> Words | None:
