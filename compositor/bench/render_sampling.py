@@ -1,4 +1,4 @@
-"""Planes that are scaled, turned and converted, on one thread: against pixman, and OpenCV where pixman has none.
+"""Planes that are scaled, turned and converted, on one thread: against pixman and OpenCV.
 
 Pictures of 1920x1080 are drawn from random pixels; sources are no larger than that, unless the case says so.
 """
@@ -19,7 +19,7 @@ from compositor.bench import pixman
 from compositor.bench.report import Report, Row, interleave
 from compositor.pixel import AnyFormat, PixelFormat, SampledFormat
 from compositor.plane_state import Filter, PlaneState, Rotation
-from compositor.render import sample
+from compositor.render import blend, sample
 from compositor.render.layer import Layer
 
 Pixels = NDArray[np.uint8]
@@ -27,6 +27,7 @@ Pixels = NDArray[np.uint8]
 _SIZE = (1920, 1080)
 _RUNS = 15
 _OVER_GOAL, _CONVERT_GOAL = 1.6, 2.0
+_WHOLE_SCREEN = PlaneState(size=_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Case:
     name: str
     pixel_format: AnyFormat
     size: tuple[int, int] = _SIZE
-    plane: PlaneState = PlaneState(size=_SIZE)
+    plane: PlaneState = _WHOLE_SCREEN
     goal: float | None = _CONVERT_GOAL
 
 
@@ -69,6 +70,7 @@ CASES = (
 
 def add(report: Report) -> None:
     """Measure all cases, with versions and what is missing."""
+    blend.load()
     opencv = _opencv(report)
     try:
         report.versions["pixman"] = pixman.version()

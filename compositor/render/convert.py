@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba import types
 
 from compositor.render.expressions import Lanes, expression, late_kernel, load_first, loads, of_arity
+from compositor.render.fused.compiled import helper
 from compositor.render.fused.vectors import (
     LANES,
     PIXELS,
@@ -23,11 +24,13 @@ from compositor.render.fused.vectors import (
     Function,
     load,
     load_some,
+    prefetch,
     store,
     store_some,
 )
 
 _OPAQUE = -0x1000000  # 0xff000000, signed
+_AHEAD = 4096  # bytes; a core's own prefetchers stop at every page
 _load8, _load8_some = loads(8)
 _load16, _load16_some = loads(16)
 
@@ -149,6 +152,13 @@ _load_bgr, _load_bgr_some = _of_24((0, 1, 2))
 _load_rgb, _load_rgb_some = _of_24((2, 1, 0))
 
 
+@helper
+def _put(address: int, pixels: Any) -> None:
+    """Sixteen pixels, where a kernel writes from one address to the next."""
+    prefetch(address + _AHEAD)
+    store(address, pixels)
+
+
 @late_kernel(6)
 def rgb565(out: int, pitch: int, width: int, height: int, source: int, source_pitch: int) -> None:
     """R5 G6 B5 to opaque words."""
@@ -156,7 +166,7 @@ def rgb565(out: int, pitch: int, width: int, height: int, source: int, source_pi
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
-            store(to + 4 * x, _from_565(_load16(row + 2 * x)))
+            _put(to + 4 * x, _from_565(_load16(row + 2 * x)))
         if whole < width:
             rest = width - whole
             store_some(to + 4 * whole, _from_565(_load16_some(row + 2 * whole, rest)), rest)
@@ -169,7 +179,7 @@ def rgb888(out: int, pitch: int, width: int, height: int, source: int, source_pi
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
-            store(to + 4 * x, _load_bgr(row + 3 * x))
+            _put(to + 4 * x, _load_bgr(row + 3 * x))
         for x in range(whole, width, LANES):
             rest = min(width - x, LANES)
             store_some(to + 4 * x, _load_bgr_some(row + 3 * x, rest), rest)
@@ -182,7 +192,7 @@ def bgr888(out: int, pitch: int, width: int, height: int, source: int, source_pi
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
-            store(to + 4 * x, _load_rgb(row + 3 * x))
+            _put(to + 4 * x, _load_rgb(row + 3 * x))
         for x in range(whole, width, LANES):
             rest = min(width - x, LANES)
             store_some(to + 4 * x, _load_rgb_some(row + 3 * x, rest), rest)
@@ -195,7 +205,7 @@ def rgb30(out: int, pitch: int, width: int, height: int, source: int, source_pit
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
-            store(to + 4 * x, _from_30(load(row + 4 * x), opaque))
+            _put(to + 4 * x, _from_30(load(row + 4 * x), opaque))
         if whole < width:
             rest = width - whole
             store_some(to + 4 * whole, _from_30(load_some(row + 4 * whole, rest), opaque), rest)
@@ -225,6 +235,7 @@ def yuyv(
             pixels = _from_yuv(
                 _low_byte(both), _second_byte(both), black, luma, red_cr, green_cb, green_cr, blue_cb
             )
+            prefetch(to + 4 * x + _AHEAD)
             store_some(to + 4 * x, pixels, rest)
 
 
@@ -255,6 +266,7 @@ def nv12(
             else:
                 grey, colour = _load8_some(lumas + x, rest), _load8_some(pairs + x, rest + (rest & 1))
             pixels = _from_yuv(grey, colour, black, luma, red_cr, green_cb, green_cr, blue_cb)
+            prefetch(to + 4 * x + _AHEAD)
             store_some(to + 4 * x, pixels, rest)
 
 

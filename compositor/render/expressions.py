@@ -1,8 +1,8 @@
 """Arithmetic on sixteen pixels at a time, written as Python expressions.
 
-`compositor.render.fused.vectors` has the type and how it is loaded and stored. Here a function of `Lanes` becomes
-an instruction that kernels call with vectors: the expression runs once, when the kernel is compiled, and leaves
-LLVM's operations behind. Integers in an expression stand for the same number in every lane.
+`compositor.render.fused.vectors` has the type and how it is loaded and stored. Here a function of `Lanes`
+becomes an instruction that kernels call with vectors: the expression runs once, when the kernel is compiled,
+and leaves LLVM's operations behind. Integers in an expression stand for the same number in every lane.
 
 Importing this module loads numba; import it when the first pixel needs it.
 """
@@ -171,23 +171,20 @@ def of_arity(count: int, signature: Any, generate: Function) -> Function:
 def choose(_context: Any, _first: types.Type, _second: types.Type, _places: types.Type) -> Any:
     """Lanes of two vectors by their places, 0 to 31; LLVM knows the pattern as one permutation of each.
 
-    Not a gather from memory: the mitigation of Gather Data Sampling (CVE-2022-40982) makes those slower than
-    sixteen loads.
+    Not a gather from memory, which can be slower than sixteen loads (CVE-2022-40982 and its mitigation).
     """
 
     def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
         *sources, places = values
         sixteen = ir.Constant(VECTOR, [LANES] * LANES)
         inside = builder.and_(places, ir.Constant(VECTOR, [LANES - 1] * LANES))
-        indices = [
-            builder.extract_element(inside, ir.Constant(ir.IntType(32), lane)) for lane in range(LANES)
-        ]
+        lanes = [ir.Constant(ir.IntType(32), lane) for lane in range(LANES)]
+        indices = [builder.extract_element(inside, lane) for lane in lanes]
         permuted = []
         for source in sources:
             vector = ir.Constant(VECTOR, ir.Undefined)
-            for lane, index in enumerate(indices):
-                element = builder.extract_element(source, index)
-                vector = builder.insert_element(vector, element, ir.Constant(ir.IntType(32), lane))
+            for lane, index in zip(lanes, indices, strict=True):
+                vector = builder.insert_element(vector, builder.extract_element(source, index), lane)
             permuted.append(vector)
         return builder.select(builder.icmp_signed("<", places, sixteen), *permuted)
 

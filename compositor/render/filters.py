@@ -1,8 +1,8 @@
 """Pictures turned and scaled, compiled by numba: nearest, bilinear and box.
 
 All take 32-bit words of four channels, in any order, and tables of distances in bytes: a pixel of the source
-lies at `row distance + column distance`. So turning a picture needs no loop of its own: where the screen's rows
-run along the buffer's columns, the distances of columns are multiples of the buffer's pitch.
+lies at `row distance + column distance`. So turning a picture needs no loop of its own: where the screen's
+rows run along the buffer's columns, the distances of columns are multiples of the buffer's pitch.
 
 All arguments are integers; images and tables are given by addresses. Tables have 64 bits a number,
 where not said otherwise. Every kernel begins with the address, pitch, width and height
@@ -80,7 +80,7 @@ def _mix_pair(line: int, a: Any, b: Any, weights: Any) -> None:
 
 @helper
 def _near_line(line: int, source: int, left: int, right: int, weights: int, width: int, blocks: int) -> None:
-    """A row of the source at the columns' positions, in 128ths, where sixteen columns look at 32 pixels or fewer."""
+    """A row at the columns' positions, in 128ths, where sixteen columns look at no more than 32 pixels."""
     for x in range(0, width, LANES):
         at, block = 4 * x, blocks + x
         start, room = source + table(block)[0], table(block)[1]
@@ -132,8 +132,8 @@ def bilinear(
     `out`: an enlarged picture needs each only once.
 
     Args: as in all filters, and
-        left: Distances of the first of two columns; with `blocks`, places in the block's pixels. Of 32 bits, and
-            a multiple of sixteen of them, as the next two.
+        left: Distances of the first of two columns; with `blocks`, places in the block's pixels. Of 32 bits,
+            and a multiple of sixteen of them, as the next two.
         right: Of the second.
         across: The second's weight, in both halves of a word.
         blocks: For each sixteen columns the distance of the first pixel that they look at, and how many they
@@ -191,7 +191,7 @@ def box(
     sums: int,
     length: int,
 ) -> None:
-    """The mean of all that a pixel covers of the source, each by the part that is covered, rounded to nearest.
+    """The mean of all that a pixel covers of the source, by the parts that are covered, rounded to nearest.
 
     Args: as in all filters, and
         columns: Positions, 16.16, where each column begins and ends, of 64 bits each.
