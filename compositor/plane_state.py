@@ -126,15 +126,14 @@ class PlaneState:
     color_range: ColorRange = ColorRange.LIMITED
 
     @property
+    def is_in_place(self) -> bool:
+        """Whether each pixel of the output shows one of the buffer, in the same order."""
+        return self.source is None and self.rotation == Rotation.ROTATE_0 and self.size is None
+
+    @property
     def is_identity(self) -> bool:
         """Whether a premultiplied buffer is shown as it is."""
-        return (
-            self.source is None
-            and self.rotation == Rotation.ROTATE_0
-            and self.size is None
-            and self.alpha == OPAQUE
-            and self.blend_mode is BlendMode.PREMULTIPLIED
-        )
+        return self.is_in_place and self.alpha == OPAQUE and self.blend_mode is BlendMode.PREMULTIPLIED
 
     @property
     def reverses(self) -> tuple[bool, bool]:

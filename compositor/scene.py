@@ -24,7 +24,7 @@ class Scene:
         self._surfaces: list[Surface] = []
 
     def __iter__(self) -> Iterator[Surface]:
-        """Bottom to top."""
+        """Bottom to top; planes may have been given another zpos since the last look."""
         return iter(sorted(self._surfaces, key=lambda surface: surface.z))
 
     def __len__(self) -> int:
@@ -38,7 +38,10 @@ class Scene:
         """
         if surface.on_changed is not None:
             raise Misuse(f'surface "{surface.name}" is in a scene already')
-        self._surfaces.append(surface)
+        above = next(
+            (i for i, other in enumerate(self._surfaces) if other.z > surface.z), len(self._surfaces)
+        )
+        self._surfaces.insert(above, surface)
         surface.on_changed = self._changed
         if surface.visible:
             self._changed((surface.bounds,))

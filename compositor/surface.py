@@ -119,6 +119,10 @@ class Surface:
         """Stacking order; among equals, the later one in the scene is above."""
         return self._plane.zpos
 
+    @z.setter
+    def z(self, level: int) -> None:
+        self._plane = replace(self._plane, zpos=level)
+
     @property
     def visible(self) -> bool:
         """Whether it is shown, once it has a buffer."""

@@ -12,6 +12,7 @@ BENCHMARKS = {
     "mapping": "compositor.bench.mapping",
     "fences": "compositor.bench.fences",
     "record": "compositor.bench.record",
+    "render": "compositor.bench.render",
     "real-guest": "compositor.bench.real_guest",
 }
 """Name to module; each module has a function `run() -> Report`."""

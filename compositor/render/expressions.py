@@ -16,7 +16,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from compositor.render.fused.compiled import Kernel, kernel
+from compositor.render.compiled import Kernel, kernel
 from compositor.render.fused.vectors import LANES, PIXELS, VECTOR, Function, all_lanes, declare, instruction
 
 NUMBER = types.int64  # sizes, addresses and factors

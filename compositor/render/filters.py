@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from compositor.render.compiled import helper
 from compositor.render.expressions import Lanes, choose, expression, late_kernel, load_word, store_word
-from compositor.render.fused.compiled import helper
 from compositor.render.fused.vectors import BLOCK, LANES, load, load_some, store, store_some, table
 
 _TILE = 64  # columns: a turned picture touches as many rows of the source, whose cache lines stay

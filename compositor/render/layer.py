@@ -16,6 +16,8 @@ Pixels = NDArray[np.uint8]
 
 AS_IT_IS = PlaneState()
 
+_255TH = OPAQUE // 255
+
 
 class Layer(NamedTuple):
     """An image at a place.
@@ -61,5 +63,15 @@ class Layer(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether its pixels can be blended as they are in memory."""
-        return isinstance(self.format, PixelFormat) and self.plane.is_identity
+        """Whether its pixels can be blended as they are in memory, with `opacity`."""
+        return (
+            isinstance(self.format, PixelFormat)
+            and self.plane.is_in_place
+            and self.plane.blend_mode is not BlendMode.COVERAGE
+            and self.plane.alpha % _255TH == 0
+        )
+
+    @property
+    def opacity(self) -> int:
+        """The plane's alpha, in 255ths, of a layer that is plain: as pixman's masks have it."""
+        return self.plane.alpha // _255TH

@@ -7,5 +7,4 @@
 | `rows` | one row of a cell: opaque and clear blocks skipped, the others blended |
 | `arithmetic` | blending of sixteen pixels |
 | `vectors` | sixteen pixels as a type of numba, and how they are loaded and stored |
-| `compiled` | how all that is compiled and cached |
 """

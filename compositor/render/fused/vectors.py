@@ -38,7 +38,7 @@ class _Pixels(types.Type):
 @register_model(_Pixels)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: _Pixels) -> None:
-        super().__init__(manager, fe_type, VECTOR)
+        super().__init__(manager, fe_type, VECTOR)  # type: ignore[no-untyped-call]
 
 
 PIXELS: Any = _Pixels()

@@ -5,21 +5,21 @@ Pictures of 1920x1080 are drawn from random pixels; sources are no larger than t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compositor.bench import pixman
-from compositor.bench.report import Report, Row, interleave
+from compositor.bench.render.peers import Peers
+from compositor.bench.render.timing import milliseconds
+from compositor.bench.report import Row, interleave
 from compositor.pixel import AnyFormat, PixelFormat, SampledFormat
 from compositor.plane_state import Filter, PlaneState, Rotation
-from compositor.render import blend, sample
+from compositor.render import sample
 from compositor.render.layer import Layer
 
 Pixels = NDArray[np.uint8]
@@ -68,33 +68,9 @@ CASES = (
 )
 
 
-def add(report: Report) -> None:
-    """Measure all cases, with versions and what is missing."""
-    blend.load()
-    opencv = _opencv(report)
-    try:
-        report.versions["pixman"] = pixman.version()
-    except OSError:
-        report.missing["pixman"] = "apt install libpixman-1-0"
-    report.rows += [_row(case, opencv, "pixman" in report.versions) for case in CASES]
-
-
-def run() -> Report:
-    """These cases alone."""
-    report = Report("render-sampling")
-    add(report)
-    return report
-
-
-def _opencv(report: Report) -> ModuleType | None:
-    try:
-        import cv2  # noqa: PLC0415 - a peer that need not be installed
-    except ImportError:
-        report.missing["opencv"] = "pip install opencv-python-headless"
-        return None
-    cv2.setNumThreads(1)
-    report.versions["opencv"] = cv2.__version__
-    return cv2
+def rows(peers: Peers) -> list[Row]:
+    """Milliseconds a picture."""
+    return [_row(case, peers.cv2, peers.pixman is not None) for case in CASES]
 
 
 def _row(case: Case, opencv: Any, has_pixman: bool) -> Row:
@@ -106,8 +82,8 @@ def _row(case: Case, opencv: Any, has_pixman: bool) -> Row:
             peers["pixman"] = _by_pixman(images, layer, target.copy())
         if opencv is not None and (work := _by_opencv(case, layer, target.copy(), opencv)) is not None:
             peers["opencv"] = work
-        ours = _timed(lambda: sample.draw(target, layer, layer.bounds))
-        measures = {name: _timed(work) for name, work in peers.items()}
+        ours = milliseconds(lambda: sample.draw(target, layer, layer.bounds))
+        measures = {name: milliseconds(work) for name, work in peers.items()}
         for measure in (ours, *measures.values()):
             measure()  # compiled, and all memory touched
         return interleave(case.name, "ms", ours, measures, runs=_RUNS, goal=case.goal)
@@ -154,12 +130,3 @@ def _by_opencv(case: Case, layer: Layer, target: Pixels, opencv: Any) -> Callabl
             return lambda: opencv.cvtColor(pixels, opencv.COLOR_BGR2BGRA, target)
         case _:
             return None
-
-
-def _timed(work: Callable[[], object]) -> Callable[[], float]:
-    def measure() -> float:
-        start = time.perf_counter()
-        work()
-        return (time.perf_counter() - start) * 1e3
-
-    return measure
