@@ -7,6 +7,7 @@ from itertools import compress
 from typing import NamedTuple
 
 from compositor.geometry import Rect
+from compositor.pixel import PixelFormat
 from compositor.plane import PlaneBudget, PlaneKind
 from compositor.plane_assignment import Assignment, Grant, Wish, assign
 from compositor.render.cpu import Layer
@@ -70,7 +71,9 @@ def layer_of(surface: Surface) -> Layer:
     """A visible surface, for the renderer."""
     buffer, bounds = surface.buffer, surface.bounds
     assert buffer is not None
-    return Layer(buffer.pixels, buffer.format, bounds.x, bounds.y, buffer.incoming)
+    return Layer(
+        buffer.pixels, buffer.format, bounds.x, bounds.y, buffer.incoming, surface.plane, buffer.chroma
+    )
 
 
 def scanned_out(surface: Surface) -> Layer:
@@ -82,6 +85,7 @@ def scanned_out(surface: Surface) -> Layer:
 
 
 def _wish(surface: Surface) -> Wish:
-    assert surface.buffer is not None
-    pixel_format = surface.buffer.format
-    return Wish(surface.bounds, pixel_format, not pixel_format.has_alpha, surface.z >= CURSOR_Z)
+    layer = layer_of(surface)
+    pixel_format = layer.format if isinstance(layer.format, PixelFormat) else None
+    scale = (1.0, 1.0) if surface.plane.is_identity else None
+    return Wish(surface.bounds, pixel_format, layer.is_opaque, surface.z >= CURSOR_Z, scale)

@@ -188,12 +188,16 @@ class Output:
         )
 
     def test(self, state: OutputState | None = None) -> None:
-        """Whether a commit of `state` (by default: of what is staged) would succeed; changes nothing.
+        """Whether a commit of `state` (by default: of what is staged) and of the scene would succeed.
+
+        Changes nothing.
 
         Raises:
             BadInput: It would not; the message names the property.
         """
         (self._staged if state is None else state).check()
+        for surface in self.scene:
+            surface.test()
 
     def set_mode(self, mode: str | Mode) -> None:
         """Switch mode with the next commit; until then the last frame stays.
@@ -332,6 +336,7 @@ class Output:
 def _scan_out(surface: Surface) -> _Front:
     """A surface's buffer on the primary plane, as it is."""
     layer = scanned_out(surface)
+    assert isinstance(layer.format, PixelFormat), "planes read no other formats"
     pixels = layer.pixels.view()
     pixels.flags.writeable = False
     return _Front(pixels, layer.format, {surface.name: 0}, None)

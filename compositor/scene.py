@@ -24,7 +24,8 @@ class Scene:
         self._surfaces: list[Surface] = []
 
     def __iter__(self) -> Iterator[Surface]:
-        return iter(self._surfaces)
+        """Bottom to top; planes may have been given another zpos since the last look."""
+        return iter(sorted(self._surfaces, key=lambda surface: surface.z))
 
     def __len__(self) -> int:
         return len(self._surfaces)
@@ -74,7 +75,7 @@ class Scene:
 
     def visible(self) -> list[Surface]:
         """Surfaces that are shown, bottom to top."""
-        return [surface for surface in self._surfaces if surface.visible and surface.buffer is not None]
+        return [surface for surface in self if surface.visible and surface.buffer is not None]
 
     def _changed(self, damage: tuple[Rect, ...], surface: Surface) -> None:
         if self.on_changed is not None:

@@ -15,6 +15,7 @@ BENCHMARKS = {
     "idle": "compositor.bench.idle",
     "record": "compositor.bench.record",
     "guests": "compositor.bench.guests",
+    "render": "compositor.bench.render",
     "real-guest": "compositor.bench.real_guest",
 }
 """Name to module; each module has a function `run() -> Report`."""

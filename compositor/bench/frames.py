@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from compositor.bench.pixman import Pixels, Pixman
+from compositor.bench import pixman
 from compositor.bench.report import Report, interleave
 from compositor.errors import Misuse
 from compositor.geometry import Rect
@@ -97,21 +98,18 @@ def run() -> Report:
     """Milliseconds a frame, ours against a full repaint by pixman."""
     report = Report("frames", versions={"numpy": np.__version__})
     blend.load()
-    pixman = None
     try:
-        pixman = Pixman()
-        report.versions["pixman"] = pixman.version
-    except Misuse as error:
-        report.missing["pixman"] = str(error)
+        report.versions["pixman"] = pixman.version()
+    except OSError:
+        report.missing["pixman"] = "not installed: apt install libpixman-1-0"
     for guests in GUESTS:
         scene = desk(guests)
         target = np.zeros((1080, 1920, 4), np.uint8)
 
-        def repaint(_number: int, target: Pixels = target, scene: Desk = scene) -> None:
-            assert pixman is not None
+        def repaint(_number: int, target: NDArray[np.uint8] = target, scene: Desk = scene) -> None:
             pixman.compose(target, scene.layers())
 
-        peers = {} if pixman is None else {"pixman": _timed(repaint)}
+        peers = {} if report.missing else {"pixman": _timed(repaint)}
         for case, change in _changes(scene).items():
 
             def frame(number: int, change: Callable[[int], None] = change, scene: Desk = scene) -> None:

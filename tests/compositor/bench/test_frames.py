@@ -1,22 +1,21 @@
 import numpy as np
 import pytest
 
-from compositor.bench import idle
+from compositor.bench import idle, pixman
 from compositor.bench.frames import _changes, desk
-from compositor.bench.pixman import Pixman
-from compositor.errors import Misuse
 
 
 @pytest.fixture(scope="module")
-def pixman() -> Pixman:
+def peer() -> None:
     try:
-        return Pixman()
-    except Misuse as error:
+        pixman.load()
+    except OSError as error:
         pytest.skip(str(error))
 
 
+@pytest.mark.usefixtures("peer")
 @pytest.mark.parametrize("guests", [1, 5, 16])
-def test_ours_and_the_peer_paint_the_same_picture(pixman: Pixman, guests: int) -> None:
+def test_ours_and_the_peer_paint_the_same_picture(guests: int) -> None:
     scene = desk(guests)
     picture = np.zeros((1080, 1920, 4), np.uint8)
     for number, change in enumerate(_changes(scene).values()):
