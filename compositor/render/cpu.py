@@ -1,8 +1,8 @@
 """The CPU renderer: layers and a damage list in, an XRGB8888 picture out, exact in every bit.
 
-Per damaged rectangle, from the top layer down, each layer gets the pieces that no opaque layer above it
-covers; what no opaque layer covers at all is background. Then the pieces are painted from the bottom up.
-So a pixel under an opaque window is never touched, and a picture does not depend on how it was damaged.
+Per damaged rectangle, the visible pieces of the layers (`compositor.render.visible`) are painted from the
+bottom up. So a pixel under an opaque window is never touched, and a picture does not depend on how it was
+damaged.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.geometry import Rect
+from compositor.pages import Pages
 from compositor.pixel import PixelFormat
 from compositor.render import blend
+from compositor.render.visible import pieces
 
 Pixels = NDArray[np.uint8]
 
@@ -28,12 +30,14 @@ class Layer(NamedTuple):
         format: Memory order; with alpha the colours are premultiplied.
         x: Target column of its left edge; may be negative.
         y: As `x`.
+        pages: Where `pixels` lie in shared memory, for renderers that can do without a copy.
     """
 
     pixels: Pixels
     format: PixelFormat
     x: int = 0
     y: int = 0
+    pages: Pages | None = None
 
     @property
     def bounds(self) -> Rect:
@@ -60,28 +64,11 @@ def compose(
     screen = Rect(0, 0, target.shape[1], target.shape[0])
     written = [0] * (len(layers) + 1)
     for rect in damage:
-        for index, piece in _pieces(rect.intersect(screen), layers):
+        for index, piece in pieces(rect.intersect(screen), layers):
             layer = layers[index] if index >= 0 else None
             _paint(target[piece.y : piece.bottom, piece.x : piece.right], layer, piece, background)
             written[index] += 4 * piece.area
     return written
-
-
-def _pieces(rect: Rect, layers: Sequence[Layer]) -> list[tuple[int, Rect]]:
-    """What has to be painted within `rect`, in order: index of the layer, -1 for the background."""
-    pieces: list[tuple[int, Rect]] = []
-    uncovered = [] if rect.empty else [rect]
-    for index in range(len(layers) - 1, -1, -1):
-        if not uncovered:
-            break
-        layer = layers[index]
-        bounds = layer.bounds
-        pieces += [(index, part) for r in uncovered if not (part := r.intersect(bounds)).empty]
-        if not layer.format.has_alpha:
-            uncovered = [rest for r in uncovered for rest in r.subtract(bounds)]
-    pieces += [(-1, rest) for rest in uncovered]
-    pieces.reverse()
-    return pieces
 
 
 def _paint(out: Pixels, layer: Layer | None, piece: Rect, background: int) -> None:

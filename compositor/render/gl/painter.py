@@ -1,0 +1,75 @@
+"""Fills, copies and blends pieces of textures into a target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from compositor.geometry import Rect
+from compositor.render.gl.program import Program
+from compositor.render.gl.target import Target
+from compositor.render.gl.texture import Texture
+
+
+class Painter:
+    """The state of OpenGL that painting needs, and its three strokes."""
+
+    def __init__(self, gl: Any) -> None:
+        """For the current context.
+
+        Raises:
+            ScreenError: The driver does not compile the shader.
+        """
+        self._gl = gl
+        self._program = Program(gl)
+
+    @contextmanager
+    def painting(self, target: Target) -> Iterator[None]:
+        """Paint into `target` within this."""
+        gl = self._gl
+        target.bind()
+        gl.glEnable(gl.GL_SCISSOR_TEST)
+        gl.glDisable(gl.GL_DITHER)
+        gl.glBlendFunc(gl.GL_ONE, gl.GL_ONE_MINUS_SRC_ALPHA)
+        self._program.use()
+        try:
+            yield
+        finally:
+            gl.glDisable(gl.GL_SCISSOR_TEST)
+
+    def fill(self, piece: Rect, colour: int) -> None:
+        """Paint a rectangle of the target with 0xRRGGBB."""
+        gl = self._gl
+        red, green, blue = (colour >> shift & 0xFF for shift in (16, 8, 0))
+        gl.glScissor(*piece)
+        gl.glClearColor(red / 255, green / 255, blue / 255, 1.0)
+        gl.glClear(gl.GL_COLOR_BUFFER_BIT)
+
+    def paint(self, texture: Texture, x: int, y: int, piece: Rect) -> None:
+        """Paint what `texture`, its left upper corner at (x, y), shows in a rectangle of the target.
+
+        An opaque one is copied where its layout allows: a software driver needs a tenth of the time for that.
+        All others are blended premultiplied OVER what is there.
+        """
+        gl = self._gl
+        gl.glScissor(*piece)
+        if texture.can_blit and not texture.format.has_alpha:
+            texture.bind_framebuffer(gl.GL_READ_FRAMEBUFFER)
+            gl.glBlitFramebuffer(
+                *(piece.x - x, piece.y - y, piece.right - x, piece.bottom - y),
+                *(piece.x, piece.y, piece.right, piece.bottom),
+                gl.GL_COLOR_BUFFER_BIT,
+                gl.GL_NEAREST,
+            )
+            return
+        gl.glBindTexture(gl.GL_TEXTURE_2D, texture.name)
+        self._program.place(x, y)
+        if texture.format.has_alpha:
+            gl.glEnable(gl.GL_BLEND)
+        self._program.draw()
+        gl.glDisable(gl.GL_BLEND)
+
+    def delete(self) -> None:
+        """Give the shader back."""
+        self._program.delete()

@@ -1,0 +1,89 @@
+"""The shader that draws a layer: every pixel of the target asks for its pixel of the layer.
+
+Pixels are fetched by whole numbers (`gl_FragCoord`, `texelFetch`), so neither rounding nor filtering has a
+say in which one it is. A triangle covers the whole target and a scissor cuts it down to the piece, so there
+are no vertices to keep.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from compositor.errors import ScreenError
+
+_VERTEX = """#version 330 core
+void main() {
+    gl_Position = vec4(gl_VertexID == 1 ? 3.0 : -1.0, gl_VertexID == 2 ? 3.0 : -1.0, 0.0, 1.0);
+}
+"""
+
+_FRAGMENT = """#version 330 core
+uniform sampler2D image;
+uniform ivec2 origin;
+out vec4 colour;
+void main() {
+    colour = texelFetch(image, ivec2(gl_FragCoord.xy) - origin, 0);
+}
+"""
+
+
+class Program:
+    """The compiled shaders, and the one vertex array that core profiles insist on."""
+
+    def __init__(self, gl: Any) -> None:
+        """Compile.
+
+        Raises:
+            ScreenError: The driver does not; OpenGL 3.3 is needed.
+        """
+        self._gl = gl
+        self._program = gl.glCreateProgram()
+        for kind, source in ((gl.GL_VERTEX_SHADER, _VERTEX), (gl.GL_FRAGMENT_SHADER, _FRAGMENT)):
+            shader = self._compile(kind, source)
+            gl.glAttachShader(self._program, shader)
+            gl.glDeleteShader(shader)  # lives as long as the program
+        gl.glLinkProgram(self._program)
+        done = gl.GLint()
+        gl.glGetProgramiv(self._program, gl.GL_LINK_STATUS, ctypes.byref(done))
+        if not done:
+            raise ScreenError("the display's OpenGL driver does not link the shaders; OpenGL 3.3 is needed")
+        self._origin = gl.glGetUniformLocation(self._program, b"origin")
+        self._vertices = gl.GLuint()
+        gl.glGenVertexArrays(1, ctypes.byref(self._vertices))
+
+    def _compile(self, kind: int, source: str) -> int:
+        gl = self._gl
+        shader: int = gl.glCreateShader(kind)
+        text = ctypes.c_char_p(source.encode())
+        gl.glShaderSource(shader, 1, ctypes.cast(ctypes.byref(text), _TEXTS), None)
+        gl.glCompileShader(shader)
+        done = gl.GLint()
+        gl.glGetShaderiv(shader, gl.GL_COMPILE_STATUS, ctypes.byref(done))
+        if not done:
+            log = ctypes.create_string_buffer(1024)
+            gl.glGetShaderInfoLog(shader, len(log), None, log)
+            why = log.value.decode(errors="replace").strip().partition("\n")[0]
+            raise ScreenError(f"the display's OpenGL driver does not compile a shader: {why}")
+        return shader
+
+    def use(self) -> None:
+        """Draw with it from now on."""
+        self._gl.glUseProgram(self._program)
+        self._gl.glBindVertexArray(self._vertices)
+
+    def place(self, x: int, y: int) -> None:
+        """The image's left upper corner lies at (x, y) of the target."""
+        self._gl.glUniform2i(self._origin, x, y)
+
+    def draw(self) -> None:
+        """Draw the bound texture, within the scissor."""
+        self._gl.glDrawArrays(self._gl.GL_TRIANGLES, 0, 3)
+
+    def delete(self) -> None:
+        """Give it back."""
+        self._gl.glDeleteVertexArrays(1, ctypes.byref(self._vertices))
+        self._gl.glDeleteProgram(self._program)
+
+
+_TEXTS = ctypes.POINTER(ctypes.POINTER(ctypes.c_char))
