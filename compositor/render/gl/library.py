@@ -7,6 +7,9 @@ from typing import Any
 
 from compositor.errors import ScreenError
 
+INSTALL = "Install OpenGL (apt install libgl1 libegl1)"
+"""What to do where its libraries are missing."""
+
 _ERRORS = {
     0x0500: "INVALID_ENUM",
     0x0501: "INVALID_VALUE",
@@ -35,7 +38,7 @@ def load() -> Any:
     try:
         from pyglet import gl  # noqa: PLC0415 - it reads the options above
     except ImportError as error:
-        raise ScreenError(f"{error} Install OpenGL (apt install libgl1 libegl1)") from None
+        raise ScreenError(f"{error} {INSTALL}") from None
     return gl
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from compositor.geometry import Rect
+from compositor.render.gl.library import check
 from compositor.render.gl.program import Program
 from compositor.render.gl.target import Target
 from compositor.render.gl.texture import Texture
@@ -64,11 +65,42 @@ class Painter:
             )
             return
         gl.glBindTexture(gl.GL_TEXTURE_2D, texture.name)
-        self._program.place(x, y)
+        self._program.place(1.0, 1.0, -x, -y)
         if texture.format.has_alpha:
             gl.glEnable(gl.GL_BLEND)
         self._program.draw()
         gl.glDisable(gl.GL_BLEND)
+
+    def present(self, texture: Texture, place: Rect, window_height: int) -> None:
+        """Show all of `texture` in a rectangle of the window, nearest pixels, alpha ignored.
+
+        Args:
+            texture: The picture.
+            place: Pixels from the window's left upper corner.
+            window_height: Pixels; OpenGL counts a window's rows from the bottom.
+
+        Raises:
+            ScreenError: The driver refuses.
+        """
+        gl = self._gl
+        gl.glBindFramebuffer(gl.GL_DRAW_FRAMEBUFFER, 0)
+        top = window_height - place.y
+        if texture.can_blit:
+            texture.bind_framebuffer(gl.GL_READ_FRAMEBUFFER)
+            gl.glBlitFramebuffer(
+                *(0, 0, texture.width, texture.height),
+                *(place.x, top, place.right, top - place.height),
+                gl.GL_COLOR_BUFFER_BIT,
+                gl.GL_NEAREST,
+            )
+        else:
+            across, down = texture.width / place.width, texture.height / place.height
+            gl.glViewport(place.x, top - place.height, place.width, place.height)
+            self._program.use()
+            self._program.place(across, -down, -place.x * across, top * down)
+            gl.glBindTexture(gl.GL_TEXTURE_2D, texture.name)
+            self._program.draw()
+        check(gl, "drawing a frame")
 
     def delete(self) -> None:
         """Give the shader back."""

@@ -1,8 +1,8 @@
 """The shader that draws a layer: every pixel of the target asks for its pixel of the layer.
 
-Pixels are fetched by whole numbers (`gl_FragCoord`, `texelFetch`), so neither rounding nor filtering has a
-say in which one it is. A triangle covers the whole target and a scissor cuts it down to the piece, so there
-are no vertices to keep.
+Pixels are fetched by whole numbers (`gl_FragCoord`, `texelFetch`), not sampled, so no filter has a say in
+which one it is. A triangle covers the whole target and a scissor cuts it down to the piece, so there are no
+vertices to keep.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ void main() {
 
 _FRAGMENT = """#version 330 core
 uniform sampler2D image;
-uniform ivec2 origin;
+uniform mat2 turn;
+uniform vec2 shift;
 out vec4 colour;
 void main() {
-    colour = texelFetch(image, ivec2(gl_FragCoord.xy) - origin, 0);
+    colour = texelFetch(image, ivec2(floor(turn * gl_FragCoord.xy + shift)), 0);
 }
 """
 
@@ -48,7 +49,8 @@ class Program:
         gl.glGetProgramiv(self._program, gl.GL_LINK_STATUS, ctypes.byref(done))
         if not done:
             raise ScreenError("the display's OpenGL driver does not link the shaders; OpenGL 3.3 is needed")
-        self._origin = gl.glGetUniformLocation(self._program, b"origin")
+        self._turn = gl.glGetUniformLocation(self._program, b"turn")
+        self._shift = gl.glGetUniformLocation(self._program, b"shift")
         self._vertices = gl.GLuint()
         gl.glGenVertexArrays(1, ctypes.byref(self._vertices))
 
@@ -72,9 +74,17 @@ class Program:
         self._gl.glUseProgram(self._program)
         self._gl.glBindVertexArray(self._vertices)
 
-    def place(self, x: int, y: int) -> None:
-        """The image's left upper corner lies at (x, y) of the target."""
-        self._gl.glUniform2i(self._origin, x, y)
+    def place(self, across: float, down: float, x: float, y: float) -> None:
+        """Say which pixel of the image a pixel of the target shows.
+
+        Args:
+            across: Columns of the image from one column of the target to the next.
+            down: As `across`, of rows; negative turns the image over.
+            x: Column of the image at the target's left edge.
+            y: As `x`, row.
+        """
+        self._gl.glUniformMatrix2fv(self._turn, 1, False, (self._gl.GLfloat * 4)(across, 0.0, 0.0, down))
+        self._gl.glUniform2f(self._shift, x, y)
 
     def draw(self) -> None:
         """Draw the bound texture, within the scissor."""

@@ -7,12 +7,13 @@ from typing import Any
 from compositor.errors import ScreenError
 from compositor.geometry import Rect
 from compositor.pages import Pages
+from compositor.pixel import PixelFormat
 from compositor.render.cpu import Layer
 from compositor.render.gl import importing, ways
 from compositor.render.gl.importing import Importer
 from compositor.render.gl.painter import Painter
 from compositor.render.gl.texture import Texture
-from compositor.render.gl.upload import Uploader
+from compositor.render.gl.upload import Uploader, Way
 from compositor.render.gl.ways import Stopwatch
 
 _KEPT = 8  # frames for which a texture is kept that none of them shows; guests have two or three buffers
@@ -42,7 +43,8 @@ class Textures:
     where it is about to be drawn, so what it holds elsewhere is never asked.
 
     Attributes:
-        ways: How pixels are uploaded, and why so.
+        opaque: How pixels without alpha are uploaded, and why so.
+        blended: As `opaque`, with alpha.
         importer: How memory is shown without a copy; None: it is uploaded.
         import_reason: Why so.
     """
@@ -58,7 +60,8 @@ class Textures:
         Raises:
             ScreenError: The driver shows no picture as it is.
         """
-        self.ways = ways.choose(gl, painter, stopwatch)
+        self.opaque = ways.fastest(gl, painter, PixelFormat.XRGB8888, stopwatch)
+        self.blended = ways.fastest(gl, painter, PixelFormat.ARGB8888, stopwatch)
         self.importer: Importer | None
         self.importer, self.import_reason = importing.choose(gl, painter)
         self._gl = gl
@@ -77,7 +80,8 @@ class Textures:
         imported = self.importer.name if self.importer else "none, pixels are uploaded"
         return [
             f"import: {imported} ({self.import_reason})",
-            f"upload: opaque {self.ways.opaque}, blended {self.ways.blended} ({self.ways.reason})",
+            f"upload of opaque images: {self.opaque[0]} ({self.opaque[1]})",
+            f"upload of blended images: {self.blended[0]} ({self.blended[1]})",
         ]
 
     def get(self, layer: Layer, rects: list[Rect]) -> Texture:
@@ -91,8 +95,7 @@ class Textures:
         if entry.texture.imported:
             self._has_imports = True
         else:
-            way = self.ways.blended if layer.format.has_alpha else self.ways.opaque
-            entry.texture.update(self._uploader, way, layer.pixels, rects)
+            entry.texture.update(self._uploader, self._way(layer), layer.pixels, rects)
         return entry.texture
 
     def _entry(self, layer: Layer) -> _Entry:
@@ -111,8 +114,10 @@ class Textures:
             except ScreenError:
                 pass  # a size or pitch that the driver cannot have: uploaded, and counted
         height, width = layer.pixels.shape[:2]
-        way = self.ways.blended if layer.format.has_alpha else self.ways.opaque
-        return Texture.create(self._gl, width, height, layer.format, way.layout)
+        return Texture.create(self._gl, width, height, layer.format, self._way(layer).layout)
+
+    def _way(self, layer: Layer) -> Way:
+        return self.blended[0] if layer.format.has_alpha else self.opaque[0]
 
     def drawn(self) -> None:
         """A frame was drawn: forget what was long not used, and let go of the guests' memory.

@@ -1,6 +1,6 @@
 """How pixels are handed to OpenGL: the ways that there are, and which is fastest here.
 
-Drivers rank them differently, so they are measured when a context is opened (about 50 ms). What can differ is
+Drivers rank them differently, so they are measured when a context is opened (0.1 s). What can differ is
 what the texture is made from, and whether the bytes take a detour through a buffer object of the driver's
 (PBO), which lets a GPU fetch them later. llvmpipe at 1920x1080, milliseconds:
 

@@ -1,14 +1,14 @@
 """Tries out and measures every way to hand pixels to the driver at hand.
 
 A way that does not show a known picture as it is, is out. Of the others the fastest is used, measured with
-the drawing: what is quick to upload can be slow to draw. Opaque images, which can be blitted, and blended
-ones are measured each for themselves.
+the drawing: what is quick to upload can be slow to draw. Opaque images can be blitted, so they are measured
+for themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,56 +27,36 @@ Stopwatch = Callable[[], float]
 Pixels = NDArray[np.uint8]
 
 TEST_SIZE = (64, 16)  # of the pictures of a self-test; rows of 256 bytes suit every driver
-_SIDE = 512  # of the picture that is measured, 1 MiB
+_SIDE = 256  # of the picture that is measured, pixels
 _RUNS = 3
 _EQUAL = 1.1  # times closer than this are noise
 
 
-class Ways(NamedTuple):
-    """What was chosen.
-
-    Attributes:
-        opaque: For images without alpha.
-        blended: For images with alpha.
-        reason: Why, in one line.
-    """
-
-    opaque: Way
-    blended: Way
-    reason: str
-
-
-def choose(gl: Any, painter: Painter, stopwatch: Stopwatch | None) -> Ways:
-    """The fastest ways that show pictures as they are.
+def fastest(
+    gl: Any, painter: Painter, pixel_format: PixelFormat, stopwatch: Stopwatch | None
+) -> tuple[Way, str]:
+    """The fastest way that shows pictures as they are, and why it is that one.
 
     Args:
         gl: `pyglet.gl`.
         painter: Of the current context.
+        pixel_format: Of the images; what has alpha is blended.
         stopwatch: Seconds; None: the first way that is right is good enough.
 
     Raises:
         ScreenError: No way is right: the driver is broken.
     """
-    right = [way for way in EVERY_WAY if _is_right(gl, painter, way)]
+    right = [way for way in EVERY_WAY if _is_right(gl, painter, way, pixel_format)]
     if not right:
         raise ScreenError("the display's OpenGL driver shows no picture as it is")
     wrong = "".join(f"; shows pictures wrongly: {way}" for way in EVERY_WAY if way not in right)
     if stopwatch is None:
-        return Ways(right[0], right[0], f"the first that works{wrong}")
-    opaque, times = _fastest(gl, painter, right, PixelFormat.XRGB8888, stopwatch)
-    blended, more_times = _fastest(gl, painter, right, PixelFormat.ARGB8888, stopwatch)
-    measured = f"ms for {_SIDE}x{_SIDE} pixels, opaque: {times}; blended: {more_times}"
-    return Ways(opaque, blended, measured + wrong)
-
-
-def _fastest(
-    gl: Any, painter: Painter, ways: list[Way], pixel_format: PixelFormat, stopwatch: Stopwatch
-) -> tuple[Way, str]:
-    """The fastest of `ways` for this kind of image, and the times of all; the plainest of equals."""
-    times = {way: 1e3 * _seconds(gl, painter, way, pixel_format, stopwatch) for way in ways}
+        return right[0], f"the first that works{wrong}"
+    times = {way: 1e3 * _seconds(gl, painter, way, pixel_format, stopwatch) for way in right}
     enough = _EQUAL * min(times.values())
     listed = ", ".join(f"{way} {time:.2f}" for way, time in times.items())
-    return next(way for way in ways if times[way] <= enough), listed
+    first = next(way for way in right if times[way] <= enough)
+    return first, f"ms for {_SIDE}x{_SIDE} pixels, drawing included: {listed}{wrong}"
 
 
 def shows(gl: Any, painter: Painter, texture: Texture, pixels: Pixels) -> bool:
@@ -110,11 +90,11 @@ def known_picture(width: int, height: int) -> Pixels:
     return (steps % 256).astype(np.uint8).reshape(height, width, 4)
 
 
-def _is_right(gl: Any, painter: Painter, way: Way) -> bool:
+def _is_right(gl: Any, painter: Painter, way: Way, like: PixelFormat) -> bool:
     pixels = known_picture(*TEST_SIZE)
     uploader = Uploader(gl)
     try:
-        for pixel_format in PixelFormat:
+        for pixel_format in (f for f in PixelFormat if f.has_alpha == like.has_alpha):
             texture = Texture.create(gl, *TEST_SIZE, pixel_format, way.layout)
             try:
                 texture.update(uploader, way, pixels, [Rect(0, 0, *TEST_SIZE)])
