@@ -90,6 +90,8 @@ class Textures:
         Raises:
             ScreenError: The driver refuses.
         """
+        if layer.incoming is not None:
+            layer.incoming.finish()
         entry = self._entry(layer)
         entry.seen = self._frame
         if entry.texture.imported:

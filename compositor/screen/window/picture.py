@@ -14,6 +14,7 @@ from compositor.frame import Frame
 from compositor.geometry import Rect
 from compositor.pixel import PixelFormat
 from compositor.render.gl import ways
+from compositor.render.gl.library import driver_name
 from compositor.render.gl.painter import Painter
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import Uploader
@@ -38,6 +39,10 @@ class Picture:
         self._uploader = Uploader(gl)
         self.way, self.reason = ways.fastest(gl, self._painter, PixelFormat.XRGB8888, time.perf_counter)
         self._texture: Texture | None = None
+
+    def describe(self) -> tuple[str, str]:
+        """The driver, and how pixels are uploaded and why."""
+        return driver_name(self._gl), f"{self.way} ({self.reason})"
 
     @property
     def size(self) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ paces it: swapping buffers never waits for a vblank.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,9 @@ from compositor.screen.window import driver
 from compositor.screen.window.events import pump_of
 from compositor.screen.window.layout import fit
 from compositor.screen.window.picture import Picture
+
+
+_log = logging.getLogger("scanout.window")
 
 
 class WindowScreen:
@@ -57,6 +61,7 @@ class WindowScreen:
         self._window = driver.open_window(self._driver, output.mode, title)
         self._window.switch_to()
         self.picture = Picture(self._driver.gl)
+        _log.debug("%s: %s; uploads: %s", title, *self.picture.describe())
         self._closed = False
         self._window.push_handlers(
             on_close=self._close_wanted,
