@@ -10,6 +10,7 @@ from compositor.bench.report import Report
 
 BENCHMARKS = {
     "mapping": "compositor.bench.mapping",
+    "gl": "compositor.bench.gl",
     "fences": "compositor.bench.fences",
     "record": "compositor.bench.record",
     "real-guest": "compositor.bench.real_guest",

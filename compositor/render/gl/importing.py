@@ -67,6 +67,11 @@ class Importer(NamedTuple):
             os.close(fd)
 
 
+_UDMABUF = (by_udmabuf, "of udmabuf")
+_MEMFD = (as_it_is, "of the memfd itself")
+_WAYS = ((EglImages, (_UDMABUF, _MEMFD)), (MemoryObjects, (_UDMABUF,)))
+
+
 def choose(gl: Any, painter: Painter) -> tuple[Importer | None, str]:
     """The first way that works in the current context, and why the others do not.
 
@@ -75,13 +80,13 @@ def choose(gl: Any, painter: Painter) -> tuple[Importer | None, str]:
         painter: Of the current context.
     """
     reasons = []
-    for kind in (EglImages, MemoryObjects):
+    for kind, exports in _WAYS:
         try:
             imports = kind(gl)
         except ScreenError as error:
             reasons.append(f"no {kind.name}: {error}")
             continue
-        for export, what in ((by_udmabuf, "of udmabuf"), (as_it_is, "of the memfd itself")):
+        for export, what in exports:
             importer = Importer(f"{imports.name} {what}", imports, export)
             try:
                 _test(gl, painter, importer)

@@ -20,7 +20,6 @@ from compositor.screen.window.events import pump_of
 from compositor.screen.window.layout import fit
 from compositor.screen.window.picture import Picture
 
-
 _log = logging.getLogger("scanout.window")
 
 
