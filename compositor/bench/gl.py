@@ -26,8 +26,9 @@ from compositor.pixel import PixelFormat
 from compositor.render import blend, cpu
 from compositor.render.cpu import Layer
 from compositor.render.gl import GlRenderer, HeadlessContext, Target
-from compositor.render.gl.library import driver_name, pyglet_blit
+from compositor.render.gl.library import driver_name
 from compositor.render.gl.painter import Painter
+from compositor.render.gl.peer import PygletPicture
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import EVERY_WAY, Uploader, Way
 
@@ -109,7 +110,7 @@ def _frames(report: Report, renderer: GlRenderer, target: Target) -> None:
 
 
 def _windows(report: Report, renderer: GlRenderer, target: Target) -> None:
-    """A desktop of five layers: composed by the CPU and uploaded, as windows do, against composed by OpenGL."""
+    """Five layers: composed by the CPU and uploaded, as windows do, against composed by OpenGL."""
     blend.load()
     layers = _desktop()
     memory = np.empty((_HEIGHT, _WIDTH, 4), np.uint8)
@@ -130,11 +131,11 @@ def _windows(report: Report, renderer: GlRenderer, target: Target) -> None:
 
 
 def _pyglet_frame(target: Target, pixels: NDArray[np.uint8]) -> Draw:
-    draw = pyglet_blit(_WIDTH, _HEIGHT)
+    picture = PygletPicture(_WIDTH, _HEIGHT)
 
     def frame() -> None:
         target.bind()
-        draw(pixels)
+        picture.draw(pixels)
 
     return frame
 

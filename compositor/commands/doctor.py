@@ -79,9 +79,8 @@ def _opengl() -> Iterator[Finding]:
             way, why = textures.opaque
             yield Finding("OpenGL", "windows", f"{driver_name(context.gl)}; uploads {way}: {why}", "")
             used = None if textures.importer is None else textures.import_reason
-            yield Finding(
-                "dma-buf import", import_for, used, f"pixels are uploaded: {textures.import_reason}"
-            )
+            without = f"pixels are uploaded: {textures.import_reason}"
+            yield Finding("dma-buf import", import_for, used, without)
     except ScreenError as error:
         yield Finding("OpenGL", "windows", None, str(error))
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from compositor.errors import ScreenError
 
@@ -72,24 +68,3 @@ def extensions(gl: Any) -> frozenset[str]:
 def _text(string: Any) -> str:
     value = ctypes.cast(string, ctypes.c_char_p).value
     return value.decode() if value else "unknown"
-
-
-def pyglet_blit(width: int, height: int) -> Callable[[NDArray[np.uint8]], None]:
-    """Pyglet's own way to show a picture, for comparison: `ImageData` into a `Texture`, and that blitted.
-
-    Args:
-        width: Pixels.
-        height: Pixels.
-
-    Returns:
-        Draws (height, width, 4) uint8, B, G, R, A in memory, contiguous, into what is bound.
-    """
-    from pyglet.image import ImageData, Texture  # noqa: PLC0415
-
-    texture = Texture.create(width, height)
-
-    def draw(pixels: NDArray[np.uint8]) -> None:
-        texture.blit_into(ImageData(width, height, "BGRA", pixels.tobytes(), 4 * width), 0, 0, 0)
-        texture.blit(0, 0)
-
-    return draw
