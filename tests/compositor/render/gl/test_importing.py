@@ -83,7 +83,7 @@ def test_an_import_that_shows_something_else_is_found_out(gl: Any) -> None:
         objects = MemoryObjects(gl)
     except ScreenError as error:
         pytest.skip(str(error))
-    with pytest.raises(ScreenError, match="it shows another XRGB8888 picture than memory has|OpenGL driver"):
+    with pytest.raises(ScreenError, match=r"it shows another XRGB8888 picture than memory has|OpenGL driver"):
         tried(gl, Importer("memfd", objects, as_it_is))
 
 
@@ -137,9 +137,8 @@ def test_imported_memory_shows_what_the_guest_draws_and_nothing_is_uploaded(
     random = np.random.default_rng(3)
     for _ in range(3):
         pixels[...] = random.integers(0, 256, pixels.shape, np.uint8)
-        assert renderer.compose(target, [layer], [target.rect]) == cpu.compose(
-            expected, [layer], [target.rect]
-        )
+        cpu.compose(expected, [layer], [target.rect])
+        renderer.compose(target, [layer], [target.rect])
         np.testing.assert_array_equal(target.read(), expected)
     assert renderer.textures.upload_bytes == 0
     target.delete()

@@ -59,9 +59,7 @@ def test_a_way_that_shows_pictures_wrongly_is_out(
     monkeypatch.setattr(ways, "shows", lambda *a: a[2].layout is not Layout.NATIVE and shows(*a))
     way, reason = ways.fastest(gl, painter, PixelFormat.XRGB8888, None)
     assert way == Way(Layout.SIZED)
-    assert reason.endswith(
-        "; shows pictures wrongly: native; shows pictures wrongly: native, by buffer object"
-    )
+    assert "; shows pictures wrongly: native; shows pictures wrongly: native, by buffer object" in reason
 
 
 def test_a_driver_that_shows_nothing_right_is_refused(
