@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from compositor.frame_clock import VblankGrid
 from compositor.observe.statistics import GuestStatistics
-from compositor.presenter import Presenter
 from compositor.record.recorder import Recorder
 from compositor.scanout import GuestDisplay, Placement
+from compositor.scene_tree import SceneTree
 from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
 from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
@@ -57,7 +58,7 @@ class Attachment:
         self,
         name: str,
         kind: str,
-        presenters: Sequence[Presenter],
+        tree: SceneTree,
         places: Sequence[Placement],
         clock: Clock,
         recorder: Recorder | None = None,
@@ -68,7 +69,7 @@ class Attachment:
         self._collected = GuestStatistics(name, kind)
         self.display = GuestDisplay(
             name,
-            presenters,
+            tree,
             places,
             statistics=self._collected,
             now_ns=clock.now_ns,
@@ -122,10 +123,30 @@ class Attachment:
             collected.host_memory_bytes = device.host_memory_bytes
         return collected
 
-    def display_changed(self) -> None:
-        """An output that the guest is on was plugged, unplugged or switched to another mode: tell it."""
-        if self._device is not None:
+    def outputs_changed(self) -> None:
+        """An output was plugged, unplugged or switched to another mode: tell the guest, if it is its own."""
+        if self.display.outputs_changed() and self._device is not None:
             self._device.display_changed()
+
+    def put(self, scanout_id: int, place: Placement) -> None:
+        """Let one of the guest's scanouts appear elsewhere, at any time.
+
+        Raises:
+            BadInput: The placement is impossible, or there is no such scanout; nothing has changed.
+        """
+        self.display.check_put(scanout_id, place)
+        if self._tap is not None:
+            self._tap.put(scanout_id, place)
+        self.display.heads[scanout_id].put(place)
+        self.outputs_changed()
+
+    def raise_to_top(self, scanout_id: int = 0) -> None:
+        """Put a scanout above all others.
+
+        Raises:
+            BadInput: There is no such scanout.
+        """
+        self.put(scanout_id, self.display.on_top(scanout_id))
 
     async def close(self) -> None:
         """End the guest and take it off the screens."""
@@ -147,16 +168,16 @@ class SimulatedAttachment(Attachment):
         self,
         guest: SimulatedGuest,
         name: str,
-        presenters: Sequence[Presenter],
+        tree: SceneTree,
         places: Sequence[Placement],
         clock: Clock,
         seed: int,
         recorder: Recorder | None,
     ) -> None:
-        super().__init__(name, "simulated", presenters, places, clock, recorder)
+        super().__init__(name, "simulated", tree, places, clock, recorder)
         self._guest = guest
         self._clock = clock
-        self._grid = presenters[places[0].output].grid
+        self._tree = tree
         self._next: Cancellable | None = None
         self._resources.callback(self._stop)
         self.display.policy = SyncPolicy(guest.sync)
@@ -174,7 +195,11 @@ class SimulatedAttachment(Attachment):
     def _tick(self) -> None:
         """Draw, and come back at the next vblank: behind the repaint there, which drawing has scheduled."""
         self._guest.frame_tick()
-        self._next = self._clock.call_at(self._grid.next_vblank_ns(), self._tick)
+        self._next = self._clock.call_at(self._grid().next_vblank_ns(), self._tick)
+
+    def _grid(self) -> VblankGrid:
+        """The vblanks of the output that it is on, or of the first of several."""
+        return self._tree.presenters[self.display.heads[0].place.output or 0].grid
 
     def _stop(self) -> None:
         if self._next is not None:

@@ -50,7 +50,9 @@ def demo(*, run: RunOptions) -> None:
 @app.command("run")
 @running
 def run_scene(
-    scene: Annotated[str, typer.Argument(help="demo, a workload's name, sync-study or fifty-ms.")],
+    scene: Annotated[
+        str, typer.Argument(help="demo, a workload's name, or a study: sync-study, torn-study, fifty-ms.")
+    ],
     kernel: Annotated[Path | None, typer.Option(help="Of a study: the UML kernel to boot.")] = None,
     *,
     run: RunOptions,

@@ -28,6 +28,7 @@ from compositor.mode import Mode
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
 from compositor.region import Region
 from compositor.render.cpu import Layer, compose
+from compositor.render.target import allocate
 from compositor.scene import Scene
 from compositor.surface import Buffer, Surface
 
@@ -85,24 +86,37 @@ class Output:
         on_needs_frame: Called when a repaint is wanted, once until the next commit. A new output wants
             one: look at `state` when setting this.
         direct_scanout: Whether a buffer that fills the screen may be scanned out as it is.
+        position: (x, y) in the layout of outputs, pixels; None: to the right of those before it.
+        plugged: Whether there is a monitor; else this is a connector that waits for one.
     """
 
     def __init__(
-        self, mode: str | Mode, *, name: str = "", background: int = 0, direct_scanout: bool = True
+        self,
+        mode: str | Mode,
+        *,
+        name: str = "",
+        background: int = 0,
+        direct_scanout: bool = True,
+        position: tuple[int, int] | None = None,
+        plugged: bool = True,
     ) -> None:
-        """A monitor that is plugged in and shows nothing yet.
+        """A monitor that shows nothing yet.
 
         Args:
             mode: As `Mode.parse` reads it.
             name: See the attribute.
             background: 0xRRGGBB where no surface is.
             direct_scanout: See the attribute.
+            position: See the attribute.
+            plugged: See the attribute.
 
         Raises:
             BadInput: The mode or the background makes no sense.
         """
         self.name = name
         self.direct_scanout = direct_scanout
+        self.position = position
+        self.plugged = plugged
         self.on_needs_frame: Callable[[], None] | None = None
         self.commit_seq = 0
         self.state = FrameState.IDLE
@@ -248,7 +262,7 @@ class Output:
         """Paint what is stale of the framebuffer; also the bytes written, as `Frame.composed` has them."""
         mode = self.mode
         if self._framebuffer is None or self._framebuffer.shape != (mode.height, mode.width, 4):
-            self._framebuffer = np.empty((mode.height, mode.width, 4), np.uint8)
+            self._framebuffer = allocate(mode.width, mode.height)
             self._stale = Region([mode.rect])
         layers = [_layer(s.buffer, s.bounds) for s in surfaces if s.buffer]
         written = compose(self._framebuffer, layers, self._stale, self.background)

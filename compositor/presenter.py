@@ -71,8 +71,9 @@ class Presenter:
         return Told()
 
     def schedule(self) -> None:
-        """Something on the output changed."""
-        self._clock.schedule()
+        """Something on the output changed; while no monitor is plugged in, nobody sees it."""
+        if self.output.plugged:
+            self._clock.schedule()
 
     def set_mode(self, mode: str | Mode) -> None:
         """Switch the output to another mode, from the next frame on.
@@ -85,6 +86,18 @@ class Presenter:
         self._statistics.mode = str(self.output.mode)
         self.schedule()
 
+    def plug(self, screen: Screen) -> None:
+        """A monitor is plugged in: show everything on it, anew."""
+        self._screen = screen
+        self.output.plugged = True
+        self.output.repaint()
+        self.schedule()
+
+    def unplug(self) -> None:
+        """The monitor is gone; a frame that waits for its vblank is not shown any more."""
+        self.output.plugged = False
+        self.close()
+
     def blank(self) -> None:
         """A guest is about to take its picture off the output."""
         if self.on_blank is not None:
@@ -92,6 +105,8 @@ class Presenter:
 
     def repaint(self) -> None:
         """Commit what is damaged; nothing at all happens when nothing is."""
+        if not self.output.plugged:
+            return
         if self._latched is not None:  # the mode, and with it the grid, changed in between
             self.schedule()
             return

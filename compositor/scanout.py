@@ -1,14 +1,14 @@
 """The adapter: one guest's scanouts and cursors become surfaces on outputs.
 
 Implements `virtio.gpu.display.Display`. The scanout is the device's slot, the output the compositor's
-monitor; a `Head` binds one to the other and says where on the output the guest appears.
+monitor; a `Head` binds one to the other: a node of the scene tree that has a place on one output, or several.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,51 +17,34 @@ from numpy.typing import NDArray
 from compositor.errors import BadInput, Misuse
 from compositor.frame import Frame
 from compositor.geometry import Rect
-from compositor.mode import MAX_SIZE, MIN_SIZE
 from compositor.observe.statistics import GuestStatistics
+from compositor.output import Output
 from compositor.pixel import PixelFormat
-from compositor.presenter import Presenter
-from compositor.scene import CURSOR_Z, Buffer, Surface
+from compositor.placement import Placement, check_placement, display_mode, place_name
+from compositor.scene_tree import SceneTree
+from compositor.surface import Buffer
 from compositor.sync.flip import Flip
 from compositor.sync.policy import QUEUE_DEPTH, SyncPolicy
 from compositor.sync.reuse import EarlyReuse
+from compositor.view import SurfaceNode
 from virtio.fence import Fence
 from virtio.gpu.display import CursorImage, DisplayMode, Incoming, ScanoutImage
 from virtio.gpu.display import Rect as GuestRect
+
+__all__ = ["GuestDisplay", "Head", "Placement"]
 
 ReadStamp = Callable[[NDArray[np.uint8]], tuple[int | None, bool]]
 NowNs = Callable[[], int]
 CallAt = Callable[[int, Callable[[], None]], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where one scanout of a guest appears.
-
-    Attributes:
-        output: Index of the output.
-        x: Position of its left edge on the output, pixels.
-        y: As `x`, of its top edge.
-        width: Size that the guest is told; None: the output's.
-        height: As `width`.
-        z: Stacking order; later guests lie above earlier ones of the same z.
-    """
-
-    output: int = 0
-    x: int = 0
-    y: int = 0
-    width: int | None = None
-    height: int | None = None
-    z: int = 0
-
-
 class Head:
-    """One scanout slot: a surface for its image, one for its cursor, on one output."""
+    """One scanout slot: a node for its image, and one for its cursor."""
 
-    def __init__(self, name: str, presenter: Presenter, place: Placement, guest: GuestDisplay) -> None:
-        self.presenter = presenter
+    def __init__(self, name: str, tree: SceneTree, place: Placement, guest: GuestDisplay) -> None:
         self.place = place
         self.image: ScanoutImage | None = None
+        self._tree = tree
         self._guest = guest
         self._format = PixelFormat.XRGB8888
         self._count_flushes = 0
@@ -71,25 +54,40 @@ class Head:
         self._pending: Flip | None = None  # with the surface, and not taken
         self._taken: Flip | None = None  # by the compositor, and not presented
         self._out: set[Flip] = set()  # those that the host is not through with
-        self.surface = Surface(
+        self.surface = SurfaceNode(
             name,
             x=place.x,
             y=place.y,
             z=place.z,
+            clip=place.clip_rect,
+            outputs=place.outputs,
             on_taken=self._on_taken,
             on_presented=self._on_presented,
             on_discarded=self._on_discarded,
+            on_frame=self._count,
         )
-        self.cursor = Surface(f"{name}-cursor", x=place.x, y=place.y, z=CURSOR_Z)
-        for surface in (self.surface, self.cursor):
-            presenter.output.scene.add(surface)
-        presenter.listeners.append(self._count)
+        self.cursor = SurfaceNode(f"{name}-cursor", x=place.x, y=place.y, outputs=place.outputs)
+        self._cursor_at = (0, 0)  # on the scanout
+        tree.content.add(self.surface)
+        tree.cursors.add(self.cursor)
 
     def mode(self) -> DisplayMode:
         """What the guest is told about the monitor behind this scanout."""
-        mode = self.presenter.output.mode
-        width, height = self.place.width or mode.width, self.place.height or mode.height
-        return DisplayMode(width, height, mode.refresh_mhz, name=self.presenter.output.name)
+        return display_mode(self.place, self._outputs())
+
+    def _outputs(self) -> list[Output]:
+        return [presenter.output for presenter in self._tree.presenters]
+
+    def put(self, place: Placement) -> None:
+        """Appear elsewhere; the guest is told by whoever calls this."""
+        self.place = place
+        for node in (self.surface, self.cursor):
+            node.set_outputs(place.outputs)
+        self.surface.move(place.x, place.y)
+        self.move_cursor(*self._cursor_at)
+        self.surface.set_clip(place.clip_rect)
+        if place.z != self.surface.z:
+            self.surface.restack(place.z)
 
     def set_image(self, image: ScanoutImage | None) -> Fence | None:
         """The scanout shows `image` from its next flush on, or nothing from now on.
@@ -112,9 +110,8 @@ class Head:
             flip.unwatch()
         self._last = None
         if self.surface.buffer is not None:
-            self.presenter.blank()
+            self.surface.blank()
             self.surface.submit(None)
-            self.presenter.schedule()
         self._signal_release()
 
     def flush(self, damage: GuestRect, incoming: Incoming | None) -> Fence | None:
@@ -148,11 +145,10 @@ class Head:
         return None if flip.answer is None or flip.answer.signaled else flip.answer
 
     def _submit(self, flip: Flip) -> None:
-        """Give a flip to the surface; the compositor may take it within this call."""
+        """Give a flip to its node; the compositor may take it within this call."""
         self._pending = flip
         buffer = Buffer(flip.image.pixels, self._format, flip.image.zero_copy, flip.frame_id, flip.incoming)
         self.surface.submit(buffer, None if flip.damage is None else Rect(*flip.damage))
-        self.presenter.schedule()
 
     def _count(self, frame: Frame) -> None:
         """Add this guest's part of what it took to make and show a frame."""
@@ -202,6 +198,8 @@ class Head:
 
     def _on_discarded(self) -> None:
         flip, self._pending = self._pending, None
+        if flip is None:  # taken, but the monitor was unplugged
+            flip, self._taken = self._taken, None
         if flip is not None:
             self._discard(flip)
 
@@ -217,7 +215,7 @@ class Head:
             return
         self._out.remove(flip)
         now_ns = self._guest.now_ns()
-        for finding in flip.findings(self.presenter.output.name, now_ns):
+        for finding in flip.findings(place_name(self.place, self._outputs()), now_ns):
             self._guest.found(finding)
         flip.previous = None
         if flip.done():
@@ -235,21 +233,19 @@ class Head:
 
     def move_cursor(self, x: int, y: int) -> None:
         """Move its upper left corner to (x, y) of the scanout; either may be negative."""
+        self._cursor_at = x, y
         self.cursor.move(self.place.x + x, self.place.y + y)
-        self.presenter.schedule()
 
     def remove(self) -> None:
-        """Take both surfaces off the output; fences that still wait are signalled."""
-        self.presenter.listeners.remove(self._count)
-        for surface in (self.surface, self.cursor):
-            self.presenter.output.scene.remove(surface)
+        """Take both nodes out of the tree; fences that still wait are signalled."""
         self._waiting.clear()
         self._pending = self._taken = None
+        for node in (self.surface, self.cursor):
+            node.remove()
         for flip in sorted(self._out, key=lambda flip: flip.number):
             flip.unwatch()
             self._done(flip)
         self._signal_release()
-        self.presenter.schedule()
 
 
 class GuestDisplay:
@@ -257,7 +253,7 @@ class GuestDisplay:
 
     Args:
         name: The guest's, for surfaces and statistics.
-        presenters: The machine's outputs at run time.
+        tree: The machine's.
         places: One placement per scanout.
         statistics: Where submissions and presentations are counted.
         now_ns: The run's clock.
@@ -276,7 +272,7 @@ class GuestDisplay:
     def __init__(
         self,
         name: str,
-        presenters: Sequence[Presenter],
+        tree: SceneTree,
         places: Sequence[Placement],
         *,
         statistics: GuestStatistics,
@@ -285,7 +281,7 @@ class GuestDisplay:
         call_at: CallAt | None = None,
     ) -> None:
         for place in places:
-            check_placement(name, place, len(presenters))
+            check_placement(name, place, len(tree.presenters))
         self.statistics = statistics
         self.now_ns = now_ns
         self.read_stamp = read_stamp
@@ -295,13 +291,48 @@ class GuestDisplay:
         self.report: Callable[[str], None] = lambda _line: None
         self._name = name
         self.heads = [
-            Head(f"{name}.{index}" if index else name, presenters[place.output], place, self)
+            Head(f"{name}.{index}" if index else name, tree, place, self)
             for index, place in enumerate(places)
         ]
+        self._tree = tree
+        self._told = self.modes()
 
     def modes(self) -> Sequence[DisplayMode]:
         """One mode per scanout."""
         return [head.mode() for head in self.heads]
+
+    def outputs_changed(self) -> bool:
+        """Whether an output came, went or changed in such a way that the guest has to hear of it."""
+        before, self._told = self._told, self.modes()
+        return self._told != before
+
+    def place(self, scanout_id: int) -> Placement:
+        """Where a scanout appears.
+
+        Raises:
+            BadInput: There is no such scanout.
+        """
+        if not 0 <= scanout_id < len(self.heads):
+            raise BadInput(f"guest {self._name}: no scanout {scanout_id}; it has {len(self.heads)}")
+        return self.heads[scanout_id].place
+
+    def on_top(self, scanout_id: int) -> Placement:
+        """The same place, above everything else there is.
+
+        Raises:
+            BadInput: There is no such scanout.
+        """
+        highest = max(node.z for node in self._tree.content.children)
+        return replace(self.place(scanout_id), z=highest + 1)
+
+    def check_put(self, scanout_id: int, place: Placement) -> None:
+        """Whether a scanout may appear there; changes nothing.
+
+        Raises:
+            BadInput: The placement is impossible, or there is no such scanout; nothing has changed.
+        """
+        self.place(scanout_id)
+        check_placement(self._name, place, len(self._tree.presenters))
 
     def found(self, finding: EarlyReuse) -> None:
         """The guest drew into a buffer that the host still had."""
@@ -330,19 +361,6 @@ class GuestDisplay:
         for head in self.heads:
             head.remove()
         self.heads.clear()
-
-
-def check_placement(name: str, place: Placement, outputs: int) -> None:
-    """Refuse a placement that cannot be shown, by the name of what is wrong.
-
-    Raises:
-        BadInput: No such output, or a size that no mode can have.
-    """
-    if not 0 <= place.output < outputs:
-        raise BadInput(f"guest {name}: no output {place.output}; there are {outputs}, counted from 0")
-    for what, size in (("width", place.width), ("height", place.height)):
-        if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
-            raise BadInput(f"guest {name}: {what} {size} is not in {MIN_SIZE} to {MAX_SIZE}")
 
 
 def _no_calendar(_when_ns: int, _callback: Callable[[], None]) -> object:

@@ -59,6 +59,18 @@ class Scene:
         if surface.visible:
             self._changed((surface.bounds,))
 
+    def restack(self) -> bool:
+        """Sort the surfaces by their z again, after somebody changed it; equals keep their order.
+
+        Returns:
+            Whether that made a difference.
+        """
+        before, self._surfaces = self._surfaces, sorted(self._surfaces, key=lambda surface: surface.z)
+        moved = [now for was, now in zip(before, self._surfaces, strict=True) if was is not now]
+        if moved:
+            self._changed(tuple(surface.bounds for surface in moved if surface.visible))
+        return bool(moved)
+
     def visible(self) -> list[Surface]:
         """Surfaces that are shown, bottom to top."""
         return [surface for surface in self._surfaces if surface.visible and surface.buffer is not None]

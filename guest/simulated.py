@@ -17,6 +17,7 @@ from guest.driver import DriverState, GpuDriver, GuestRam, Swapchain
 from guest.driver.kms import FlipMode, Framebuffer
 from guest.driver.memory import DEFAULT_SIZE
 from guest.workloads import Workload, create_workload
+from guest.workloads.stamp import MARK_WIDTH, MARKS
 from virtio.device import Device
 from virtio.errors import Misuse
 from virtio.fence import Fence
@@ -247,10 +248,12 @@ class SimulatedGuest:
         return self._parts
 
     def _set_mode(self) -> None:
-        """Follow the display: other framebuffers for another size, none for no display."""
+        """Follow the display: other framebuffers for another size, none for no display, or too small a one."""
         driver = self.driver
         display = driver.scanouts[0]
         size = (self._fixed_size or (display.width, display.height)) if display.enabled else None
+        if size is not None and (size[0] < MARK_WIDTH or size[1] < MARKS):
+            size = None  # no frame of it could be told from another
         if size == self.size:
             return
         self._drop_swapchain()

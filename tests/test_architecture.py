@@ -12,7 +12,7 @@ COMPOSITION_ROOT = {
     "machine", "run", "cli", "testing", "pytest_plugin", "bench", "commands", "attachment", "record"
 }  # fmt: skip
 # The adapter between the device and the scene.
-ADAPTERS = {"compositor.scanout", "compositor.sync.flip"}
+ADAPTERS = {"compositor.scanout", "compositor.placement", "compositor.sync.flip"}
 # The layers of virtio that a guest shares with the device.
 SHARED = {
     "virtio.memory",

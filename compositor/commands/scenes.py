@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from compositor.commands.fifty_ms import fifty_ms
+from compositor.commands.hotplug_storm import hotplug_storm
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
 from compositor.commands.sync_study import sync_study
+from compositor.commands.torn_study import torn_study
 from compositor.errors import BadInput
 from compositor.machine import Machine
 from compositor.scanout import Placement
@@ -18,7 +20,12 @@ from guest.simulated import SimulatedGuest
 from guest.workloads import WORKLOADS
 
 Study = Callable[[RunOptions, Path | None], None]
-STUDIES: Mapping[str, Study] = {"sync-study": sync_study, "fifty-ms": fifty_ms}
+STUDIES: Mapping[str, Study] = {
+    "sync-study": sync_study,
+    "torn-study": torn_study,
+    "fifty-ms": fifty_ms,
+    "hotplug-storm": hotplug_storm,
+}
 """Scenes that print figures instead of showing pictures."""
 
 _DEMO_OUTPUT = "1280x720@60"
@@ -70,13 +77,13 @@ def cast(scene: str, machine: Machine) -> Sequence[tuple[SimulatedGuest, Placeme
     if scene != "demo":
         return [(SimulatedGuest(scene), Placement())]
     width, height = machine.outputs[0].mode[:2]
-    gears = {"width": min(width // 2, 4 * height // 7), "height": min(height // 2, 3 * height // 7)}
     inset = height // 12
+    upper = Placement(
+        x=inset, y=inset, width=min(width // 2, 4 * height // 7), height=min(height // 2, 3 * height // 7)
+    )
+    lower = replace(upper, x=width - (upper.width or 0) - inset, y=height - (upper.height or 0) - inset)
     return [
         (SimulatedGuest("plasma"), Placement()),
-        (SimulatedGuest("gears"), Placement(x=inset, y=inset, **gears)),
-        (
-            SimulatedGuest("gears"),
-            Placement(x=width - gears["width"] - inset, y=height - gears["height"] - inset, **gears),
-        ),
+        (SimulatedGuest("gears"), upper),
+        (SimulatedGuest("gears"), lower),
     ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from compositor.attachment import Attachment
 from compositor.errors import BadInput
 from compositor.frame import Frame
-from compositor.presenter import Presenter
-from compositor.record.recording import Recording, read_json
+from compositor.output import Output
+from compositor.placement import Placement
+from compositor.record.recording import Recording, make_output, read_json
 from compositor.record.records import Command, Content, Kind, Presented, Record
-from compositor.scanout import Placement
+from compositor.scene_tree import SceneTree
 from compositor.sync.policy import SyncPolicy
 from guest.replayed import ReplayedGuest
 from virtio.clock import Clock
@@ -35,10 +37,28 @@ class ReplayedAttachment(Attachment):
             self.guest.close()
             self.guest = None
 
+    def take_off(self) -> None:
+        """Take it off the screens."""
+        self.switch_off()
+        self.display.close()
+
     async def close(self) -> None:
         """See `Attachment.close`."""
         self.switch_off()
         await super().close()
+
+
+class Switch(Protocol):
+    """What changes the outputs of a machine: the machine."""
+
+    def set_mode(self, output: int, mode: str) -> None:
+        """See `Machine.set_mode`."""
+
+    def plug(self, output: Output | int, mode: str | None = None) -> int:
+        """See `Machine.plug`."""
+
+    def unplug(self, output: int) -> None:
+        """See `Machine.unplug`."""
 
 
 class Player:
@@ -48,10 +68,10 @@ class Player:
 
     Args:
         recording: What to replay.
-        presenters: Of the machine's outputs, which are the recording's.
+        tree: The machine's, whose outputs are the recording's.
         clock: The machine's.
         guests: The machine's; recorded guests are added as they come.
-        set_mode: Switches an output to another mode.
+        switch: Plugs outputs in and out.
         on_end: Called at the end of the recording.
 
     Attributes:
@@ -61,23 +81,40 @@ class Player:
     def __init__(
         self,
         recording: Recording,
-        presenters: Sequence[Presenter],
+        tree: SceneTree,
         clock: Clock,
         guests: list[Attachment],
         *,
-        set_mode: Callable[[int, str], None],
+        switch: Switch,
         on_end: Callable[[], None],
     ) -> None:
         self.differences: list[str] = []
         self._recording = recording
         self._records = iter(recording)
-        self._presenters, self._clock, self._guests = presenters, clock, guests
-        self._set_mode, self._on_end = set_mode, on_end
+        self._tree, self._clock, self._guests = tree, clock, guests
+        self._switch, self._on_end = switch, on_end
         self._attached: list[ReplayedAttachment] = []
         self._frame: Frame | None = None
         self._wrong_frames = self._wrong_answers = 0
         self._next: Cancellable | None = None
-        for presenter in presenters:
+        self._actions: Mapping[Kind, Callable[[Record], None]] = {
+            Kind.COMMAND: self._command,
+            Kind.CONTENT: self._write,
+            Kind.FRAME: self._repaint,
+            Kind.GUEST: self._attach,
+            Kind.DEVICE: lambda record: self._guest(record).new_device(),
+            Kind.SYNC: lambda record: self._guest(record).set_sync(record.payload.decode()),
+            Kind.ACTIVATE: lambda record: self._driver(record).activate(
+                int.from_bytes(record.payload, "little")
+            ),
+            Kind.RESET: lambda record: self._driver(record).reset(),
+            Kind.MODE: lambda record: self._switch.set_mode(record.subject, record.payload.decode()),
+            Kind.PLUG: self._plug,
+            Kind.UNPLUG: lambda record: self._switch.unplug(record.subject),
+            Kind.PLACE: self._place,
+            Kind.GONE: lambda record: self._guest(record).take_off(),
+        }
+        for presenter in tree.presenters:
             presenter.listeners.append(self._presented)
 
     def start(self) -> None:
@@ -111,29 +148,26 @@ class Player:
         self._schedule()
 
     def _carry_out(self, record: Record) -> None:
-        if record.kind is Kind.COMMAND:
-            self._command(record)
-        elif record.kind is Kind.CONTENT:
-            content = Content.decode(record.payload)
-            self._driver(record).write(content.resource_id, content.extents, content.data)
-        elif record.kind is Kind.FRAME:
-            self._repaint(record)
-        elif record.kind is Kind.GUEST:
-            self._attach(record)
-        elif record.kind is Kind.DEVICE:
-            self._guest(record).new_device()
-        elif record.kind is Kind.SYNC:
-            self._guest(record).set_sync(record.payload.decode())
-        elif record.kind is Kind.ACTIVATE:
-            self._driver(record).activate(int.from_bytes(record.payload, "little"))
-        elif record.kind is Kind.RESET:
-            self._driver(record).reset()
-        elif record.kind is Kind.MODE:
-            self._set_mode(record.subject, record.payload.decode())
-        elif record.kind is Kind.GONE:
-            guest = self._guest(record)
-            guest.switch_off()
-            guest.display.close()
+        action = self._actions.get(record.kind)
+        if action is not None:
+            action(record)
+
+    def _write(self, record: Record) -> None:
+        content = Content.decode(record.payload)
+        self._driver(record).write(content.resource_id, content.extents, content.data)
+
+    def _place(self, record: Record) -> None:
+        document = read_json(record)
+        self._guest(record).put(document["scanout"], make_placement(document["place"]))
+
+    def _plug(self, record: Record) -> None:
+        output = make_output(read_json(record))
+        outputs = self._tree.presenters
+        if record.subject < len(outputs):
+            self._switch.plug(record.subject, str(output.mode))
+        else:
+            self._switch.plug(output)
+            outputs[record.subject].listeners.append(self._presented)
 
     def _guest(self, record: Record) -> ReplayedAttachment:
         if record.subject >= len(self._attached):
@@ -148,8 +182,8 @@ class Player:
 
     def _attach(self, record: Record) -> None:
         document = read_json(record)
-        places = [Placement(**place) for place in document["places"]]
-        guest = ReplayedAttachment(document["name"], document["kind"], self._presenters, places, self._clock)
+        places = [make_placement(place) for place in document["places"]]
+        guest = ReplayedAttachment(document["name"], document["kind"], self._tree, places, self._clock)
         self._attached.append(guest)
         self._guests.append(guest)
 
@@ -173,10 +207,10 @@ class Player:
 
     def _repaint(self, record: Record) -> None:
         expected = Presented.decode(record.payload)
-        if record.subject >= len(self._presenters):
+        if record.subject >= len(self._tree.presenters):
             raise BadInput(f"there is no output {record.subject}")
         self._frame = None
-        presenter = self._presenters[record.subject]
+        presenter = self._tree.presenters[record.subject]
         presenter.repaint()
         frame = self._frame
         if frame is None or self._seen(frame) != expected:
@@ -188,3 +222,13 @@ class Player:
     def _seen(self, frame: Frame) -> Presented:
         height, width = frame.pixels.shape[:2]
         return Presented(frame.commit_seq, width, height, frame.checksum or 0)
+
+
+def make_placement(document: dict[str, Any]) -> Placement:
+    """The placement that a recording has as a JSON object.
+
+    Raises:
+        TypeError: It has something that placements have not.
+    """
+    lists = {key: tuple(value) for key, value in document.items() if isinstance(value, list)}
+    return Placement(**{**document, **lists})

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from compositor.frame import Frame
+from compositor.mode import Mode
 from compositor.observe.digest import Digest
 from compositor.output import Output
 from compositor.record.journal import Journal
+from compositor.record.recording import describe_output
 from compositor.record.records import Kind, Presented
 from compositor.record.tap import GuestTap
 from compositor.scanout import Placement
@@ -43,7 +45,7 @@ class Recorder:
         self._journal = Journal(path, now_ns, report)
         self._digest = Digest()
         self._taps: list[GuestTap] = []
-        monitors = [{"name": o.name, "mode": str(o.mode), "background": o.background} for o in outputs]
+        monitors = [describe_output(output) for output in outputs]
         self._write_json(Kind.MACHINE, 0, {"clock": clock, "outputs": monitors})
 
     @property
@@ -53,7 +55,7 @@ class Recorder:
 
     def guest(self, name: str, kind: str, places: Sequence[Placement]) -> GuestTap:
         """A guest is attached; its devices get the tap that is returned."""
-        tap = GuestTap(self._journal, len(self._taps), [place.output for place in places])
+        tap = GuestTap(self._journal, len(self._taps), [place.outputs for place in places])
         self._taps.append(tap)
         document = {"name": name, "kind": kind, "places": [asdict(place) for place in places]}
         self._write_json(Kind.GUEST, tap.guest, document)
@@ -62,6 +64,14 @@ class Recorder:
     def mode_set(self, output: int, mode: str) -> None:
         """An output switches to another mode."""
         self._journal.write(Kind.MODE, output, mode.encode())
+
+    def plugged(self, index: int, output: Output, mode: Mode) -> None:
+        """An output is plugged in, with this mode."""
+        self._write_json(Kind.PLUG, index, {**describe_output(output), "mode": str(mode), "plugged": True})
+
+    def unplugged(self, index: int) -> None:
+        """An output is unplugged."""
+        self._journal.write(Kind.UNPLUG, index)
 
     def presented(self, output: int, frame: Frame) -> None:
         """An output presents a frame, which is not released yet."""

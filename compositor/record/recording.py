@@ -43,7 +43,7 @@ class Recording:
                 raise BadInput(f"{path}: does not begin with a machine: it was not written by --record")
             document = read_json(first)
             self.clock = str(document["clock"])
-            self.outputs = [_output(monitor) for monitor in document["outputs"]]
+            self.outputs = [make_output(monitor) for monitor in document["outputs"]]
         except (KeyError, TypeError):
             self._file.close()
             raise BadInput(f"{path}: its machine makes no sense: it was not written by --record") from None
@@ -96,5 +96,29 @@ def read_json(record: Record) -> dict[str, Any]:
     return document
 
 
-def _output(monitor: dict[str, Any]) -> Output:
-    return Output(Mode.parse(monitor["mode"]), name=monitor["name"], background=monitor["background"])
+def describe_output(output: Output) -> dict[str, Any]:
+    """An output, as recordings have it."""
+    return {
+        "name": output.name,
+        "mode": str(output.mode),
+        "background": output.background,
+        "position": output.position,
+        "plugged": output.plugged,
+    }
+
+
+def make_output(monitor: dict[str, Any]) -> Output:
+    """The output that `describe_output` described; those of older recordings are all plugged in.
+
+    Raises:
+        BadInput: Its mode or background makes no sense.
+        KeyError: Something is missing.
+    """
+    position = monitor.get("position")
+    return Output(
+        Mode.parse(monitor["mode"]),
+        name=monitor["name"],
+        background=monitor["background"],
+        position=None if position is None else (position[0], position[1]),
+        plugged=monitor.get("plugged", True),
+    )

@@ -6,8 +6,9 @@ The subject is the number of a guest, in the order of their `GUEST` records, or 
 
 | kind | subject | payload |
 |---|---|---|
-| MACHINE | 0 | JSON: `clock`, `outputs` (`name`, `mode`, `background`); the first record, and the only one |
-| GUEST | guest | JSON: `name`, `kind`, `places` (`output`, `x`, `y`, `width`, `height`, `z`) |
+| MACHINE | 0 | JSON: `clock`, `outputs` (`name`, `mode`, `background`, `position`, `plugged`); first, once |
+| GUEST | guest | JSON: `name`, `kind`, `places` (as `compositor.placement.Placement`) |
+| PLACE | guest | JSON: `scanout`, `place`: one of its scanouts appears elsewhere |
 | DEVICE | guest | nothing: the guest gets a new device, as after a reconnection |
 | SYNC | guest | UTF-8: from now on its flushes wait by this policy (see `compositor.sync.policy`) |
 | ACTIVATE | guest | u64: the features that its driver accepted |
@@ -16,6 +17,8 @@ The subject is the number of a guest, in the order of their `GUEST` records, or 
 | COMMAND | guest | see `Command` |
 | GONE | guest | nothing: the guest was taken off the machine |
 | MODE | output | UTF-8: the output switched to this mode |
+| PLUG | output | JSON, as one of MACHINE's `outputs`: it is plugged in, or comes new |
+| UNPLUG | output | nothing |
 | FRAME | output | see `Presented` |
 | END | 0 | nothing: the run ended at that time |
 
@@ -56,6 +59,9 @@ class Kind(IntEnum):
     FRAME = 10
     END = 11
     SYNC = 12
+    PLUG = 13
+    UNPLUG = 14
+    PLACE = 15
 
 
 class Record(NamedTuple):

@@ -8,12 +8,15 @@ from the last look.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compositor.placement import Placement
 from compositor.record.changes import MemoryImage
 from compositor.record.journal import Journal
 from compositor.record.records import Command, Content, Kind
@@ -51,13 +54,13 @@ class GuestTap:
     Args:
         journal: Where to.
         guest: The guest's number in the recording.
-        outputs: On which output each of its scanouts is.
+        outputs: On which outputs each of its scanouts is; None: maybe on any.
     """
 
-    def __init__(self, journal: Journal, guest: int, outputs: Sequence[int]) -> None:
+    def __init__(self, journal: Journal, guest: int, outputs: Sequence[Sequence[int] | None]) -> None:
         self.guest = guest
         self._journal = journal
-        self._outputs = outputs
+        self._outputs = list(outputs)
         self._session: Session | None = None
         self._images: dict[int, tuple[Backing, MemoryImage]] = {}
         self._visible: dict[int, BoundBlob] = {}
@@ -68,6 +71,12 @@ class GuestTap:
         """The guest gets a new device."""
         self._journal.write(Kind.DEVICE, self.guest)
         self._forget()
+
+    def put(self, scanout_id: int, place: Placement) -> None:
+        """One of its scanouts appears elsewhere from now on."""
+        payload = json.dumps({"scanout": scanout_id, "place": asdict(place)})
+        self._journal.write(Kind.PLACE, self.guest, payload.encode())
+        self._outputs[scanout_id] = place.outputs
 
     def sync_set(self, policy: str) -> None:
         """The guest's flushes wait by another policy from now on."""
@@ -116,7 +125,8 @@ class GuestTap:
     def look(self, output: int) -> None:
         """A frame of that output is presented: record what it shows of this guest's memory."""
         for scanout_id in self._visible:
-            if self._outputs[scanout_id] == output:
+            outputs = self._outputs[scanout_id]
+            if outputs is None or output in outputs:
                 self._look_at_scanout(scanout_id)
 
     def _follow(self, index: int, request: bytes) -> None:

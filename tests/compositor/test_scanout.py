@@ -9,6 +9,7 @@ from compositor.observe.statistics import GuestStatistics
 from compositor.output import Output
 from compositor.presenter import Presenter
 from compositor.scanout import GuestDisplay, Placement
+from compositor.scene_tree import SceneTree
 from compositor.screen.headless import HeadlessScreen
 from virtio.clock import Calendar
 from virtio.gpu.display import CursorImage, Rect, ScanoutImage
@@ -32,7 +33,7 @@ class Bench:
         self.statistics = GuestStatistics("guest", "simulated")
         self.display = GuestDisplay(
             "guest",
-            [self.presenter],
+            SceneTree([self.presenter]),
             [Placement(), Placement(x=8, y=4, width=32, height=16)],
             statistics=self.statistics,
             now_ns=self.calendar.now_ns,
@@ -183,7 +184,7 @@ def test_an_impossible_placement_is_refused_by_name(grid: Bench, place: Placemen
     with pytest.raises(BadInput, match=message):
         GuestDisplay(
             "g",
-            [grid.presenter],
+            SceneTree([grid.presenter]),
             [place],
             statistics=grid.statistics,
             now_ns=grid.calendar.now_ns,

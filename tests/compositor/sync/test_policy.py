@@ -14,6 +14,7 @@ from compositor.observe.statistics import GuestStatistics
 from compositor.output import Output
 from compositor.presenter import Presenter
 from compositor.scanout import GuestDisplay, Placement
+from compositor.scene_tree import SceneTree
 from compositor.screen.headless import HeadlessScreen
 from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
 from virtio.clock import Calendar
@@ -41,7 +42,7 @@ class Bench:
         self.reports: list[str] = []
         self.display = GuestDisplay(
             "guest",
-            [self.presenter],
+            SceneTree([self.presenter]),
             [Placement()],
             statistics=self.statistics,
             now_ns=self.calendar.now_ns,

@@ -14,7 +14,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -23,9 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor import __version__
-from compositor.attachment import Attachment, Seat, ServedAttachment, SimulatedAttachment
+from compositor.attachment import Attachment
 from compositor.errors import BadInput, Misuse
 from compositor.frame import Frame
+from compositor.machine.guests import Guests, Surroundings
+from compositor.machine.outputs import Outputs, Repainting
+from compositor.machine.runs import Runs, listening
 from compositor.mode import Mode
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
@@ -36,19 +38,14 @@ from compositor.record.player import Player
 from compositor.record.recorder import Recorder
 from compositor.record.recording import Recording
 from compositor.render import blend
-from compositor.run import Run, StopReason
+from compositor.run import StopReason
 from compositor.scanout import Placement
-from compositor.screen.headless import HeadlessScreen, Screen
 from compositor.timing import TimingModel
-from guest.linux.options import guest_seed
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
 from virtio.clock import Calendar, Clock
 from virtio.clock.calendar import NANOSECONDS
-from virtio.clock.pace import CalendarPace
 from virtio.clock.real import RealClock
-from virtio.clock.time_travel import TimeTravel
-from virtio.errors import ScanoutError
 
 # Seconds of real time after which a guest that stops time, and says nothing, is taken for hung.
 PATIENCE_S = 30.0
@@ -82,6 +79,9 @@ class Machine:
             heard of.
         record: A file to record everything into (see `compositor.record`).
 
+    Attributes:
+        seed: As given.
+
     Raises:
         BadInput: No output or more than 16, an impossible mode, a window on the virtual clock.
     """
@@ -103,96 +103,61 @@ class Machine:
         patience_s: float = PATIENCE_S,
         record: Path | None = None,
     ) -> None:
-        if not 1 <= len(outputs) <= 16:
-            raise BadInput(f"{len(outputs)} outputs: a machine has 1 to 16")
         if window and clock == "virtual":
             raise BadInput("a window lives in real time: the clock must be real")
-        self.outputs = [Output(output) if isinstance(output, str) else output for output in outputs]
-        for index, output in enumerate(self.outputs):
-            output.name = output.name or f"output-{index}"
+        timing.check()
+        self._digest = Digest() if digest else None
+        self._runs = Runs(patience_s)
+        self._outputs = Outputs(
+            outputs,
+            Repainting(repaint, repaint_delay_ns, timing, window, self._digest),
+            on_closed=self._window_closed,
+            on_screenshot=on_screenshot,
+        )
         self.seed = seed
-        self.guests: list[Attachment] = []
-        self.pictures = Pictures()
+        self._guests = Guests(
+            self._outputs.tree,
+            Surroundings(
+                seed,
+                timing.command_ns,
+                report,
+                echo,
+                on_fault=self._runs.fail,
+                on_picture=self._picture_is_up,
+            ),
+        )
         self._report = report
-        self._echo = echo
-        self._on_screenshot = on_screenshot
         self._clock_kind = clock
         self._repaint = repaint
-        self._repaint_delay_ns = repaint_delay_ns
-        self._window = window
         self._record = record
         self._recorder: Recorder | None = None
         self._player: Player | None = None
-        self._digest = Digest() if digest else None
-        self._presenters: list[Presenter] = []
         self._clock: Clock | None = None
-        timing.check()
-        self._timing = timing
-        self._patience_s = patience_s
-        self._run: Run | None = None
-        self._failure: ScanoutError | None = None
-        self._kernels: list[TimeTravel] = []
         self._started_ns = time.perf_counter_ns()
 
     async def __aenter__(self) -> Self:
         self._started_ns = time.perf_counter_ns()
         if self._clock_kind == "real" and self._repaint == "vblank":
             blend.load()  # simulated guests will be blended: not in the middle of an animation, then
-        self._clock = Calendar() if self._clock_kind == "virtual" else RealClock()
-        with ExitStack() as undo:
-            for output in self.outputs:
-                presenter = self._open(output, self._clock)
-                undo.callback(presenter.close)
-                self._presenters.append(presenter)
+        self._clock = self._guests.clock = Calendar() if self._clock_kind == "virtual" else RealClock()
+        self._outputs.open(self._clock)
+        try:
             if self._record is not None:
-                self._recorder = self._open_recorder(self._record, self._clock)
-            undo.pop_all()
+                self._recorder = self._guests.recorder = self._open_recorder(self._record, self._clock)
+        except BaseException:
+            self._outputs.close()
+            raise
+        for index, presenter in enumerate(self._outputs.presenters):
+            self._listen(index, presenter)
         return self
 
-    def _open(self, output: Output, clock: Clock) -> Presenter:
-        period_ns = -(-1_000 * NANOSECONDS // output.mode.refresh_mhz)
-        if not 0 <= self._repaint_delay_ns < period_ns:
-            raise BadInput(
-                f"repaint_delay_ns {self._repaint_delay_ns}: a period of {output.name} has {period_ns} ns"
-            )
-        presenter = Presenter(
-            output,
-            clock,
-            screen=self._open_screen(output),
-            digest=self._digest,
-            repaint=self._repaint,
-            min_interval_ns=period_ns if self._window else 0,
-            latency_ns=self._timing.compose_ns + self._timing.scanout_ns,
-            repaint_delay_ns=self._repaint_delay_ns,
-        )
-        presenter.listeners.append(self.pictures.presented)
-        presenter.on_blank = lambda: self.pictures.keep(output.name)
-        return presenter
-
     def _open_recorder(self, path: Path, clock: Clock) -> Recorder:
-        recorder = Recorder(path, clock.now_ns, self._report, clock=self._clock_kind, outputs=self.outputs)
-        for index, presenter in enumerate(self._presenters):
-            presenter.listeners.append(partial(recorder.presented, index))
-        return recorder
+        return Recorder(path, clock.now_ns, self._report, clock=self._clock_kind, outputs=self.outputs)
 
-    def _open_screen(self, output: Output) -> Screen:
-        if not self._window:
-            return HeadlessScreen()
-        # Where there is no window there need be no pyglet.
-        from compositor.screen.window import WindowScreen  # noqa: PLC0415
-
-        def closed() -> None:
-            if screen.error is None:
-                self.stop(StopReason.WINDOW)
-            elif self._run is not None:
-                self._run.fail(screen.error)
-
-        def wants_screenshot() -> None:
-            if self._on_screenshot is not None and self.pictures.has(output.name):
-                self._on_screenshot(output.name, self.pictures.get(output.name))
-
-        screen = WindowScreen(output, on_close=closed, on_screenshot=wants_screenshot)
-        return screen
+    def _listen(self, index: int, presenter: Presenter) -> None:
+        """Have an output's frames recorded, if anything is."""
+        if self._recorder is not None:
+            presenter.listeners.append(partial(self._recorder.presented, index))
 
     async def __aexit__(self, *_: object) -> None:
         if self._recorder is not None:
@@ -201,8 +166,22 @@ class Machine:
             self._player.close()
         while self.guests:
             await self.guests.pop().close()
-        for presenter in self._presenters:
-            presenter.close()
+        self._outputs.close()
+
+    @property
+    def outputs(self) -> Sequence[Output]:
+        """The outputs, in the order in which placements count them."""
+        return self._outputs.all
+
+    @property
+    def guests(self) -> list[Attachment]:
+        """The guests, in the order in which they came."""
+        return self._guests.all
+
+    @property
+    def pictures(self) -> Pictures:
+        """What the outputs showed last."""
+        return self._outputs.pictures
 
     @property
     def clock(self) -> Clock:
@@ -220,18 +199,69 @@ class Machine:
         """Frames presented on the first output so far."""
         return self.outputs[0].commit_seq
 
-    def set_mode(self, output: int, mode: str) -> None:
+    def set_mode(self, output: Output | str | int, mode: str) -> None:
         """Switch an output to another mode; its guests are told (a config-change event, a new EDID).
 
+        Args:
+            output: One of this machine's, by name or number if you like.
+            mode: As `Mode.parse` reads it.
+
         Raises:
-            BadInput: No such mode; the output goes on as it was.
+            BadInput: No such output or mode, or no room for it beside the others; it goes on as it was.
         """
-        parsed = Mode.parse(mode)
+        index, parsed = self._outputs.index(output), Mode.parse(mode)
+        self._outputs.check(index, parsed)
         if self._recorder is not None:
-            self._recorder.mode_set(output, str(parsed))
-        self._presenters[output].set_mode(parsed)
-        for guest in self.guests:
-            guest.display_changed()
+            self._recorder.mode_set(index, str(parsed))
+        self._outputs.set_mode(index, parsed)
+        self._guests.outputs_changed()
+
+    def plug(self, output: Output | str | int, mode: str | None = None) -> int:
+        """Plug a monitor in, while guests run; those that have a scanout on it are told.
+
+        Args:
+            output: A new one, which comes after the others; or one of this machine's that is unplugged, by
+                name or number if you like.
+            mode: Of the monitor; None: as it was.
+
+        Returns:
+            Its number, for placements.
+
+        Raises:
+            BadInput: No such output or mode, no room for it beside the others, or 16 are there already.
+            Misuse: It is plugged in.
+        """
+        if isinstance(output, Output) and output not in self.outputs:
+            self._outputs.check_new(output)
+            index, plugged, parsed = len(self.outputs), output, output.mode
+        else:
+            index = self._outputs.index(output)
+            plugged = self.outputs[index]
+            parsed = plugged.mode if mode is None else Mode.parse(mode)
+            self._outputs.check(index, parsed, plug=True)
+        if self._recorder is not None:
+            self._recorder.plugged(index, plugged, parsed)
+        if index == len(self.outputs):
+            self._listen(index, self._outputs.add(plugged))
+        else:
+            self._outputs.plug(index, parsed)
+        self._guests.outputs_changed()
+        return index
+
+    def unplug(self, output: Output | str | int) -> None:
+        """Take a monitor away, while guests run; those that have a scanout on it are told.
+
+        Raises:
+            BadInput: There is no such output.
+            Misuse: It is not plugged in.
+        """
+        index = self._outputs.index(output)
+        if not self.outputs[index].plugged:
+            raise Misuse(f"{self.outputs[index].name} is not plugged in")
+        if self._recorder is not None:
+            self._recorder.unplugged(index)
+        self._outputs.unplug(index)
+        self._guests.outputs_changed()
 
     # Guests.
 
@@ -249,34 +279,7 @@ class Machine:
             BadInput: A placement is impossible.
             ScanoutError: The guest cannot be started; the message says why.
         """
-        name = self._unique(guest.name)
-        if isinstance(guest, SimulatedGuest):
-            places = places or [Placement()]
-            simulated = SimulatedAttachment(
-                guest,
-                name,
-                self._presenters,
-                places,
-                self.clock,
-                self.seed + len(self.guests),
-                self._recorder,
-            )
-            simulated.display.report = self._report
-            self.guests.append(simulated)
-            return simulated
-        if not guest.takes_virtual_time:
-            self._refuse_virtual(guest.kind)
-        seat = self._seat(name)
-        served = self._served(name, guest.kind, places)
-        try:
-            await served.launch(
-                guest, echo=self._echo, report=self._report, on_picture=self._picture_is_up, seat=seat
-            )
-        except BaseException:
-            if seat is not None:
-                seat.kernel.participant.leave()  # nobody else may wait for it
-            raise
-        return served
+        return await self._guests.attach(guest, places)
 
     def serve(
         self,
@@ -298,17 +301,7 @@ class Machine:
             BadInput: A placement is impossible, or `time_travel` does not go with the machine's clock.
             Misuse: A socket cannot be opened; the message says why.
         """
-        if time_travel is None:
-            self._refuse_virtual("a VMM of its own")
-        elif self._clock_kind == "real":
-            raise BadInput("a kernel that comes for its time needs the virtual clock")
-        name = self._unique("guest")
-        seat = self._seat(name)
-        served = self._served(name, "vhost-user", places)
-        served.listen(path, once=once or seat is not None, report=self._report, seat=seat)
-        if seat is not None and time_travel is not None:
-            served.keep_time(seat, time_travel)
-        return served
+        return self._guests.serve(path, once=once, places=places, time_travel=time_travel)
 
     def replay(self, recording: Recording) -> Player:
         """Feed a recording to this machine, whose outputs are the recording's, while it runs.
@@ -327,48 +320,20 @@ class Machine:
             self.stop(StopReason.RECORDING)
 
         self._player = Player(
-            recording, self._presenters, self.clock, self.guests, set_mode=self.set_mode, on_end=ended
+            recording, self._outputs.tree, self.clock, self.guests, switch=self, on_end=ended
         )
         self._player.start()
         return self._player
 
+    def _window_closed(self, error: BaseException | None) -> None:
+        if error is None:
+            self.stop(StopReason.WINDOW)
+        else:
+            self._runs.fail(error)
+
     def _picture_is_up(self) -> None:
         """A guest said so: what it kicked off before it spoke is served in this round of the loop."""
         asyncio.get_running_loop().call_soon(self.stop, StopReason.PICTURE)
-
-    def _served(self, name: str, kind: str, places: Sequence[Placement] | None) -> ServedAttachment:
-        places = places or [Placement(output=index) for index in range(len(self.outputs))]
-        served = ServedAttachment(name, kind, self._presenters, places, self.clock, self._recorder)
-        served.display.report = self._report
-        self.guests.append(served)
-        return served
-
-    def _seat(self, name: str) -> Seat | None:
-        """A place on the calendar, on the virtual clock, for the guest that comes next."""
-        if not isinstance(self.clock, Calendar):
-            return None
-        kernel = TimeTravel(self.clock, name, broadcast=self._broadcast)
-        self._kernels.append(kernel)
-        seed = guest_seed(self.seed, len(self.guests))
-        return Seat(
-            kernel,
-            CalendarPace(self.clock, kernel, on_fault=self._fail, latency_ns=self._timing.command_ns),
-            seed,
-            self._fail,
-        )
-
-    def _broadcast(self, sender: TimeTravel, what: int) -> None:
-        for kernel in self._kernels:
-            if kernel is not sender:
-                kernel.announce(what)
-
-    def _refuse_virtual(self, what: str) -> None:
-        if self._clock_kind == "virtual":
-            raise BadInput(f"{what} keeps its own time: use the real clock")
-
-    def _unique(self, name: str) -> str:
-        taken = {guest.name for guest in self.guests}
-        return next(n for n in (name, *(f"{name}-{i}" for i in range(2, 1000))) if n not in taken)
 
     # Time.
 
@@ -390,12 +355,8 @@ class Machine:
             if last is not None and frame.commit_seq >= last:
                 self.stop(StopReason.FRAMES)
 
-        listeners = self._presenters[0].listeners
-        listeners.append(count)
-        try:
-            return await self._until(end_ns)
-        finally:
-            listeners.remove(count)
+        with listening(self._outputs.presenters[0], count):
+            return await self._runs.until(self.clock, self.guests, end_ns)
 
     async def next_frame(self, output: int = 0) -> Frame:
         """The next frame that an output presents; its `pixels` are a live view, `snapshot` lasts.
@@ -409,37 +370,15 @@ class Machine:
             frames.append(frame)
             self.stop(StopReason.FRAMES)
 
-        listeners = self._presenters[output].listeners
-        listeners.append(take)
-        try:
-            reason = await self._until(None)
-        finally:
-            listeners.remove(take)
+        with listening(self._outputs.presenters[output], take):
+            reason = await self._runs.until(self.clock, self.guests, None)
         if not frames:
             raise Misuse(f"{self.outputs[output].name}: no frame was presented; {reason.value}")
         return frames[0]
 
     def stop(self, reason: StopReason) -> None:
         """End the current `run`."""
-        if self._run is not None:
-            self._run.stop(reason)
-
-    def _fail(self, error: ScanoutError) -> None:
-        """A guest broke the rules of virtual time, so that no run can go on."""
-        self._failure = error
-        if self._run is not None:
-            self._run.fail(error)
-
-    async def _until(self, end_ns: int | None) -> StopReason:
-        if self._failure is not None:
-            raise self._failure
-        run = self._run = Run([guest.ended for guest in self.guests])
-        try:
-            if isinstance(self.clock, Calendar):
-                return await run.on_virtual_time(self.clock, end_ns, self._patience_s)
-            return await run.on_real_time(self.clock, end_ns)
-        finally:
-            self._run = None
+        self._runs.stop(reason)
 
     # Results.
 
@@ -461,6 +400,6 @@ class Machine:
             duration_ns=self.clock.now_ns(),
             wall_ns=time.perf_counter_ns() - self._started_ns,
             digest=None if self._digest is None else str(self._digest),
-            outputs=[presenter.statistics() for presenter in self._presenters],
+            outputs=[presenter.statistics() for presenter in self._outputs.presenters],
             guests=[guest.statistics() for guest in self.guests],
         )

@@ -1,0 +1,177 @@
+"""Nodes of the scene tree: each has a place relative to its parent, and children stacked above each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from compositor.errors import Misuse
+from compositor.geometry import Rect
+
+
+class Site(NamedTuple):
+    """What a node's ancestors make of its coordinates.
+
+    Attributes:
+        x: Where its own (0, 0) lies, pixels: in the layout of outputs, or on each of `outputs`.
+        y: As `x`.
+        clip: What may be seen of it, in the same coordinates; None: everything.
+        outputs: Where alone it appears, and mirrored on all of them; None: wherever it lies in the layout.
+    """
+
+    x: int = 0
+    y: int = 0
+    clip: Rect | None = None
+    outputs: tuple[int, ...] | None = None
+
+
+class Node:
+    """A group: its children move, are clipped and hidden together.
+
+    Args:
+        x: Position of its left edge in its parent, pixels; may be negative.
+        y: As `x`, of its top edge.
+        z: Stacking order among siblings; of equals, the one that came later is above.
+        clip: What is shown of it and of its children, in its own coordinates; None: everything.
+        outputs: Indices of the outputs on which alone it appears, (x, y) being relative to each one's upper
+            left corner: it is mirrored. None: as its parent; at the root, wherever it lies in the layout.
+        visible: Whether it is shown at all.
+
+    Attributes:
+        on_changed: Set by the tree on its root: called when anything in it has moved.
+    """
+
+    def __init__(
+        self,
+        *,
+        x: int = 0,
+        y: int = 0,
+        z: int = 0,
+        clip: Rect | None = None,
+        outputs: Sequence[int] | None = None,
+        visible: bool = True,
+    ) -> None:
+        self.on_changed: Callable[[], None] | None = None
+        self._x, self._y, self._z = x, y, z
+        self._clip = clip
+        self._outputs = None if outputs is None else tuple(outputs)
+        self._visible = visible
+        self._parent: Node | None = None
+        self._children: list[Node] = []
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """(x, y) in its parent, pixels."""
+        return self._x, self._y
+
+    @property
+    def z(self) -> int:
+        """Stacking order among its siblings."""
+        return self._z
+
+    @property
+    def children(self) -> Sequence[Node]:
+        """Its children, bottom to top."""
+        return tuple(self._children)
+
+    def add(self, child: Node) -> None:
+        """Put a node on top of the children with the same or a smaller z.
+
+        Raises:
+            Misuse: It has a parent already.
+        """
+        if child._parent is not None or child is self:
+            raise Misuse("a node has one parent; take it out of the other one first")
+        child._parent = self
+        self._insert(child)
+        self._changed()
+
+    def remove(self) -> None:
+        """Take this node, with all below it, out of its parent.
+
+        Raises:
+            Misuse: It has no parent.
+        """
+        parent, self._parent = self._parent, None
+        if parent is None:
+            raise Misuse("a node without a parent cannot be taken out of it")
+        parent._children.remove(self)
+        for node in self.descend():
+            node._removed()
+        parent._changed()
+
+    def move(self, x: int, y: int) -> None:
+        """Put it at (x, y) of its parent."""
+        if (x, y) != (self._x, self._y):
+            self._x, self._y = x, y
+            self._changed()
+
+    def set_clip(self, clip: Rect | None) -> None:
+        """Show only this part of it, in its own coordinates; None: everything."""
+        self._clip = clip
+        self._changed()
+
+    def set_outputs(self, outputs: Sequence[int] | None) -> None:
+        """Appear on these outputs alone, as `Node` takes them."""
+        self._outputs = None if outputs is None else tuple(outputs)
+        self._changed()
+
+    def show(self, visible: bool = True) -> None:
+        """Show or hide it, and all below it."""
+        self._visible = visible
+        self._changed()
+
+    def restack(self, z: int) -> None:
+        """Give it another z; of equals it comes to lie on top: with its own, it is raised among them."""
+        self._z = z
+        if self._parent is not None:
+            self._parent._children.remove(self)
+            self._parent._insert(self)
+            self._parent._changed()
+
+    def raise_to_top(self) -> None:
+        """Put it above all its siblings."""
+        if self._parent is not None:
+            self.restack(max(node._z for node in self._parent._children))
+
+    def descend(self) -> Iterator[Node]:
+        """It and all nodes below it, in stacking order."""
+        yield self
+        for child in self._children:
+            yield from child.descend()
+
+    def arranged(self, site: Site) -> Iterator[tuple[Node, Site]]:
+        """It and all nodes below it that are not hidden, in stacking order, each with its parent's site."""
+        if not self._visible:
+            return
+        yield self, site
+        own = self.site(site)
+        for child in self._children:
+            yield from child.arranged(own)
+
+    def site(self, parent: Site) -> Site:
+        """Where it lies when its parent lies at `parent`."""
+        outputs, clip = parent.outputs, parent.clip
+        x, y = parent.x + self._x, parent.y + self._y
+        if outputs is None and self._outputs is not None:  # from here on, relative to the outputs' corners
+            outputs, clip, x, y = self._outputs, None, self._x, self._y
+        if self._clip is not None:
+            own = self._clip.translate(x, y)
+            clip = own if clip is None else clip.intersect(own)
+        return Site(x, y, clip, outputs)
+
+    def _insert(self, child: Node) -> None:
+        siblings = self._children
+        above = next((i for i, other in enumerate(siblings) if other._z > child._z), len(siblings))
+        siblings.insert(above, child)
+
+    def _changed(self) -> None:
+        """Something moved: tell the tree, if this is part of one."""
+        ancestor: Node = self
+        while ancestor._parent is not None:
+            ancestor = ancestor._parent
+        if ancestor.on_changed is not None:
+            ancestor.on_changed()
+
+    def _removed(self) -> None:
+        """It was taken out of the tree."""
