@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 from typing import Any
 
 from compositor.errors import ScreenError
@@ -36,10 +37,10 @@ def load() -> Any:
     pyglet.options.shadow_window = False  # a hidden window per process, to share textures with
     pyglet.options.debug_gl = False  # an error check after each call; see `check` for ours
     try:
-        from pyglet import gl  # noqa: PLC0415 - it reads the options above
+        # It reads the options above. `pyglet.gl` as an attribute is a proxy, and slower at every call.
+        return importlib.import_module("pyglet.gl")
     except ImportError as error:
         raise ScreenError(f"{error} {INSTALL}") from None
-    return gl
 
 
 def check(gl: Any, doing: str) -> None:
