@@ -26,6 +26,7 @@ from compositor.frame_state import FrameEvent, FrameState, advance
 from compositor.geometry import Rect
 from compositor.mode import Mode
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.plane_state import PlaneState
 from compositor.region import Region
 from compositor.render.cpu import Layer, compose
 from compositor.render.target import allocate
@@ -149,12 +150,16 @@ class Output:
         )
 
     def test(self, state: OutputState | None = None) -> None:
-        """Whether a commit of `state` (by default: of what is staged) would succeed; changes nothing.
+        """Whether a commit of `state` (by default: of what is staged) and of the scene would succeed.
+
+        Changes nothing.
 
         Raises:
             BadInput: It would not; the message names the property.
         """
         (self._staged if state is None else state).check()
+        for surface in self.scene:
+            surface.test()
 
     def set_mode(self, mode: str | Mode) -> None:
         """Switch mode with the next commit; until then the last frame stays.
@@ -241,8 +246,8 @@ class Output:
     def _direct(self, surfaces: list[Surface]) -> tuple[_Front, dict[str, int]] | None:
         """The buffer that can be scanned out as it is: it fills the screen, and nothing is above it.
 
-        A buffer with alpha qualifies on a black background with nothing in between: premultiplied OVER
-        black adds nothing.
+        It has one of the eight formats of a scanout, and its plane shows it untransformed. A buffer with
+        alpha qualifies on a black background with nothing in between: premultiplied OVER black adds nothing.
         """
         screen = self.mode.rect
         shown = [surface for surface in surfaces if not surface.bounds.intersect(screen).empty]
@@ -250,6 +255,8 @@ class Output:
             return None
         buffer = shown[-1].buffer
         assert buffer is not None
+        if not isinstance(buffer.format, PixelFormat) or not shown[-1].plane.is_identity:
+            return None
         if buffer.format.has_alpha and (len(shown) > 1 or self.background):
             return None
         if buffer.incoming is not None:
@@ -264,7 +271,7 @@ class Output:
         if self._framebuffer is None or self._framebuffer.shape != (mode.height, mode.width, 4):
             self._framebuffer = allocate(mode.width, mode.height)
             self._stale = Region([mode.rect])
-        layers = [_layer(s.buffer, s.bounds) for s in surfaces if s.buffer]
+        layers = [_layer(s.buffer, s.bounds, s.plane) for s in surfaces if s.buffer]
         written = compose(self._framebuffer, layers, self._stale, self.background)
         self._stale.clear()
         front = self._framebuffer.view()
@@ -273,5 +280,5 @@ class Output:
         return _Front(front, OUTPUT_FORMAT, direct=False), dict(zip(names, written, strict=True))
 
 
-def _layer(buffer: Buffer, bounds: Rect) -> Layer:
-    return Layer(buffer.pixels, buffer.format, bounds.x, bounds.y, buffer.incoming)
+def _layer(buffer: Buffer, bounds: Rect, plane: PlaneState) -> Layer:
+    return Layer(buffer.pixels, buffer.format, bounds.x, bounds.y, buffer.incoming, plane, buffer.chroma)

@@ -24,7 +24,8 @@ class Scene:
         self._surfaces: list[Surface] = []
 
     def __iter__(self) -> Iterator[Surface]:
-        return iter(self._surfaces)
+        """Bottom to top."""
+        return iter(sorted(self._surfaces, key=lambda surface: surface.z))
 
     def __len__(self) -> int:
         return len(self._surfaces)
@@ -37,10 +38,7 @@ class Scene:
         """
         if surface.on_changed is not None:
             raise Misuse(f'surface "{surface.name}" is in a scene already')
-        above = next(
-            (i for i, other in enumerate(self._surfaces) if other.z > surface.z), len(self._surfaces)
-        )
-        self._surfaces.insert(above, surface)
+        self._surfaces.append(surface)
         surface.on_changed = self._changed
         if surface.visible:
             self._changed((surface.bounds,))
@@ -73,7 +71,7 @@ class Scene:
 
     def visible(self) -> list[Surface]:
         """Surfaces that are shown, bottom to top."""
-        return [surface for surface in self._surfaces if surface.visible and surface.buffer is not None]
+        return [surface for surface in self if surface.visible and surface.buffer is not None]
 
     def _changed(self, damage: tuple[Rect, ...]) -> None:
         if self.on_changed is not None:

@@ -8,7 +8,7 @@ Exactly one of the two happens to every submission.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,8 @@ from compositor.errors import BadInput
 from compositor.frame import Frame
 from compositor.geometry import Rect
 from compositor.incoming import Incoming
-from compositor.pixel import PixelFormat
+from compositor.pixel import AnyFormat, check_layout, size_of
+from compositor.plane_state import PlaneState
 
 CURSOR_Z = 1_000_000  # a cursor is a surface above all others
 
@@ -27,34 +28,36 @@ class Buffer:
     """Pixels that a surface can show: aliased, never copied, and read only.
 
     Attributes:
-        pixels: (height, width, 4) uint8, at least 1 x 1; pixels of a row adjoin, rows may be padded.
+        pixels: (height, width, 4) uint8, at least 1 x 1; pixels of a row adjoin, rows may be padded. Of
+            other formats than the eight of a scanout, the first plane as `pixel.check_layout` has it.
         format: Memory order.
         zero_copy: True when `pixels` are the guest's own pages, False for the host's copy.
         frame_id: The guest's own number of this picture, where it is known.
         incoming: What has to be copied into `pixels` before they are read.
+        chroma: The second plane of NV12.
 
     Raises:
-        BadInput: `pixels` has another shape, type or layout.
+        BadInput: A plane has another shape, type or layout than its format.
     """
 
     pixels: NDArray[np.uint8]
-    format: PixelFormat
+    format: AnyFormat
     zero_copy: bool = False
     frame_id: int | None = None
     incoming: Incoming | None = None
+    chroma: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
-        pixels = self.pixels
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 4 or not pixels.size:
-            raise BadInput(f"a buffer is (height, width, 4) uint8, not {pixels.shape} {pixels.dtype}")
-        if pixels.strides[1:] != (4, 1) or pixels.strides[0] < 4 * pixels.shape[1]:
-            raise BadInput(f"a buffer's rows must be contiguous and apart, not strides {pixels.strides}")
+        check_layout(self.pixels, self.format, self.chroma)
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height), pixels."""
-        height, width = self.pixels.shape[:2]
-        return width, height
+        return size_of(self.pixels, self.format)
+
+    def is_like(self, other: Buffer) -> bool:
+        """Whether size and format are the same, so that damage says where the pictures differ."""
+        return self.format is other.format and self.size == other.size
 
 
 class Surface:
@@ -62,7 +65,6 @@ class Surface:
 
     Attributes:
         name: For statistics and messages.
-        z: Stacking order; among equals, the later one in the scene is above.
         buffer: What it shows; None: nothing.
         hotspot: The point of the buffer that lies at (x, y); (0, 0) for all but cursors.
         on_taken: Called when a frame with a new submission has been committed: the submission cannot be
@@ -84,12 +86,13 @@ class Surface:
         y: int = 0,
         z: int = 0,
         visible: bool = True,
+        plane: PlaneState | None = None,
         on_taken: Callable[[], None] | None = None,
         on_presented: Callable[[Frame], None] | None = None,
         on_discarded: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
-        self.z = z
+        self._plane = replace(plane or PlaneState(), zpos=z)
         self.buffer: Buffer | None = None
         self.hotspot = (0, 0)
         self.on_taken = on_taken
@@ -107,6 +110,21 @@ class Surface:
         return self._x, self._y
 
     @property
+    def plane(self) -> PlaneState:
+        """How it shows its buffer."""
+        return self._plane
+
+    @property
+    def z(self) -> int:
+        """Stacking order; among equals, the later one in the scene is above."""
+        return self._plane.zpos
+
+    @z.setter
+    def z(self, z: int) -> None:
+        """Its scene is sorted anew by whoever sets this."""
+        self._plane = replace(self._plane, zpos=z)
+
+    @property
     def visible(self) -> bool:
         """Whether it is shown, once it has a buffer."""
         return self._visible
@@ -119,7 +137,7 @@ class Surface:
     @property
     def bounds(self) -> Rect:
         """What it covers of the output; empty without a buffer."""
-        width, height = self.buffer.size if self.buffer is not None else (0, 0)
+        width, height = self._plane.size_of(*self.buffer.size) if self.buffer is not None else (0, 0)
         return Rect(self._x - self.hotspot[0], self._y - self.hotspot[1], width, height)
 
     def submit(
@@ -142,12 +160,13 @@ class Surface:
             self._pending = True
         if self.on_changed is None or not self._visible:
             self.discard()
-        elif old is None or buffer is None or old.format is not buffer.format or before != after:
+        elif old is None or buffer is None or before != after or not old.is_like(buffer):
             self.on_changed((before, after))
         elif damage is None:
             self.on_changed((after,))
         else:
-            self.on_changed((damage.translate(after.x, after.y).intersect(after),))
+            shown = self._plane.shown(damage, *buffer.size)
+            self.on_changed((shown.translate(after.x, after.y).intersect(after),))
 
     def move(self, x: int, y: int) -> None:
         """Put it at (x, y) of the output; a cursor's hotspot comes to lie there."""
@@ -155,6 +174,34 @@ class Surface:
             before = self.bounds
             self._x, self._y = x, y
             self._changed(before, self.bounds)
+
+    def set_plane(self, plane: PlaneState) -> None:
+        """Show the buffer in another way, from the next commit on.
+
+        Raises:
+            BadInput: The state makes no sense, or not with this buffer; the surface stays as it was.
+        """
+        if self.buffer is not None:
+            self._check(plane, self.buffer)
+        if plane != self._plane:
+            before = self.bounds
+            self._plane = plane
+            self._changed(before, self.bounds)
+
+    def test(self) -> None:
+        """Whether the plane's state can show the buffer, for the output's test.
+
+        Raises:
+            BadInput: It cannot; the message names surface and property.
+        """
+        if self.buffer is not None:
+            self._check(self._plane, self.buffer)
+
+    def _check(self, plane: PlaneState, buffer: Buffer) -> None:
+        try:
+            plane.check(*buffer.size)
+        except BadInput as error:
+            raise BadInput(f'surface "{self.name}": {error}') from None
 
     def show(self) -> None:
         """Make it visible."""

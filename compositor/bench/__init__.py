@@ -13,6 +13,7 @@ BENCHMARKS = {
     "gl": "compositor.bench.gl",
     "fences": "compositor.bench.fences",
     "record": "compositor.bench.record",
+    "render": "compositor.bench.render",
     "real-guest": "compositor.bench.real_guest",
 }
 """Name to module; each module has a function `run() -> Report`."""

@@ -24,13 +24,13 @@ from compositor.geometry import Rect
 from compositor.pages import Pages, Piece
 from compositor.pixel import PixelFormat
 from compositor.render import blend, cpu
-from compositor.render.cpu import Layer
 from compositor.render.gl import GlRenderer, HeadlessContext, Target
 from compositor.render.gl.library import driver_name
 from compositor.render.gl.painter import Painter
 from compositor.render.gl.peer import PygletPicture
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import EVERY_WAY, Uploader, Way
+from compositor.render.layer import Layer
 
 _WIDTH, _HEIGHT = 1920, 1080
 _WHOLE = Rect(0, 0, _WIDTH, _HEIGHT)
@@ -83,7 +83,7 @@ def _uploads(report: Report, gl: Any, target: Target) -> None:
         def draw(texture: Texture = texture, way: Way = way) -> None:
             texture.update(uploader, way, pixels, [_WHOLE])
             with painter.painting(target):
-                painter.paint(texture, 0, 0, _WHOLE)
+                painter.paint(texture, Layer(pixels, PixelFormat.XRGB8888), _WHOLE)
 
         case = f"upload-{way.layout.value}{'-pbo' if way.pbo else ''}"
         report.rows.append(interleave(case, "ms", _timed(gl, draw), {"pyglet": pyglet}, runs=_RUNS))

@@ -16,13 +16,13 @@ import numpy as np
 from compositor.errors import ScreenError
 from compositor.pages import Pages, Piece
 from compositor.pixel import PixelFormat
-from compositor.render.cpu import Layer
 from compositor.render.gl.dmabuf import Export, as_it_is, by_udmabuf
 from compositor.render.gl.egl_image import EglImages
 from compositor.render.gl.memory_object import MemoryObjects
 from compositor.render.gl.painter import Painter
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.ways import TEST_SIZE, known_picture, shows
+from compositor.render.layer import Layer
 
 
 class Imports(Protocol):
@@ -59,6 +59,7 @@ class Importer(NamedTuple):
         Raises:
             ScreenError: The kernel or the driver refuses this one.
         """
+        assert isinstance(layer.format, PixelFormat)  # plain layers have one of these
         height, width = layer.pixels.shape[:2]
         fd, offset = self.export(pages)
         try:

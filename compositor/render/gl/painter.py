@@ -11,6 +11,7 @@ from compositor.render.gl.library import check
 from compositor.render.gl.program import Program
 from compositor.render.gl.target import Target
 from compositor.render.gl.texture import Texture
+from compositor.render.layer import Layer
 
 
 class Painter:
@@ -47,15 +48,21 @@ class Painter:
         gl.glClearColor(red / 255, green / 255, blue / 255, 1.0)
         gl.glClear(gl.GL_COLOR_BUFFER_BIT)
 
-    def paint(self, texture: Texture, x: int, y: int, piece: Rect) -> None:
-        """Paint what `texture`, its left upper corner at (x, y), shows in a rectangle of the target.
+    def paint(self, texture: Texture, layer: Layer, piece: Rect) -> None:
+        """Paint what a plain layer shows in a rectangle of the target.
 
-        An opaque one is copied where its layout allows: a software driver needs a tenth of the time for that.
-        All others are blended premultiplied OVER what is there.
+        An opaque one is copied where its texture allows: a software driver needs a tenth of the time for
+        that. All others are blended premultiplied OVER what is there.
+
+        Args:
+            texture: The layer's pixels.
+            layer: One whose pixels need not be sampled (`Layer.is_plain`).
+            piece: Of the target, within the layer's bounds.
         """
         gl = self._gl
+        x, y = layer.x, layer.y
         gl.glScissor(*piece)
-        if texture.can_blit and not texture.format.has_alpha:
+        if texture.can_blit and layer.is_opaque:
             texture.bind_framebuffer(gl.GL_READ_FRAMEBUFFER)
             gl.glBlitFramebuffer(
                 *(piece.x - x, piece.y - y, piece.right - x, piece.bottom - y),
@@ -66,9 +73,9 @@ class Painter:
             return
         gl.glBindTexture(gl.GL_TEXTURE_2D, texture.name)
         self._program.place(1.0, 1.0, -x, -y)
-        if texture.format.has_alpha:
+        if not layer.is_opaque:
             gl.glEnable(gl.GL_BLEND)
-        self._program.draw()
+        self._program.draw(layer.opacity, has_alpha=layer.has_pixel_alpha)
         gl.glDisable(gl.GL_BLEND)
 
     def present(self, texture: Texture, place: Rect, window_height: int) -> None:

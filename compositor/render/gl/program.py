@@ -22,9 +22,13 @@ _FRAGMENT = """#version 330 core
 uniform sampler2D image;
 uniform mat2 turn;
 uniform vec2 shift;
+uniform float opacity;
+uniform bool has_alpha;
 out vec4 colour;
 void main() {
-    colour = texelFetch(image, ivec2(floor(turn * gl_FragCoord.xy + shift)), 0);
+    vec4 pixel = texelFetch(image, ivec2(floor(turn * gl_FragCoord.xy + shift)), 0);
+    pixel.a = has_alpha ? pixel.a : 1.0;
+    colour = floor(pixel * opacity + 0.5) / 255.0;
 }
 """
 
@@ -51,6 +55,8 @@ class Program:
             raise ScreenError("the display's OpenGL driver does not link the shaders; OpenGL 3.3 is needed")
         self._turn = gl.glGetUniformLocation(self._program, b"turn")
         self._shift = gl.glGetUniformLocation(self._program, b"shift")
+        self._opacity = gl.glGetUniformLocation(self._program, b"opacity")
+        self._has_alpha = gl.glGetUniformLocation(self._program, b"has_alpha")
         self._vertices = gl.GLuint()
         gl.glGenVertexArrays(1, ctypes.byref(self._vertices))
 
@@ -86,8 +92,15 @@ class Program:
         self._gl.glUniformMatrix2fv(self._turn, 1, False, (self._gl.GLfloat * 4)(across, 0.0, 0.0, down))
         self._gl.glUniform2f(self._shift, x, y)
 
-    def draw(self) -> None:
-        """Draw the bound texture, within the scissor."""
+    def draw(self, opacity: int = 255, *, has_alpha: bool = False) -> None:
+        """Draw the bound texture, within the scissor.
+
+        Args:
+            opacity: Of the whole, in 255ths; products are rounded to whole 255ths, as the CPU renderer's.
+            has_alpha: Whether the pixels' alpha counts.
+        """
+        self._gl.glUniform1f(self._opacity, opacity)
+        self._gl.glUniform1i(self._has_alpha, has_alpha)
         self._gl.glDrawArrays(self._gl.GL_TRIANGLES, 0, 3)
 
     def delete(self) -> None:

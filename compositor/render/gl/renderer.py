@@ -1,6 +1,6 @@
 """The GL renderer: the layers and the damage that the CPU renderer takes, drawn by OpenGL.
 
-What is visible is decided by the same code (`compositor.render.visible`), so both paint the same pieces.
+What is visible is decided by the same code (`compositor.render.pieces`), so both paint the same pieces.
 First all pixels that will be drawn are uploaded, then all pieces are drawn, for a driver has to wait when the
 two alternate on one texture. Opaque pieces are blitted where the layout allows, which software drivers do as
 a copy; the others are blended, premultiplied OVER, by the blend unit. That rounds once where the CPU renderer
@@ -12,15 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from compositor.geometry import Rect
-from compositor.render.cpu import Layer
+from compositor.pixel import PixelFormat
+from compositor.render import sample
 from compositor.render.gl.library import check
 from compositor.render.gl.painter import Painter
 from compositor.render.gl.target import Target
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.textures import Textures
 from compositor.render.gl.ways import Stopwatch
-from compositor.render.visible import pieces
+from compositor.render.layer import Layer
+from compositor.render.pieces import pieces
+
+Stroke = tuple[int, Layer | None, Rect]
+"""Index of the layer, -1 for the background; what is drawn; where."""
 
 
 class GlRenderer:
@@ -64,30 +71,51 @@ class GlRenderer:
         Raises:
             ScreenError: The driver refuses.
         """
-        found = [piece for rect in damage for piece in pieces(rect.intersect(target.rect), layers)]
-        textures = self._update(layers, found)
+        strokes = [
+            (index, _drawable(layers[index], piece) if index >= 0 else None, piece)
+            for rect in damage
+            for index, piece in pieces(rect.intersect(target.rect), layers)
+        ]
+        textures = self._update(strokes)
         written = [0] * (len(layers) + 1)
         with self._painter.painting(target):
-            for index, piece in found:
+            for index, layer, piece in strokes:
                 written[index] += 4 * piece.area
-                if index < 0:
+                if layer is None:
                     self._painter.fill(piece, background)
                 else:
-                    self._painter.paint(textures[index], layers[index].x, layers[index].y, piece)
+                    self._painter.paint(textures[id(layer)], layer, piece)
         self.textures.drawn()
         check(self.gl, "drawing a frame")
         return written
 
-    def _update(self, layers: Sequence[Layer], found: list[tuple[int, Rect]]) -> dict[int, Texture]:
-        """The textures of all visible layers, up to date where they will be drawn."""
-        wanted: dict[int, list[Rect]] = {}
-        for index, piece in found:
-            if index >= 0:
-                layer = layers[index]
-                wanted.setdefault(index, []).append(piece.translate(-layer.x, -layer.y))
-        return {index: self.textures.get(layers[index], rects) for index, rects in wanted.items()}
+    def _update(self, strokes: list[Stroke]) -> dict[int, Texture]:
+        """The textures of all layers that will be drawn, by identity, up to date where they are needed."""
+        wanted: dict[int, tuple[Layer, list[Rect]]] = {}
+        for _, layer, piece in strokes:
+            if layer is not None:
+                rects = wanted.setdefault(id(layer), (layer, []))[1]
+                rects.append(piece.translate(-layer.x, -layer.y))
+        return {key: self.textures.get(layer, rects) for key, (layer, rects) in wanted.items()}
 
     def close(self) -> None:
         """Give everything back; the context must be current."""
         self.textures.close()
         self._painter.delete()
+
+
+def _drawable(layer: Layer, piece: Rect) -> Layer:
+    """A layer that the shader can draw: itself, or what the CPU renderer samples of it for this piece.
+
+    So scaled and turned layers and other formats than the eight are right by construction, and uploaded as
+    they appear on the screen.
+    """
+    if layer.is_plain:
+        return layer
+    if layer.incoming is not None:
+        layer.incoming.finish()
+    sampled = np.empty((piece.height, piece.width), np.uint32)
+    layer.plane.check(*layer.image_size)
+    sample.sample(layer, piece, sampled)
+    pixels = sampled.view(np.uint8).reshape(piece.height, piece.width, 4)
+    return Layer(pixels, PixelFormat.ARGB8888, piece.x, piece.y)

@@ -8,13 +8,13 @@ from compositor.errors import ScreenError
 from compositor.geometry import Rect
 from compositor.pages import Pages
 from compositor.pixel import PixelFormat
-from compositor.render.cpu import Layer
 from compositor.render.gl import importing, ways
 from compositor.render.gl.importing import Importer
 from compositor.render.gl.painter import Painter
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import Uploader, Way
 from compositor.render.gl.ways import Stopwatch
+from compositor.render.layer import Layer
 
 _KEPT = 8  # frames for which a texture is kept that none of them shows; guests have two or three buffers
 
@@ -85,7 +85,7 @@ class Textures:
         ]
 
     def get(self, layer: Layer, rects: list[Rect]) -> Texture:
-        """The texture of a layer's buffer, up to date in these rectangles of it.
+        """The texture of a plain layer's buffer, up to date in these rectangles of it.
 
         Raises:
             ScreenError: The driver refuses.
@@ -115,11 +115,12 @@ class Textures:
                 return self.importer.texture(layer, pages)
             except ScreenError:
                 pass  # a size or pitch that the driver cannot have: uploaded, and counted
+        assert isinstance(layer.format, PixelFormat)  # plain layers have one of these
         height, width = layer.pixels.shape[:2]
         return Texture.create(self._gl, width, height, layer.format, self._way(layer).layout)
 
     def _way(self, layer: Layer) -> Way:
-        return self.blended[0] if layer.format.has_alpha else self.opaque[0]
+        return self.opaque[0] if layer.is_opaque else self.blended[0]
 
     def drawn(self) -> None:
         """A frame was drawn: forget what was long not used, and let go of the guests' memory.

@@ -22,6 +22,7 @@ from compositor.render.gl.painter import Painter
 from compositor.render.gl.target import Target
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import EVERY_WAY, Uploader, Way
+from compositor.render.layer import Layer
 
 Stopwatch = Callable[[], float]
 Pixels = NDArray[np.uint8]
@@ -70,7 +71,7 @@ def shows(gl: Any, painter: Painter, texture: Texture, pixels: Pixels) -> bool:
     try:
         with painter.painting(target):
             painter.fill(target.rect, 0)
-            painter.paint(texture, 0, 0, target.rect)
+            painter.paint(texture, Layer(pixels, texture.format), target.rect)
         check(gl, "drawing a known picture")
         shown = target.read()
     finally:
@@ -121,7 +122,7 @@ def _seconds(gl: Any, painter: Painter, way: Way, pixel_format: PixelFormat, sto
         start = stopwatch()
         texture.update(uploader, way, pixels, [whole])
         with painter.painting(target):
-            painter.paint(texture, 0, 0, whole)
+            painter.paint(texture, Layer(pixels, pixel_format), whole)
         gl.glFinish()
         times.append(stopwatch() - start)
     for thing in (texture, uploader, target):

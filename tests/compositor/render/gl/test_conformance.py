@@ -7,11 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixel import PixelFormat, SampledFormat
+from compositor.plane_state import BlendMode, Filter, PlaneState, Rotation, SourceRect
 from compositor.region import Region
 from compositor.render import cpu
-from compositor.render.cpu import Layer
 from compositor.render.gl import GlRenderer, Target
+from compositor.render.layer import Layer
 
 pytestmark = pytest.mark.real
 
@@ -81,7 +82,7 @@ def test_scenes_look_alike(pair: Pair, seed: int) -> None:
     random = np.random.default_rng(seed)
     layers = scene(random)
     pair.compose(layers, [Rect(0, 0, *SIZE)], int(random.integers(0, 1 << 24)))
-    assert pair.worst() <= sum(layer.format.has_alpha for layer in layers)
+    assert pair.worst() <= sum(not layer.is_opaque for layer in layers)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -95,7 +96,7 @@ def test_damage_repaints_what_it_covers_and_nothing_else(pair: Pair, seed: int) 
         moved = layers[0]._replace(x=int(random.integers(-60, 90)))
         layers = [moved, *layers[1:]]
         pair.compose(layers, rectangles(random), 0x204060)
-    assert pair.worst() <= sum(layer.format.has_alpha for layer in layers)
+    assert pair.worst() <= sum(not layer.is_opaque for layer in layers)
 
 
 @pytest.mark.parametrize("pixel_format", PixelFormat)
@@ -131,3 +132,32 @@ def test_only_the_damage_is_uploaded(pair: Pair) -> None:
 def test_reading_back_is_counted(pair: Pair) -> None:
     pair.worst()
     assert pair.target.readback_bytes == 4 * 97 * 61
+
+
+PLANES = {
+    "half": PlaneState(alpha=0x8080),
+    "any alpha": PlaneState(alpha=0x1234),
+    "none": PlaneState(blend_mode=BlendMode.NONE),
+    "none, half": PlaneState(blend_mode=BlendMode.NONE, alpha=0x4040),
+    "coverage": PlaneState(blend_mode=BlendMode.COVERAGE, alpha=0xC0C0),
+    "turned": PlaneState(rotation=Rotation.ROTATE_90 | Rotation.REFLECT_X),
+    "bilinear": PlaneState(size=(70, 40), scaling_filter=Filter.BILINEAR),
+    "reduced": PlaneState(size=(20, 11), scaling_filter=Filter.BOX, alpha=0x8080),
+    "cropped": PlaneState(source=SourceRect.of_pixels(3.5, 4, 30, 20)),
+}
+
+
+@pytest.mark.parametrize("plane", PLANES.values(), ids=PLANES)
+@pytest.mark.parametrize("pixel_format", [PixelFormat.BGRA8888, PixelFormat.XRGB8888])
+def test_a_planes_state_is_drawn_alike(pair: Pair, plane: PlaneState, pixel_format: PixelFormat) -> None:
+    random = np.random.default_rng(8)
+    below = Layer(image(random, 97, 61, 0, valid=True), PixelFormat.XRGB8888)
+    layer = Layer(image(random, 50, 33, 12, valid=True), pixel_format, 10, -5, plane=plane)
+    pair.compose([below, layer], [Rect(0, 0, 60, 61), Rect(60, 7, 20, 20)])
+    assert pair.worst() <= 1
+
+
+def test_other_formats_are_drawn_alike(pair: Pair) -> None:
+    pixels = np.random.default_rng(9).integers(0, 256, (40, 60, 2), np.uint8)
+    pair.compose([Layer(pixels, SampledFormat.RGB565, 5, 5)], [Rect(0, 0, *SIZE)])
+    assert pair.worst() == 0
