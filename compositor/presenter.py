@@ -35,6 +35,8 @@ class Presenter:
         statistics: What was presented, and when.
         listeners: Called with every frame that is presented, in order, before its buffers are released.
         on_blank: Called before a guest takes its picture off the output.
+        on_commit: Called with every frame that is committed now and presented later, before the guests hear
+            of it.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Presenter:
         self.grid = VblankGrid(scheduler, output.mode.refresh_mhz)
         self.listeners: list[Listener] = []
         self.on_blank: Callable[[], None] | None = None
+        self.on_commit: Listener | None = None
         self._statistics = OutputStatistics(output.name, str(output.mode))
         self._scheduler = scheduler
         self._screen = screen
@@ -110,19 +113,37 @@ class Presenter:
         if self._latched is not None:  # the mode, and with it the grid, changed in between
             self.schedule()
             return
-        when_ns = self.grid.next_vblank_ns() if self._delay_ns else self._scheduler.now_ns()
-        frame = self.output.commit(when_ns)
-        if frame is None:
+        if self._delay_ns:
+            when_ns = self.grid.next_vblank_ns()
+            if self.commit(when_ns):
+                self._scheduler.call_at(when_ns, self.flip)
             return
-        if not self._delay_ns:
+        frame = self.output.commit(self._scheduler.now_ns())
+        if frame is not None:
             frame.latch()
             self._present(frame)
-            return
-        self._latched = frame
-        self._scheduler.call_at(when_ns, self._flip)
-        frame.latch()
 
-    def _flip(self) -> None:
+    def commit(self, when_ns: int) -> bool:
+        """Commit what is damaged, for `flip` to present at `when_ns`.
+
+        Returns:
+            False when nothing is.
+        """
+        frame = self._latched = self.output.commit(when_ns)
+        if frame is None:
+            return False
+        if self.on_commit is not None:
+            self.on_commit(frame)
+        frame.latch()
+        return True
+
+    @property
+    def committed(self) -> bool:
+        """Whether a frame waits to be presented."""
+        return self._latched is not None
+
+    def flip(self) -> None:
+        """Present the frame that waits for it, if there is one."""
         frame, self._latched = self._latched, None
         if frame is not None:
             self._present(frame)

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "fences": "compositor.bench.fences",
     "record": "compositor.bench.record",
     "render": "compositor.bench.render",
+    "guests": "compositor.bench.guests",
     "real-guest": "compositor.bench.real_guest",
 }
 """Name to module; each module has a function `run() -> Report`."""
