@@ -5,6 +5,7 @@ What a command needs is imported when it runs, so that `scanout --help` is quick
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -266,6 +267,8 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in own
     if debug:
         arguments.remove("--debug")
+        logging.basicConfig(format="scanout: %(message)s")
+        logging.getLogger("scanout").setLevel(logging.DEBUG)  # not the libraries': they say far too much
     try:
         app(arguments, prog_name="scanout")
     except (CompositorError, ScanoutError) as error:

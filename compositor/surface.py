@@ -119,8 +119,9 @@ class Surface:
         return self._plane.zpos
 
     @z.setter
-    def z(self, level: int) -> None:
-        self._plane = replace(self._plane, zpos=level)
+    def z(self, z: int) -> None:
+        """Its scene is sorted anew by whoever sets this."""
+        self._plane = replace(self._plane, zpos=z)
 
     @property
     def visible(self) -> bool:

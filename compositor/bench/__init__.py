@@ -10,6 +10,7 @@ from compositor.bench.report import Report
 
 BENCHMARKS = {
     "mapping": "compositor.bench.mapping",
+    "gl": "compositor.bench.gl",
     "fences": "compositor.bench.fences",
     "frames": "compositor.bench.frames",
     "idle": "compositor.bench.idle",
