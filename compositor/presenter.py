@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
@@ -51,6 +52,8 @@ class Presenter:
         statistics: What was presented, and when.
         listeners: Called with every frame that is presented, in order, before its buffers are released.
         on_blank: Called before a guest takes its picture off the output.
+        on_commit: Called with every frame that is committed now and presented later, before the guests hear
+            of it.
 
     Raises:
         BadInput: The output's refresh period is too short for its pacing.
@@ -74,6 +77,8 @@ class Presenter:
         self.grid = VblankGrid(scheduler, output.mode.refresh_mhz)
         self.listeners: list[Listener] = []
         self.on_blank: Callable[[], None] | None = None
+        self.on_commit: Listener | None = None
+        self._committed: deque[Frame] = deque()
         self._statistics = OutputStatistics(output.name, str(output.mode))
         self._scheduler = scheduler
         self._screen = screen
@@ -142,7 +147,28 @@ class Presenter:
 
     def paint(self) -> Frame | None:
         """For the frame clock: commit what is damaged, to be shown later; None when nothing is."""
-        return self.output.commit(self._scheduler.now_ns(), deferred=True) if self.output.plugged else None
+        if not self.output.plugged:
+            return None
+        frame = self.output.commit(self._scheduler.now_ns(), deferred=True)
+        if frame is not None and self.on_commit is not None:
+            self.on_commit(frame)
+        return frame
+
+    def commit(self) -> None:
+        """For a replay: commit what is damaged, for `flip` to present."""
+        frame = self.paint()
+        if frame is not None:
+            self._committed.append(frame)
+            frame.latch()
+
+    @property
+    def committed(self) -> bool:
+        """Whether a replayed frame waits to be presented."""
+        return len(self._committed) > 0
+
+    def flip(self) -> None:
+        """For a replay: present the frame that waits longest."""
+        self.show(self._committed.popleft(), self._scheduler.now_ns())
 
     def show(self, frame: Frame, time_ns: int) -> None:
         """For the frame clock: the frame is on the screen, since `time_ns`."""
@@ -168,4 +194,6 @@ class Presenter:
     def close(self) -> None:
         """Give the screen back; frames that wait for their vblank are discarded."""
         self._clock.cancel()
+        while self._committed:
+            self._committed.popleft().discard()
         self._screen.close()

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "frames": "compositor.bench.frames",
     "idle": "compositor.bench.idle",
     "record": "compositor.bench.record",
+    "guests": "compositor.bench.guests",
     "real-guest": "compositor.bench.real_guest",
 }
 """Name to module; each module has a function `run() -> Report`."""

@@ -95,6 +95,8 @@ class GuestStatistics:
         commands: Commands of the guest by name.
         errors: Error responses by name.
         host_memory_bytes: Memory that the host holds for the guest.
+        gpu: What its simulated GPU says of itself; None where it has none.
+        gpu_jobs: Time from the submission of the GPU's jobs to their fences.
     """
 
     def __init__(self, name: str, kind: str) -> None:
@@ -109,6 +111,8 @@ class GuestStatistics:
         self.commands: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.host_memory_bytes = 0
+        self.gpu: Mapping[str, object] | None = None
+        self.gpu_jobs = Histogram()
 
     def submitted(self) -> None:
         """The guest flushed a frame."""
@@ -141,6 +145,9 @@ class GuestStatistics:
     def as_dict(self) -> dict[str, Any]:
         """One element of "guests"."""
         presented = self.frames["presented"]
+        gpu = (
+            {} if self.gpu is None else {"gpu": {**self.gpu, "job_ms": self.gpu_jobs.summary(with_max=True)}}
+        )
         return {
             "name": self.name,
             "kind": self.kind,
@@ -154,6 +161,7 @@ class GuestStatistics:
             "commands": dict(sorted(self.commands.items())),
             "errors": dict(sorted(self.errors.items())),
             "host_memory_bytes": self.host_memory_bytes,
+            **gpu,
         }
 
 

@@ -10,6 +10,7 @@ from compositor.errors import BadInput
 from compositor.frame import Frame
 from compositor.output import Output
 from compositor.placement import Placement
+from compositor.presenter import Presenter
 from compositor.record.recording import Recording, make_output, read_json
 from compositor.record.records import Command, Content, Kind, Presented, Record
 from compositor.scene_tree import SceneTree
@@ -100,6 +101,7 @@ class Player:
         self._actions: Mapping[Kind, Callable[[Record], None]] = {
             Kind.COMMAND: self._command,
             Kind.CONTENT: self._write,
+            Kind.COMMIT: self._commit,
             Kind.FRAME: self._repaint,
             Kind.GUEST: self._attach,
             Kind.DEVICE: lambda record: self._guest(record).new_device(),
@@ -205,13 +207,22 @@ class Player:
     def _presented(self, frame: Frame) -> None:
         self._frame = frame
 
-    def _repaint(self, record: Record) -> None:
-        expected = Presented.decode(record.payload)
+    def _presenter(self, record: Record) -> Presenter:
         if record.subject >= len(self._tree.presenters):
             raise BadInput(f"there is no output {record.subject}")
+        return self._tree.presenters[record.subject]
+
+    def _commit(self, record: Record) -> None:
+        self._presenter(record).commit()
+
+    def _repaint(self, record: Record) -> None:
+        expected = Presented.decode(record.payload)
+        presenter = self._presenter(record)
         self._frame = None
-        presenter = self._tree.presenters[record.subject]
-        presenter.repaint()
+        if presenter.committed:
+            presenter.flip()
+        else:
+            presenter.repaint()
         frame = self._frame
         if frame is None or self._seen(frame) != expected:
             self._wrong_frames += 1
