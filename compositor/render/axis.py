@@ -11,6 +11,7 @@ repeated; so nothing of a buffer is seen beside its crop.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -74,6 +75,7 @@ class Axis(NamedTuple):
         return self.origin + edges[:-1], self.origin + edges[1:]
 
 
+@functools.lru_cache(maxsize=64)
 def axes(state: PlaneState, width: int, height: int) -> tuple[Axis, Axis, bool]:
     """The screen's two axes, for a buffer of this size, in pixels.
 

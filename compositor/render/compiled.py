@@ -37,13 +37,15 @@ def part(function: Callable[..., Any]) -> Callable[..., Any]:
     return inlined
 
 
-def kernel(*arguments: types.Type) -> Callable[[Kernel], Kernel]:
-    """Compile for one signature, at once; from the cache of an earlier process where there is one.
+def kernel(numbers: int) -> Callable[[Kernel], Kernel]:
+    """Compile a function of so many 64-bit integers, at once, or take it from an earlier process's cache.
+
+    Images and tables are given by their addresses, so there is one signature, and nothing to be unpacked.
 
     numba refuses to cache, by exceptions of many kinds, when it finds no directory that it may write,
     when the disk is full, or when a cache file is damaged. None of these is a reason not to draw.
     """
-    signature = types.void(*arguments)
+    signature = types.void(*[types.int64] * numbers)
 
     def decorate(function: Kernel) -> Kernel:
         try:
@@ -55,11 +57,11 @@ def kernel(*arguments: types.Type) -> Callable[[Kernel], Kernel]:
     return decorate
 
 
-def late_kernel(*arguments: types.Type) -> Callable[[Kernel], Kernel]:
+def late_kernel(numbers: int) -> Callable[[Kernel], Kernel]:
     """As `kernel`, but compiled at the first call: for what few pictures need."""
 
     def decorate(function: Kernel) -> Kernel:
-        compiled = functools.cache(lambda: kernel(*arguments)(function))
+        compiled = functools.cache(lambda: kernel(numbers)(function))
 
         @functools.wraps(function)
         def call(*values: Any) -> None:

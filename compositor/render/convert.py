@@ -3,280 +3,308 @@
 Channels of fewer bits are widened by repeating their upper bits, which maps the largest value to 255;
 those of more bits are cut off. YUV is `compositor.render.yuv`'s matrix.
 
-The first group reads an image as bytes, at any address and pitch, and writes words. The second group works on
-words in place. Shifts bring a channel of a word to its low eight bits.
+All arguments are integers; images are given by addresses, and pitches in bytes. Every kernel begins with the
+address, pitch, width and height of the words that it writes. The first group then has the address and
+pitch of a source; the second works in place.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
+from llvmlite import ir
 from numba import types
-from numpy.typing import NDArray
 
 from compositor.render.compiled import helper, late_kernel
-from compositor.render.words import BYTES, WORDS, load16, load32, multiply_add
+from compositor.render.expressions import Lanes, expression, load_first, loads, of_arity
+from compositor.render.fused.vectors import (
+    LANES,
+    PIXELS,
+    VECTOR,
+    Function,
+    load,
+    load_some,
+    prefetch,
+    store,
+    store_some,
+)
 
-Words = NDArray[np.uint32]
-Bytes = NDArray[np.uint8]
+_OPAQUE = -0x1000000  # 0xff000000, signed
+_AHEAD = 4096  # bytes; a core's own prefetchers stop at every page
+_load8, _load8_some = loads(8)
+_load16, _load16_some = loads(16)
 
-_INT, _SHIFT, _FACTOR = types.int64, types.uint32, types.int32
-_IMAGE = (WORDS, _INT, _INT, _INT)  # words, pitch in words, width, height
-_SOURCE = (BYTES, _INT, _INT, _INT)  # bytes, pitch in bytes, first column, first row
-_MATRIX = (_FACTOR,) * 6
-
-_OPAQUE = np.uint32(0xFF000000)
-_BYTE = np.uint32(0xFF)
-_8, _16, _24 = np.uint32(8), np.uint32(16), np.uint32(24)
+_EVEN = [lane & ~1 for lane in range(LANES)]
+_ODD = [lane | 1 for lane in range(LANES)]
 
 
-@late_kernel(*_IMAGE, *_SOURCE)
-def rgb565(
-    out: Words, pitch: int, width: int, height: int, source: Bytes, source_pitch: int, x0: int, y0: int
-) -> None:
-    """R5 G6 B5 to opaque words.
+@expression(1)
+def _from_565(s: Lanes) -> Lanes:
+    red = s << 8 & 0xF80000 | s << 3 & 0x070000
+    green = s << 5 & 0xFC00 | s >> 1 & 0x0300
+    return red | green | s << 3 & 0xF8 | s >> 2 & 0x07 | _OPAQUE
 
-    Args:
-        out: ARGB8888 words, flat.
-        pitch: Words from one row to the next.
-        width: Pixels.
-        height: Rows.
-        source: The whole image, flat.
-        source_pitch: Bytes from one row to the next.
-        x0: Column of the source that goes to the left of `out`.
-        y0: Row of the source that goes to the top of `out`.
+
+@expression(1, numbers=1)
+def _from_30(s: Lanes, opaque: Lanes) -> Lanes:
+    return s >> 6 & 0xFF0000 | s >> 4 & 0xFF00 | s >> 2 & 0xFF | (s >> 30) * 0x55000000 | opaque
+
+
+@expression(2, numbers=6)
+def _from_yuv(
+    y: Lanes,
+    chroma: Lanes,
+    black: Lanes,
+    luma: Lanes,
+    red_cr: Lanes,
+    green_cb: Lanes,
+    green_cr: Lanes,
+    blue_cb: Lanes,
+) -> Lanes:
+    """From Y of each pixel, and Cb and Cr in turns, which two pixels share."""
+    cb, cr = chroma.lanes(_EVEN) - 128, chroma.lanes(_ODD) - 128
+    grey = (y - black) * luma + (1 << 19)
+    red, blue = _byte(grey + cr * red_cr), _byte(grey + cb * blue_cb)
+    green = _byte(grey + cb * green_cb + cr * green_cr)
+    return red << 16 | green << 8 | blue | _OPAQUE
+
+
+def _byte(value: Lanes) -> Lanes:
+    """The integer part of numbers with 20 bits of fraction, between 0 and 255."""
+    return value.signed_shift(20).at_least(0).at_most(255)
+
+
+@expression(1)
+def _low_byte(s: Lanes) -> Lanes:
+    return s & 0xFF
+
+
+@expression(1)
+def _second_byte(s: Lanes) -> Lanes:
+    return s >> 8
+
+
+@expression(1, numbers=5)
+def _ordered(s: Lanes, blue: Lanes, green: Lanes, red: Lanes, alpha: Lanes, opaque: Lanes) -> Lanes:
+    colours = (s >> red & 0xFF) << 16 | (s >> green & 0xFF) << 8 | s >> blue & 0xFF
+    return (s >> alpha) << 24 | colours | opaque
+
+
+@expression(1)
+def _premultiplied(s: Lanes) -> Lanes:
+    """Colours by alpha: c * a / 255 rounded to nearest, in lanes of 16 bits."""
+    alpha = s >> 24
+    factors = (alpha | alpha << 16).halves()
+    red_blue, green = ((part.halves() * factors + 128) for part in (s & 0xFF00FF, s >> 8 & 0xFF))
+    red_blue, green = ((part + (part >> 8)) >> 8 for part in (red_blue, green))
+    return red_blue.words() | green.words() << 8 & 0xFF00 | s & _OPAQUE
+
+
+@expression(1, numbers=1)
+def _faded(s: Lanes, alpha: Lanes) -> Lanes:
+    """All channels by alpha / 65535: (t + t / 65536 + 1) / 65536 with t = c * alpha + 32767 is exact."""
+    faded = s & 0
+    for shift in (0, 8, 16, 24):
+        product = (s >> shift & 0xFF) * alpha + 32767
+        faded = faded | (product + (product >> 16) + 1) >> 16 << shift
+    return faded
+
+
+def _of_24(places: tuple[int, int, int]) -> tuple[Function, Function]:
+    """Instructions that load sixteen pixels of three bytes: blue, green and red by their place in memory.
+
+    The first takes twelve bytes at a time, but reads sixteen: four beyond its pixels.
     """
+    stored = ir.VectorType(ir.IntType(8), 3 * LANES)
+    quarter = ir.VectorType(ir.IntType(8), LANES)
+
+    def words(builder: ir.IRBuilder, loaded: ir.Value, order: list[int]) -> ir.Value:
+        opaque = ir.Constant(loaded.type, [0xFF] * loaded.type.count)
+        return builder.bitcast(builder.shuffle_vector(loaded, opaque, _places(order)), VECTOR)
+
+    def whole(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
+        steps = [builder.add(values[0], ir.Constant(values[0].type, 12 * part)) for part in range(4)]
+        parts = [builder.load(builder.inttoptr(step, quarter.as_pointer()), align=1) for step in steps]
+        halves = [builder.shuffle_vector(*pair, _places(list(range(32)))) for pair in (parts[:2], parts[2:])]
+        joined = builder.shuffle_vector(*halves, _places(list(range(64))))
+        order = [
+            16 * part + 3 * pixel + place if place < 3 else 64
+            for part in range(4)
+            for pixel in range(4)
+            for place in (*places, 3)
+        ]
+        return words(builder, joined, order)
+
+    def some(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
+        count = builder.mul(values[1], ir.Constant(values[1].type, 3))
+        order = [3 * pixel + place if place < 3 else 48 for pixel in range(LANES) for place in (*places, 3)]
+        return words(builder, load_first(builder, stored, values[0], count), order)
+
+    number = types.int64
+    return of_arity(1, PIXELS(number), whole), of_arity(2, PIXELS(number, number), some)
+
+
+def _places(order: list[int]) -> ir.Constant:
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
+
+
+_load_bgr, _load_bgr_some = _of_24((0, 1, 2))
+_load_rgb, _load_rgb_some = _of_24((2, 1, 0))
+
+
+@helper
+def _put(address: int, pixels: Any) -> None:
+    """Sixteen pixels, where a kernel writes from one address to the next."""
+    prefetch(address + _AHEAD)
+    store(address, pixels)
+
+
+@late_kernel(6)
+def rgb565(out: int, pitch: int, width: int, height: int, source: int, source_pitch: int) -> None:
+    """R5 G6 B5 to opaque words."""
+    whole = width & -LANES
     for y in range(height):
-        row = out[y * pitch : y * pitch + width]
-        start = (y0 + y) * source_pitch + 2 * x0
-        for x in range(width):
-            s = np.uint32(load16(source, start + 2 * x))
-            red = (s << _8) & np.uint32(0xF80000) | (s << np.uint32(3)) & np.uint32(0x070000)
-            green = (s << np.uint32(5)) & np.uint32(0xFC00) | (s >> np.uint32(1)) & np.uint32(0x300)
-            blue = (s << np.uint32(3)) & np.uint32(0xF8) | (s >> np.uint32(2)) & np.uint32(0x07)
-            row[x] = _OPAQUE | red | green | blue
+        to, row = out + y * pitch, source + y * source_pitch
+        for x in range(0, whole, LANES):
+            _put(to + 4 * x, _from_565(_load16(row + 2 * x)))
+        if whole < width:
+            rest = width - whole
+            store_some(to + 4 * whole, _from_565(_load16_some(row + 2 * whole, rest)), rest)
 
 
-@late_kernel(*_IMAGE, *_SOURCE, _SHIFT, _SHIFT)
-def rgb888(
-    out: Words,
-    pitch: int,
-    width: int,
-    height: int,
-    source: Bytes,
-    source_pitch: int,
-    x0: int,
-    y0: int,
-    first: np.uint32,
-    third: np.uint32,
-) -> None:
-    """Three bytes a pixel to opaque words; `first` and `third` shift those bytes to their place."""
+@late_kernel(6)
+def rgb888(out: int, pitch: int, width: int, height: int, source: int, source_pitch: int) -> None:
+    """Bytes B, G, R to opaque words."""
+    whole = max(width - 2, 0) & -LANES  # the last blocks must not read beyond the row
     for y in range(height):
-        row = out[y * pitch : y * pitch + width]
-        start = (y0 + y) * source_pitch + 3 * x0
-        for x in range(width):
-            at = start + 3 * x
-            row[x] = (
-                _OPAQUE
-                | np.uint32(source[at]) << first
-                | np.uint32(source[at + 1]) << _8
-                | np.uint32(source[at + 2]) << third
-            )
+        to, row = out + y * pitch, source + y * source_pitch
+        for x in range(0, whole, LANES):
+            _put(to + 4 * x, _load_bgr(row + 3 * x))
+        for x in range(whole, width, LANES):
+            rest = min(width - x, LANES)
+            store_some(to + 4 * x, _load_bgr_some(row + 3 * x, rest), rest)
 
 
-@late_kernel(*_IMAGE, *_SOURCE, types.uint32)
-def rgb30(
-    out: Words,
-    pitch: int,
-    width: int,
-    height: int,
-    source: Bytes,
-    source_pitch: int,
-    x0: int,
-    y0: int,
-    opaque: np.uint32,
-) -> None:
+@late_kernel(6)
+def bgr888(out: int, pitch: int, width: int, height: int, source: int, source_pitch: int) -> None:
+    """Bytes R, G, B to opaque words."""
+    whole = max(width - 2, 0) & -LANES  # the last blocks must not read beyond the row
+    for y in range(height):
+        to, row = out + y * pitch, source + y * source_pitch
+        for x in range(0, whole, LANES):
+            _put(to + 4 * x, _load_rgb(row + 3 * x))
+        for x in range(whole, width, LANES):
+            rest = min(width - x, LANES)
+            store_some(to + 4 * x, _load_rgb_some(row + 3 * x, rest), rest)
+
+
+@late_kernel(7)
+def rgb30(out: int, pitch: int, width: int, height: int, source: int, source_pitch: int, opaque: int) -> None:
     """A2 R10 G10 B10 to words; alpha is or-ed with `opaque`, 0xff000000 or 0."""
+    whole = width & -LANES
     for y in range(height):
-        row = out[y * pitch : y * pitch + width]
-        start = (y0 + y) * source_pitch + 4 * x0
-        for x in range(width):
-            s = load32(source, start + 4 * x)
-            colours = (s >> np.uint32(6)) & np.uint32(0xFF0000)
-            colours |= (s >> np.uint32(4)) & np.uint32(0xFF00) | (s >> np.uint32(2)) & _BYTE
-            row[x] = (s >> np.uint32(30)) * np.uint32(0x55) << _24 | opaque | colours
+        to, row = out + y * pitch, source + y * source_pitch
+        for x in range(0, whole, LANES):
+            _put(to + 4 * x, _from_30(load(row + 4 * x), opaque))
+        if whole < width:
+            rest = width - whole
+            store_some(to + 4 * whole, _from_30(load_some(row + 4 * whole, rest), opaque), rest)
 
 
-@helper
-def _clamp(value: np.int32) -> np.uint32:
-    """The integer part of a sum of 20 bits of fraction, between 0 and 255."""
-    whole = np.int32(value >> np.int32(20))
-    whole = whole if whole > np.int32(0) else np.int32(0)
-    return np.uint32(whole if whole < np.int32(255) else np.int32(255))
-
-
-@helper
-def _rgb(y: np.int32, luma: np.int32, red: np.int32, green: np.int32, blue: np.int32) -> np.uint32:
-    """A pixel from its Y above black, and what its Cb and Cr give to each channel."""
-    channels = _clamp(multiply_add(y, luma, red)) << _16 | _clamp(multiply_add(y, luma, green)) << _8
-    return np.uint32(_OPAQUE | channels | _clamp(multiply_add(y, luma, blue)))
-
-
-@helper
-def _pair(
-    row: Words,
-    x: int,
-    odd: int,
-    stop: int,
-    luma0: int,
-    luma1: int,
-    cb: int,
-    cr: int,
-    black: np.int32,
-    luma: np.int32,
-    red_cr: np.int32,
-    green_cb: np.int32,
-    green_cr: np.int32,
-    blue_cb: np.int32,
-) -> None:
-    """Two pixels that share a Cb and a Cr, to columns x and x + 1; the first only if not `odd`."""
-    half = np.int32(1 << 19)
-    u, v = np.int32(cb) - np.int32(128), np.int32(cr) - np.int32(128)
-    red = multiply_add(v, red_cr, half)
-    green = multiply_add(u, green_cb, multiply_add(v, green_cr, half))
-    blue = multiply_add(u, blue_cb, half)
-    if not odd:
-        row[x] = _rgb(np.int32(luma0) - black, luma, red, green, blue)
-    if x + 1 < stop:
-        row[x + 1] = _rgb(np.int32(luma1) - black, luma, red, green, blue)
-
-
-@late_kernel(*_IMAGE, *_SOURCE, *_MATRIX)
+@late_kernel(12)
 def yuyv(
-    out: Words,
+    out: int,
     pitch: int,
     width: int,
     height: int,
-    source: Bytes,
+    source: int,
     source_pitch: int,
-    x0: int,
-    y0: int,
-    black: np.int32,
-    luma: np.int32,
-    red_cr: np.int32,
-    green_cb: np.int32,
-    green_cr: np.int32,
-    blue_cb: np.int32,
+    black: int,
+    luma: int,
+    red_cr: int,
+    green_cb: int,
+    green_cr: int,
+    blue_cb: int,
 ) -> None:
     """Y0 Cb Y1 Cr to opaque words; the last six are `compositor.render.yuv.Matrix`."""
-    odd = x0 & 1
     for y in range(height):
-        row = out[y * pitch : y * pitch + width]
-        start = (y0 + y) * source_pitch + 2 * (x0 - odd)
-        for pair in range((width + odd + 1) >> 1):
-            at = start + 4 * pair
-            cb, cr = source[at + 1], source[at + 3]
-            x = 2 * pair - odd
-            _pair(
-                row, x, x < 0, width, source[at], source[at + 2], cb, cr,
-                black, luma, red_cr, green_cb, green_cr, blue_cb,
-            )  # fmt: skip
+        to, row = out + y * pitch, source + y * source_pitch
+        for x in range(0, width, LANES):
+            rest = min(width - x, LANES)
+            both = _load16(row + 2 * x) if rest == LANES else _load16_some(row + 2 * x, rest + (rest & 1))
+            pixels = _from_yuv(
+                _low_byte(both), _second_byte(both), black, luma, red_cr, green_cb, green_cr, blue_cb
+            )
+            prefetch(to + 4 * x + _AHEAD)
+            store_some(to + 4 * x, pixels, rest)
 
 
-@late_kernel(*_IMAGE, *_SOURCE, *_MATRIX, BYTES, _INT)
+@late_kernel(14)
 def nv12(
-    out: Words,
+    out: int,
     pitch: int,
     width: int,
     height: int,
-    source: Bytes,
+    source: int,
     source_pitch: int,
-    x0: int,
-    y0: int,
-    black: np.int32,
-    luma: np.int32,
-    red_cr: np.int32,
-    green_cb: np.int32,
-    green_cr: np.int32,
-    blue_cb: np.int32,
-    chroma: Bytes,
+    black: int,
+    luma: int,
+    red_cr: int,
+    green_cb: int,
+    green_cr: int,
+    blue_cb: int,
+    chroma: int,
     chroma_pitch: int,
 ) -> None:
-    """A plane of Y and one of Cb, Cr of each 2 x 2 pixels, to opaque words."""
-    odd = x0 & 1
+    """A plane of Y and one of Cb, Cr of each 2 x 2 pixels, from an even row on, to opaque words."""
     for y in range(height):
-        row = out[y * pitch : y * pitch + width]
-        lumas = (y0 + y) * source_pitch + x0 - odd
-        chromas = ((y0 + y) >> 1) * chroma_pitch + x0 - odd
-        last = lumas + odd + width - 1
-        for pair in range((width + odd + 1) >> 1):
-            at = lumas + 2 * pair
-            cb, cr = chroma[chromas + 2 * pair], chroma[chromas + 2 * pair + 1]
-            x = 2 * pair - odd
-            _pair(
-                row, x, x < 0, width, source[at], source[min(at + 1, last)], cb, cr,
-                black, luma, red_cr, green_cb, green_cr, blue_cb,
-            )  # fmt: skip
+        to, lumas, pairs = out + y * pitch, source + y * source_pitch, chroma + (y >> 1) * chroma_pitch
+        for x in range(0, width, LANES):
+            rest = min(width - x, LANES)
+            if rest == LANES:
+                grey, colour = _load8(lumas + x), _load8(pairs + x)
+            else:
+                grey, colour = _load8_some(lumas + x, rest), _load8_some(pairs + x, rest + (rest & 1))
+            pixels = _from_yuv(grey, colour, black, luma, red_cr, green_cb, green_cr, blue_cb)
+            prefetch(to + 4 * x + _AHEAD)
+            store_some(to + 4 * x, pixels, rest)
 
 
-@late_kernel(*_IMAGE, _SHIFT, _SHIFT, _SHIFT, _SHIFT, types.uint32)
+@late_kernel(9)
 def reorder(
-    words: Words,
+    out: int,
     pitch: int,
     width: int,
     height: int,
-    blue: np.uint32,
-    green: np.uint32,
-    red: np.uint32,
-    alpha: np.uint32,
-    opaque: np.uint32,
+    blue: int,
+    green: int,
+    red: int,
+    alpha: int,
+    opaque: int,
 ) -> None:
-    """Words of any of the eight formats to ARGB8888, in place; alpha is or-ed with `opaque`."""
+    """Words of any of the eight formats to ARGB8888, by right shifts; alpha is or-ed with `opaque`."""
     for y in range(height):
-        row = words[y * pitch : y * pitch + width]
-        for x in range(width):
-            s = row[x]
-            row[x] = (
-                (s >> alpha) << _24
-                | opaque
-                | ((s >> red) & _BYTE) << _16
-                | ((s >> green) & _BYTE) << _8
-                | (s >> blue) & _BYTE
-            )
+        row = out + y * pitch
+        for at in range(row, row + 4 * width, 4 * LANES):
+            rest = (row + 4 * width - at) >> 2
+            store_some(at, _ordered(load_some(at, rest), blue, green, red, alpha, opaque), rest)
 
 
-@late_kernel(*_IMAGE)
-def premultiply(words: Words, pitch: int, width: int, height: int) -> None:
-    """Multiply colours by their alpha, c * a / 255 rounded to nearest, in place."""
-    half, lanes, halves = np.uint32(128), np.uint32(0x00FF00FF), np.uint32(0x00800080)
+@late_kernel(4)
+def premultiply(out: int, pitch: int, width: int, height: int) -> None:
+    """Multiply colours by their alpha."""
     for y in range(height):
-        row = words[y * pitch : y * pitch + width]
-        for x in range(width):
-            s = row[x]
-            alpha = s >> _24
-            red_blue = (s & lanes) * alpha + halves
-            red_blue = ((red_blue + ((red_blue >> _8) & lanes)) >> _8) & lanes
-            green = ((s >> _8) & _BYTE) * alpha + half
-            green = ((green + (green >> _8)) >> _8) & _BYTE
-            row[x] = s & _OPAQUE | green << _8 | red_blue
+        row = out + y * pitch
+        for at in range(row, row + 4 * width, 4 * LANES):
+            rest = (row + 4 * width - at) >> 2
+            store_some(at, _premultiplied(load_some(at, rest)), rest)
 
 
-@late_kernel(*_IMAGE, types.uint16)
-def fade(words: Words, pitch: int, width: int, height: int, alpha: np.uint16) -> None:
-    """Multiply all four channels by alpha / 65535, rounded to nearest, in place.
-
-    (t + t / 65536 + 1) / 65536 with t = c * alpha + 32767 is exact for every c and alpha.
-    """
-    half, one = np.uint32(32767), np.uint32(1)
+@late_kernel(5)
+def fade(out: int, pitch: int, width: int, height: int, alpha: int) -> None:
+    """Multiply all four channels by alpha / 65535."""
     for y in range(height):
-        row = words[y * pitch : y * pitch + width]
-        for x in range(width):
-            s = row[x]
-            a = (s >> _24) * alpha + half
-            r = ((s >> _16) & _BYTE) * alpha + half
-            g = ((s >> _8) & _BYTE) * alpha + half
-            b = (s & _BYTE) * alpha + half
-            a = (a + (a >> _16) + one) >> _16
-            r = (r + (r >> _16) + one) >> _16
-            g = (g + (g >> _16) + one) >> _16
-            b = (b + (b >> _16) + one) >> _16
-            row[x] = (a & _BYTE) << _24 | (r & _BYTE) << _16 | (g & _BYTE) << _8 | b & _BYTE
+        row = out + y * pitch
+        for at in range(row, row + 4 * width, 4 * LANES):
+            rest = (row + 4 * width - at) >> 2
+            store_some(at, _faded(load_some(at, rest), alpha), rest)

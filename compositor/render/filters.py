@@ -1,131 +1,166 @@
-"""Pictures turned and scaled, compiled by numba: gather, bilinear and box.
+"""Pictures turned and scaled, compiled by numba: nearest, bilinear and box.
 
-All take 32-bit words of four channels, in any order, and tables of byte offsets: a pixel of the source
-lies at `row offset + column offset`. So turning a picture needs no loop of its own: where the screen's rows
-run along the buffer's columns, the offsets of columns are multiples of the buffer's pitch.
+All take 32-bit words of four channels, in any order, and tables of distances in bytes: a pixel of the source
+lies at `row distance + column distance`. So turning a picture needs no loop of its own: where the screen's
+rows run along the buffer's columns, the distances of columns are multiples of the buffer's pitch.
+
+All arguments are integers; images and tables are given by addresses. Tables have 64 bits a number,
+where not said otherwise. Every kernel begins with the address, pitch, width and height
+of the words that it writes, and the address of the source.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numba import types
-from numpy.typing import NDArray
+from typing import Any
 
 from compositor.render.compiled import helper, late_kernel
-from compositor.render.words import BYTES, WORDS, load32
-
-Words = NDArray[np.uint32]
-Bytes = NDArray[np.uint8]
-Offsets = NDArray[np.int64]
-Weights = NDArray[np.uint8]
-
-_INT = types.int64
-_IMAGE = (WORDS, _INT, _INT, _INT, BYTES)  # words, pitch in words, width, height; source
-_TABLE = types.Array(types.int64, 1, "C", readonly=True)
-_WEIGHTS = types.Array(types.uint8, 1, "C", readonly=True)
-
-_LANES = np.uint32(0x00FF00FF)
-_LOW = np.uint32(0xFFFF)
-_BYTE = np.uint32(0xFF)
-_8, _16, _24 = np.uint32(8), np.uint32(16), np.uint32(24)
-_14 = np.uint32(14)
-_WHOLE = np.uint32(128)
+from compositor.render.expressions import Lanes, choose, expression, load_word, store_word
+from compositor.render.fused.vectors import BLOCK, LANES, load, load_some, store, store_some, table
 
 _TILE = 64  # columns: a turned picture touches as many rows of the source, whose cache lines stay
 
 
-@late_kernel(*_IMAGE, _TABLE, _TABLE)
-def gather(
-    out: Words, pitch: int, width: int, height: int, source: Bytes, columns: Offsets, rows: Offsets
-) -> None:
-    """One pixel of the source for each pixel.
-
-    Args:
-        out: Words, flat.
-        pitch: Words from one row to the next.
-        width: Pixels.
-        height: Rows.
-        source: The whole image, flat.
-        columns: Byte offset by column of `out`.
-        rows: Byte offset by row of `out`.
-    """
+@late_kernel(7)
+def nearest(out: int, pitch: int, width: int, height: int, source: int, columns: int, rows: int) -> None:
+    """One pixel of the source for each pixel."""
     for left in range(0, width, _TILE):
         right = min(left + _TILE, width)
         for y in range(height):
-            start = rows[y]
+            start, to = source + table(rows)[y], out + y * pitch
             for x in range(left, right):
-                out[y * pitch + x] = load32(source, start + columns[x])
+                store_word(to + 4 * x, load_word(start + table(columns)[x]))
+
+
+@expression(3)
+def _red_blue(a: Lanes, b: Lanes, weights: Lanes) -> Lanes:
+    """Two channels between two pixels in 128ths: 128 a + (b - a) weight."""
+    first, second = (a & 0xFF00FF).halves(), (b & 0xFF00FF).halves()
+    return ((first << 7) + (second - first) * weights.halves()).words()
+
+
+@expression(3)
+def _alpha_green(a: Lanes, b: Lanes, weights: Lanes) -> Lanes:
+    first, second = (a >> 8 & 0xFF00FF).halves(), (b >> 8 & 0xFF00FF).halves()
+    return ((first << 7) + (second - first) * weights.halves()).words()
+
+
+@expression(4, numbers=2)
+def _between_lines(
+    red_blue0: Lanes, alpha_green0: Lanes, red_blue1: Lanes, alpha_green1: Lanes, weight: Lanes, second: Lanes
+) -> Lanes:
+    """Pixels between two lines in 128ths, weighted, without the 14 bits of fraction.
+
+    The sum is (128 a + (b - a) w) / 16384, rounded down, which is (a + (b - a) w / 128) / 128 with both
+    quotients rounded down. The inner one is the upper half of (b - a) * 512 w; where 512 w has no room in
+    16 bits, it is taken as 512 (w - 128), and b stands for a.
+
+    Args:
+        red_blue0: Of the upper line.
+        alpha_green0: As `red_blue0`.
+        red_blue1: Of the lower line.
+        alpha_green1: As `red_blue1`.
+        weight: 512 w in both halves of a word, cut to 16 bits.
+        second: All ones where w is at least 64, else zero.
+    """
+    mixed = []
+    for upper, lower in ((red_blue0, red_blue1), (alpha_green0, alpha_green1)):
+        a, b = upper.halves(), lower.halves()
+        difference = b - a
+        base = a + (difference & second.halves())
+        mixed.append(((base + difference.high_product(weight.halves())) >> 7).words())
+    return mixed[0] | mixed[1] << 8
 
 
 @helper
-def _between(
-    line: Words, source: Bytes, start: int, left: Offsets, right: Offsets, weights: Weights, width: int
-) -> None:
-    """A row of the source at the columns' positions: two words a pixel, of two channels in 128ths each."""
-    for x in range(width):
-        a, b = load32(source, start + left[x]), load32(source, start + right[x])
-        second = np.uint32(weights[x])
-        first = _WHOLE - second
-        line[2 * x] = (a & _LANES) * first + (b & _LANES) * second
-        line[2 * x + 1] = ((a >> _8) & _LANES) * first + ((b >> _8) & _LANES) * second
+def _mix_pair(line: int, a: Any, b: Any, weights: Any) -> None:
+    """Sixteen pixels of a line: two vectors."""
+    store(line, _red_blue(a, b, weights))
+    store(line + BLOCK, _alpha_green(a, b, weights))
 
 
 @helper
-def _mix(upper: np.uint32, lower: np.uint32, first: np.uint32, second: np.uint32) -> np.uint32:
-    """The two channels of two such words, weighted, without the 14 bits of fraction."""
-    low = ((upper & _LOW) * first + (lower & _LOW) * second) >> _14
-    high = ((upper >> _16) * first + (lower >> _16) * second) >> _14
-    return (low & _BYTE) | (high & _BYTE) << _16
+def _near_line(line: int, source: int, left: int, right: int, weights: int, width: int, blocks: int) -> None:
+    """A row at the columns' positions, in 128ths, where sixteen columns look at no more than 32 pixels."""
+    for x in range(0, width, LANES):
+        at, block = 4 * x, blocks + x
+        start, room = source + table(block)[0], table(block)[1]
+        first, second = load_some(start, room), load_some(start + BLOCK, room - LANES)
+        a, b = choose(first, second, load(left + at)), choose(first, second, load(right + at))
+        _mix_pair(line + 2 * at, a, b, load(weights + at))
 
 
-@late_kernel(*_IMAGE, _TABLE, _TABLE, _WEIGHTS, _TABLE, _TABLE, _WEIGHTS, WORDS, WORDS)
+@helper
+def _far_line(line: int, source: int, left: int, right: int, weights: int, width: int) -> None:
+    """As `_near_line`, anywhere: what is mixed is collected first, in the place of the line."""
+    for x in range(0, width, LANES):
+        at = line + 8 * x
+        for column in range(x, x + LANES):
+            place = at + 4 * (column - x)
+            store_word(place, load_word(source + load_word(left + 4 * column)))
+            store_word(place + BLOCK, load_word(source + load_word(right + 4 * column)))
+        _mix_pair(at, load(at), load(at + BLOCK), load(weights + 4 * x))
+
+
+@helper
+def _line(line: int, source: int, left: int, right: int, weights: int, width: int, blocks: int) -> None:
+    if blocks != 0:
+        _near_line(line, source, left, right, weights, width, blocks)
+    else:
+        _far_line(line, source, left, right, weights, width)
+
+
+@late_kernel(14)
 def bilinear(
-    out: Words,
+    out: int,
     pitch: int,
     width: int,
     height: int,
-    source: Bytes,
-    left: Offsets,
-    right: Offsets,
-    across: Weights,
-    top: Offsets,
-    bottom: Offsets,
-    down: Weights,
-    upper: Words,
-    lower: Words,
+    source: int,
+    left: int,
+    right: int,
+    across: int,
+    blocks: int,
+    top: int,
+    bottom: int,
+    down: int,
+    upper: int,
+    lower: int,
 ) -> None:
     """Between four pixels of the source, by weights in 128ths, rounded down once, as pixman does.
 
-    First along a row, without rounding, then between two such rows, which are kept for the next row of
+    First along a row, without rounding, then between two such lines, which are kept for the next row of
     `out`: an enlarged picture needs each only once.
 
-    Args: as `gather`, and
-        left: Byte offset of the first of two columns, by column of `out`.
+    Args: as in all filters, and
+        left: Distances of the first of two columns; with `blocks`, places in the block's pixels. Of 32 bits,
+            and a multiple of sixteen of them, as the next two.
         right: Of the second.
-        across: Weight of the second.
-        top: As `left`, by row of `out`.
+        across: The second's weight, in both halves of a word.
+        blocks: For each sixteen columns the distance of the first pixel that they look at, and how many they
+            may look at from there on; 0 where some look further than 32 pixels.
+        top: As `left`, distances of rows.
         bottom: As `right`.
-        down: As `across`.
-        upper: Room for 2 * width words.
+        down: The second's weight.
+        upper: Room for 8 bytes of each of `width` pixels, rounded up to sixteen of them.
         lower: As `upper`.
     """
     upper_at = lower_at = -1
     for y in range(height):
-        if top[y] != upper_at:
+        if table(top)[y] != upper_at:
             upper_at, lower_at, upper, lower = lower_at, upper_at, lower, upper
-        if top[y] != upper_at:
-            upper_at = top[y]
-            _between(upper, source, upper_at, left, right, across, width)
-        if bottom[y] != lower_at:
-            lower_at = bottom[y]
-            _between(lower, source, lower_at, left, right, across, width)
-        row = out[y * pitch : y * pitch + width]
-        second = np.uint32(down[y]) & _BYTE
-        first = _WHOLE - second
-        for x in range(width):
-            red_blue = _mix(upper[2 * x], lower[2 * x], first, second)
-            alpha_green = _mix(upper[2 * x + 1], lower[2 * x + 1], first, second)
-            row[x] = red_blue | alpha_green << _8
+        if table(top)[y] != upper_at:
+            upper_at = table(top)[y]
+            _line(upper, source + upper_at, left, right, across, width, blocks)
+        if table(bottom)[y] != lower_at:
+            lower_at = table(bottom)[y]
+            _line(lower, source + lower_at, left, right, across, width, blocks)
+        share = table(down)[y]
+        weight = (share << 9 & 0xFFFF) * 0x10001
+        second = -1 if share >= 64 else 0
+        for x in range(0, width, LANES):
+            a, b = upper + 8 * x, lower + 8 * x
+            pixels = _between_lines(load(a), load(a + BLOCK), load(b), load(b + BLOCK), weight, second)
+            store_some(out + y * pitch + 4 * x, pixels, min(width - x, LANES))
 
 
 @helper
@@ -134,50 +169,67 @@ def _overlap(begin: int, end: int, pixel: int) -> int:
     return min(end, (pixel + 1) << 16) - max(begin, pixel << 16)
 
 
-@late_kernel(*_IMAGE, _TABLE, _TABLE, _INT, _TABLE, _TABLE, _INT)
+@helper
+def _quotient(value: int, by: int, reciprocal: float) -> int:
+    """The quotient rounded down; by a product, which may be one off, and a look at what remains."""
+    quotient = int(value * reciprocal)
+    rest = value - quotient * by
+    return quotient + (rest >= by) - (rest < 0)
+
+
+@late_kernel(11)
 def box(
-    out: Words,
+    out: int,
     pitch: int,
     width: int,
     height: int,
-    source: Bytes,
-    column_begin: Offsets,
-    column_end: Offsets,
+    source: int,
+    columns: int,
     column_bytes: int,
-    row_begin: Offsets,
-    row_end: Offsets,
+    rows: int,
     row_bytes: int,
+    sums: int,
+    length: int,
 ) -> None:
-    """The mean of all that a pixel covers of the source, each pixel by the part covered, rounded to nearest.
+    """The mean of all that a pixel covers of the source, by the parts that are covered, rounded to nearest.
 
-    Args: as `gather`, and
-        column_begin: Position, 16.16, where a pixel begins, by column of `out`.
-        column_end: Where it ends, beyond the beginning.
-        column_bytes: Bytes from one column of the source to the next.
-        row_begin: As `column_begin`, by row.
-        row_end: As `column_end`.
+    Args: as in all filters, and
+        columns: Positions, 16.16, where each column begins and ends, of 64 bits each.
+        column_bytes: From one column of the source to the next.
+        rows: As `columns`.
         row_bytes: As `column_bytes`.
+        sums: Room for four numbers of 64 bits for each of `length` columns of the source.
+        length: Columns of the source.
     """
-    half = np.uint64(1)
     for y in range(height):
-        v0, v1 = row_begin[y], row_end[y]
+        v0, v1 = table(rows)[2 * y], table(rows)[2 * y + 1]
+        _sum_rows(sums, source, length, column_bytes, row_bytes, v0, v1)
         for x in range(width):
-            u0, u1 = column_begin[x], column_end[x]
-            alpha = red = green = blue = np.uint64(0)
-            for v in range(v0 >> 16, ((v1 - 1) >> 16) + 1):
-                tall = _overlap(v0, v1, v)
-                for u in range(u0 >> 16, ((u1 - 1) >> 16) + 1):
-                    s = load32(source, v * row_bytes + u * column_bytes)
-                    weight = np.uint64(tall * _overlap(u0, u1, u))
-                    alpha += np.uint64(s >> _24) * weight
-                    red += np.uint64((s >> _16) & _BYTE) * weight
-                    green += np.uint64((s >> _8) & _BYTE) * weight
-                    blue += np.uint64(s & _BYTE) * weight
-            area = np.uint64((v1 - v0) * (u1 - u0))
-            middle = area >> half
-            out[y * pitch + x] = (
-                np.uint32((alpha + middle) // area) << _24
-                | np.uint32((red + middle) // area) << _16
-                | np.uint32((green + middle) // area) << _8
-                | np.uint32((blue + middle) // area)
-            )
+            u0, u1 = table(columns)[2 * x], table(columns)[2 * x + 1]
+            blue = green = red = alpha = 0
+            for u in range(u0 >> 16, ((u1 - 1) >> 16) + 1):
+                wide, channels = _overlap(u0, u1, u), table(sums + 32 * u)
+                blue += wide * channels[0]
+                green += wide * channels[1]
+                red += wide * channels[2]
+                alpha += wide * channels[3]
+            area = (v1 - v0) * (u1 - u0)
+            half, reciprocal = area >> 1, 1.0 / area
+            pixel = _quotient(blue + half, area, reciprocal) | _quotient(green + half, area, reciprocal) << 8
+            pixel |= _quotient(red + half, area, reciprocal) << 16
+            store_word(out + y * pitch + 4 * x, pixel | _quotient(alpha + half, area, reciprocal) << 24)
+
+
+@helper
+def _sum_rows(
+    sums: int, source: int, length: int, column_bytes: int, row_bytes: int, v0: int, v1: int
+) -> None:
+    """Each channel of each column, by the part of each row that lies between two positions, added up."""
+    first = v0 >> 16
+    for v in range(first, ((v1 - 1) >> 16) + 1):
+        tall, row = _overlap(v0, v1, v), source + v * row_bytes
+        for u in range(length):
+            pixel, channels = load_word(row + u * column_bytes), table(sums + 32 * u)
+            for channel in range(4):
+                part = tall * (pixel >> 8 * channel & 0xFF)
+                channels[channel] = part if v == first else channels[channel] + part

@@ -11,8 +11,6 @@ pixel has to be blended (see `compositor.render.blend`). The kernel releases the
 
 from __future__ import annotations
 
-from numba import types
-
 from compositor.render.compiled import helper, kernel, part
 from compositor.render.fused.fetch import fetch
 from compositor.render.fused.rows import BOTTOM, COVERS, INDEX, LEFT, ORIGIN, PITCH, RECORD, RIGHT, TOP, run
@@ -22,8 +20,6 @@ __all__ = ["compose", "fetch", "scratch_size"]
 
 # A cell: its first column, the column after its last, the number of its layers, and their stack.
 _LEFT, _RIGHT, _DEPTH, _STACK = range(4)
-_ADDRESS = types.int64
-_NUMBER = types.int64
 
 
 def scratch_size(layers: int) -> int:
@@ -99,7 +95,7 @@ def _cell_row(out: int, address: int) -> None:
         cell[_STACK + 2 * layer + 1] += table(cell[_STACK + 2 * layer])[PITCH]
 
 
-@kernel(*[_NUMBER] * 10)
+@kernel(10)
 def compose(
     target: int,
     pitch: int,
