@@ -28,7 +28,8 @@ from compositor.mode import Mode
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
 from compositor.plane_state import PlaneState
 from compositor.region import Region
-from compositor.render.cpu import Layer, compose
+from compositor.render import cpu, linear
+from compositor.render.layer import Layer
 from compositor.render.target import allocate
 from compositor.scene import Scene
 from compositor.surface import Buffer, Surface
@@ -43,10 +44,13 @@ class OutputState:
     Attributes:
         mode: Size and refresh rate.
         background: 0xRRGGBB where no surface is.
+        linear_light: Whether surfaces are blended by amounts of light (`compositor.render.linear`), not
+            by the codes of colours as displays' hardware commonly does.
     """
 
     mode: Mode
     background: int = 0
+    linear_light: bool = False
 
     def check(self) -> None:
         """The one validity check, of `test` and of `commit`.
@@ -100,6 +104,7 @@ class Output:
         direct_scanout: bool = True,
         position: tuple[int, int] | None = None,
         plugged: bool = True,
+        linear_light: bool = False,
     ) -> None:
         """A monitor that shows nothing yet.
 
@@ -110,6 +115,7 @@ class Output:
             direct_scanout: See the attribute.
             position: See the attribute.
             plugged: See the attribute.
+            linear_light: See `OutputState`.
 
         Raises:
             BadInput: The mode or the background makes no sense.
@@ -122,7 +128,9 @@ class Output:
         self.commit_seq = 0
         self.state = FrameState.IDLE
         self.scene = Scene(self._changed)
-        self._staged = OutputState(Mode.parse(mode) if isinstance(mode, str) else mode, background)
+        self._staged = OutputState(
+            Mode.parse(mode) if isinstance(mode, str) else mode, background, linear_light
+        )
         self.test()
         self._front: _Front | None = None
         self._framebuffer: NDArray[np.uint8] | None = None
@@ -139,6 +147,11 @@ class Output:
     def background(self) -> int:
         """0xRRGGBB where no surface is."""
         return self._staged.background
+
+    @property
+    def linear_light(self) -> bool:
+        """Whether surfaces are blended by amounts of light."""
+        return self._staged.linear_light
 
     def stage(self, *, mode: Mode | None = None, background: int | None = None) -> OutputState:
         """What the output would be set to with these changes; nothing happens yet."""
@@ -176,6 +189,10 @@ class Output:
             BadInput: Not a colour; the output goes on as it was.
         """
         self._set(self.stage(background=background))
+
+    def set_linear_light(self, linear_light: bool) -> None:
+        """Blend by amounts of light, or by the codes of colours, from the next commit on."""
+        self._set(replace(self._staged, linear_light=linear_light))
 
     def _set(self, state: OutputState) -> None:
         self.test(state)
@@ -257,7 +274,7 @@ class Output:
         assert buffer is not None
         if not isinstance(buffer.format, PixelFormat) or not shown[-1].plane.is_identity:
             return None
-        if buffer.format.has_alpha and (len(shown) > 1 or self.background):
+        if buffer.format.has_alpha and (len(shown) > 1 or self.background or self._staged.linear_light):
             return None
         if buffer.incoming is not None:
             buffer.incoming.finish()
@@ -272,6 +289,7 @@ class Output:
             self._framebuffer = allocate(mode.width, mode.height)
             self._stale = Region([mode.rect])
         layers = [_layer(s.buffer, s.bounds, s.plane) for s in surfaces if s.buffer]
+        compose = linear.compose if self._staged.linear_light else cpu.compose
         written = compose(self._framebuffer, layers, self._stale, self.background)
         self._stale.clear()
         front = self._framebuffer.view()
