@@ -31,7 +31,7 @@ from compositor.mode import Mode
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
 from compositor.plane import DEFAULT_PLANES, PlaneBudget
 from compositor.region import Region
-from compositor.render.cpu import compose
+from compositor.render import cpu, linear
 from compositor.scene import Scene
 from compositor.surface import Surface
 from compositor.visible_picture import VisiblePicture
@@ -46,10 +46,13 @@ class OutputState:
     Attributes:
         mode: Size and refresh rate.
         background: 0xRRGGBB where no surface is.
+        linear_light: Whether surfaces are blended by amounts of light (`compositor.render.linear`), not
+            by the codes of colours as displays' hardware commonly does.
     """
 
     mode: Mode
     background: int = 0
+    linear_light: bool = False
 
     def check(self) -> None:
         """The one validity check, of `test` and of `commit`.
@@ -126,6 +129,7 @@ class Output:
         variable_refresh: VariableRefresh | None = None,
         position: tuple[int, int] | None = None,
         plugged: bool = True,
+        linear_light: bool = False,
     ) -> None:
         """A monitor that shows nothing yet.
 
@@ -139,6 +143,7 @@ class Output:
             variable_refresh: See the attribute.
             position: See the attribute.
             plugged: See the attribute.
+            linear_light: See `OutputState`.
 
         Raises:
             BadInput: The mode, the background or the pacing makes no sense.
@@ -155,7 +160,9 @@ class Output:
         self.commit_seq = self.presented_seq = 0
         self.state = FrameState.IDLE
         self.scene = Scene(self._changed)
-        self._staged = OutputState(Mode.parse(mode) if isinstance(mode, str) else mode, background)
+        self._staged = OutputState(
+            Mode.parse(mode) if isinstance(mode, str) else mode, background, linear_light
+        )
         self.test()
         self._front: _Front | None = None
         self.framebuffers = Framebuffers()
@@ -177,6 +184,11 @@ class Output:
     def background(self) -> int:
         """0xRRGGBB where no surface is."""
         return self._staged.background
+
+    @property
+    def linear_light(self) -> bool:
+        """Whether surfaces are blended by amounts of light."""
+        return self._staged.linear_light
 
     def stage(self, *, mode: Mode | None = None, background: int | None = None) -> OutputState:
         """What the output would be set to with these changes; nothing happens yet."""
@@ -214,6 +226,10 @@ class Output:
             BadInput: Not a colour; the output goes on as it was.
         """
         self._set(self.stage(background=background))
+
+    def set_linear_light(self, linear_light: bool) -> None:
+        """Blend by amounts of light, or by the codes of colours, from the next commit on."""
+        self._set(replace(self._staged, linear_light=linear_light))
 
     def _set(self, state: OutputState) -> None:
         self.test(state)
@@ -298,9 +314,11 @@ class Output:
     def _arrange(self, surfaces: Sequence[Surface]) -> Arrangement:
         """Give planes to the surfaces; who leaves the primary plane, or comes back, changes it there."""
         screen = self.mode.rect
-        planes = PlaneBudget((self.planes.primary,)) if self.one_plane else self.planes
+        linear_light = self.linear_light  # which planes do not blend in
+        planes = PlaneBudget((self.planes.primary,)) if self.one_plane or linear_light else self.planes
+        black = not self.background and not linear_light
         arrangement = self._arranger.arrange(
-            surfaces, screen, planes, black=not self.background, direct=self.direct_scanout
+            surfaces, screen, planes, black=black, direct=self.direct_scanout
         )
         # Who is hidden, or beside the screen, is not on the primary plane, and needs no repaint to return.
         away = self._above.intersection(self.scene).difference(surfaces)
@@ -325,6 +343,7 @@ class Output:
         written = [0] * (len(surfaces) + 1)
         if framebuffer.stale:
             layers = [layer_of(surface) for surface in surfaces]
+            compose = linear.compose if self.linear_light else cpu.compose
             written = compose(framebuffer.pixels, layers, framebuffer.stale, self.background)
             framebuffer.stale.clear()
         front = framebuffer.pixels.view()
