@@ -58,6 +58,11 @@ class PixelFormat(Enum):
         member.shifts = (8 * member.blue, 8 * member.green, 8 * member.red, 8 * member.alpha)
         return member
 
+    @property
+    def opaque(self) -> PixelFormat:
+        """The format with the same channels in the same places, and no alpha."""
+        return PixelFormat[self.name.replace("A", "X")]
+
     @classmethod
     def from_fourcc(cls, code: str | int) -> PixelFormat:
         """The format with this DRM fourcc, as text ("XR24") or as the kernel's little-endian number.

@@ -2,7 +2,7 @@
 
 A surface is where one scanout of a guest, or one cursor, appears. Guests *submit* buffers to it; a
 submission is presented by the output's next commit, or discarded when something takes its place before.
-Exactly one of the two happens to every submission.
+Exactly one of the two happens to every submission, and `Surface.on_feedback` hears which.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.errors import BadInput
-from compositor.frame import Frame
+from compositor.frame import Taken
 from compositor.geometry import Rect
 from compositor.incoming import Incoming
 from compositor.pixel import AnyFormat, check_layout, size_of
 from compositor.plane_state import PlaneState
+from compositor.presentation import Discarded, Feedback, Presented
 
 CURSOR_Z = 1_000_000  # a cursor is a surface above all others
 
@@ -69,8 +70,8 @@ class Surface:
         hotspot: The point of the buffer that lies at (x, y); (0, 0) for all but cursors.
         on_taken: Called when a frame with a new submission has been committed: the submission cannot be
             overtaken any more, and it will be presented.
-        on_presented: Called with the first frame that shows a submission, when the frame is released.
-        on_discarded: Called when a submission will never be shown.
+        on_feedback: Called once for every submission: `Presented` when the first frame that shows it is on
+            the screen, `Discarded` when none will ever be. Submissions are numbered from 1.
         on_changed: Set by the scene it is in: called with rectangles of the output that look different
             from now on, once the surface is in its new state; a commit may happen within the call.
         submitted: Submissions so far.
@@ -88,16 +89,14 @@ class Surface:
         visible: bool = True,
         plane: PlaneState | None = None,
         on_taken: Callable[[], None] | None = None,
-        on_presented: Callable[[Frame], None] | None = None,
-        on_discarded: Callable[[], None] | None = None,
+        on_feedback: Callable[[Feedback], None] | None = None,
     ) -> None:
         self.name = name
         self._plane = replace(plane or PlaneState(), zpos=z)
         self.buffer: Buffer | None = None
         self.hotspot = (0, 0)
         self.on_taken = on_taken
-        self.on_presented = on_presented
-        self.on_discarded = on_discarded
+        self.on_feedback = on_feedback
         self.submitted = self.presented = self.discarded = 0
         self._x, self._y = x, y
         self._visible = visible
@@ -120,8 +119,9 @@ class Surface:
         return self._plane.zpos
 
     @z.setter
-    def z(self, level: int) -> None:
-        self._plane = replace(self._plane, zpos=level)
+    def z(self, z: int) -> None:
+        """Its scene is sorted anew by whoever sets this."""
+        self._plane = replace(self._plane, zpos=z)
 
     @property
     def visible(self) -> bool:
@@ -130,7 +130,7 @@ class Surface:
 
     @property
     def pending(self) -> bool:
-        """Whether its last submission is neither presented nor discarded yet."""
+        """Whether its last submission is neither taken by a frame nor discarded yet."""
         return self._pending
 
     @property
@@ -225,15 +225,20 @@ class Surface:
         """Give up a submission that was not presented yet, if there is one."""
         if self._pending:
             self._pending = False
-            self.discarded += 1
-            if self.on_discarded is not None:
-                self.on_discarded()
+            self._answered(Discarded(self.submitted))
 
-    def take(self) -> bool:
-        """For the output's commit: whether there is a submission, which counts as presented from now on."""
+    def take(self) -> Taken | None:
+        """For the output's commit: the submission that its frame shows first, if there is one."""
         taken, self._pending = self._pending, False
-        self.presented += taken
-        return taken
+        return Taken(self.name, self.submitted, self.on_taken, self._answered) if taken else None
+
+    def _answered(self, feedback: Feedback) -> None:
+        if isinstance(feedback, Presented):
+            self.presented += 1
+        else:
+            self.discarded += 1
+        if self.on_feedback is not None:
+            self.on_feedback(feedback)
 
     def _changed(self, *damage: Rect) -> None:
         if self.on_changed is not None and self._visible:

@@ -9,7 +9,8 @@ PACKAGES = ("virtio", "guest", "compositor")
 
 # The composition root may import everything.
 COMPOSITION_ROOT = {
-    "machine", "run", "cli", "testing", "pytest_plugin", "bench", "commands", "attachment", "record"
+    "machine", "run", "cli", "testing", "pytest_plugin", "bench", "commands", "attachment", "record",
+    "process_attachment",
 }  # fmt: skip
 # The adapter between the device and the scene.
 ADAPTERS = {"compositor.scanout", "compositor.placement", "compositor.sync.flip"}
@@ -26,6 +27,8 @@ SHARED = {
     "virtio.vhost_user",
     "virtio.inproc",
     "virtio.device",
+    "virtio.clock",
+    "virtio.aio",
 }
 # Modules that run an event loop or own one of its objects; everything else is sans-IO.
 SHELLS = {
@@ -39,6 +42,7 @@ SHELLS = {
     "guest.linux.uml",
     "guest.linux.qemu",
     "guest.linux.process",
+    "guest.process.reactor",
 }
 CLOCKS = {"time", "datetime"}
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from compositor.pixel import AnyFormat, PixelFormat, SampledFormat
 from compositor.plane_state import ONE, PlaneState
+from compositor.render.layer import Layer
 
 SRC, OVER = 1, 3
 FILTERS = {"nearest": 3, "bilinear": 4}
@@ -122,3 +123,18 @@ class Image:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         load().pixman_image_unref(self.pointer)
+
+
+def compose(target: NDArray[np.uint8], layers: Sequence[Layer]) -> None:
+    """Paint a whole picture: OVER, layer by layer from the bottom up; of opaque ones pixman makes a copy.
+
+    Args:
+        target: (height, width, 4) uint8, XRGB8888; what no layer covers stays.
+        layers: Bottom to top; shown as they are.
+    """
+    with Image(target, PixelFormat.XRGB8888) as picture:
+        for layer in layers:
+            with Image(layer.pixels, layer.format) as image:
+                load().pixman_image_composite32(
+                    OVER, image.pointer, None, picture.pointer, 0, 0, 0, 0, *layer.bounds
+                )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compositor.geometry import Rect
 from compositor.incoming import Incoming
+from compositor.pages import Pages
 from compositor.pixel import AnyFormat, PixelFormat, size_of
 from compositor.plane_state import OPAQUE, BlendMode, PlaneState
 
@@ -31,6 +32,7 @@ class Layer(NamedTuple):
         incoming: What has to be copied into `pixels` before they are read.
         plane: How the image is shown; checked by whoever made the layer.
         chroma: The second plane of NV12.
+        pages: Where `pixels` lie in shared memory, for renderers that can do without a copy.
     """
 
     pixels: Pixels
@@ -40,6 +42,7 @@ class Layer(NamedTuple):
     incoming: Incoming | None = None
     plane: PlaneState = AS_IT_IS
     chroma: Pixels | None = None
+    pages: Pages | None = None
 
     @property
     def bounds(self) -> Rect:

@@ -44,7 +44,7 @@ def rows(peers: Peers) -> list[Row]:
         for threads, draw in ours.items():
             theirs = {}
             if peers.pixman is not None:
-                theirs["pixman"] = milliseconds(_pixman(peers, target.copy(), scene, threads))
+                theirs["pixman"] = milliseconds(_pixman(peers, target, scene, threads))
             case = f"desktop-{size}-{threads}t"
             goal = _GOALS[threads]
             found.append(interleave(case, "ms", milliseconds(draw), theirs, runs=runs, goal=goal))

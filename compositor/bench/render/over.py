@@ -23,7 +23,7 @@ def rows(peers: Peers) -> list[Row]:
         for content, paint in CONTENT.items():
             source, target = paint(width, height, 1), opaque(width, height, 2)
             ours = partial(blend.over, target, source, PixelFormat.ARGB8888)
-            theirs = {name: milliseconds(draw) for name, draw in peers.over(target.copy(), source).items()}
+            theirs = {name: milliseconds(draw) for name, draw in peers.over(target, source).items()}
             goal = _GOALS.get((content, size), 1.0)
             case = f"over-{content}-{size}-1t"
             found.append(interleave(case, "ms", milliseconds(ours), theirs, runs=runs, goal=goal))

@@ -52,6 +52,7 @@ def _copy(out: int, begin: int, end: int, stack: int) -> None:
     if row == out and plain:
         return
     for at in range(begin, end, BLOCK):
+        prefetch(out + at + AHEAD)
         store(out + at, opaque(_fetch(row + at, plain, record)))
 
 
@@ -63,6 +64,7 @@ def _blend(out: int, begin: int, end: int, stack: int) -> None:
     base_plain, plain = table(base)[PLAIN], table(above)[PLAIN]
     in_place = base_row == out and base_plain != 0
     for at in range(begin, end, BLOCK):
+        prefetch(out + at + AHEAD)
         pixels = _fetch(row + at, plain, above)
         if all_opaque(pixels):
             store(out + at, pixels)
@@ -77,6 +79,7 @@ def _pile(out: int, begin: int, end: int, stack: int, depth: int) -> None:
     """Any number of layers."""
     layers = table(stack)
     for at in range(begin, end, BLOCK):
+        prefetch(out + at + AHEAD)
         top = depth
         while True:
             top -= 1
