@@ -49,12 +49,14 @@ def demo(*, run: RunOptions) -> None:
 @app.command("run")
 @running
 def run_scene(
-    scene: Annotated[str, typer.Argument(help="demo, a workload's name, sync-study or fifty-ms.")],
+    scene: Annotated[
+        str | None, typer.Argument(metavar="[SCENE | FILE.toml]", help="Without one: which there are.")
+    ] = None,
     kernel: Annotated[Path | None, typer.Option(help="Of a study: the UML kernel to boot.")] = None,
     *,
     run: RunOptions,
 ) -> None:
-    """Run a built-in scene of simulated guests, headless and on the virtual clock, or a study of them."""
+    """Run a scene, built in or of a file, headless and on the virtual clock; or a study."""
     from compositor.commands.scenes import run_scene
 
     run_scene(scene, run, kernel)

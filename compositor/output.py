@@ -13,7 +13,7 @@ was scanned out is remembered and repainted when composition resumes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -87,6 +87,7 @@ class Output:
         direct_scanout: Whether a buffer that fills the screen may be scanned out as it is.
         position: (x, y) in the layout of outputs, pixels; None: to the right of those before it.
         plugged: Whether there is a monitor; else this is a connector that waits for one.
+        modes: Those that the monitor has; empty: any.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Output:
         direct_scanout: bool = True,
         position: tuple[int, int] | None = None,
         plugged: bool = True,
+        modes: Sequence[Mode] = (),
     ) -> None:
         """A monitor that shows nothing yet.
 
@@ -108,6 +110,7 @@ class Output:
             direct_scanout: See the attribute.
             position: See the attribute.
             plugged: See the attribute.
+            modes: See the attribute.
 
         Raises:
             BadInput: The mode or the background makes no sense.
@@ -116,12 +119,14 @@ class Output:
         self.direct_scanout = direct_scanout
         self.position = position
         self.plugged = plugged
+        self.modes = tuple(modes)
         self.on_needs_frame: Callable[[], None] | None = None
         self.commit_seq = 0
         self.state = FrameState.IDLE
         self.scene = Scene(self._changed)
         self._staged = OutputState(Mode.parse(mode) if isinstance(mode, str) else mode, background)
         self.test()
+        self.check_mode(self.mode)
         self._front: _Front | None = None
         self._framebuffer: NDArray[np.uint8] | None = None
         self._damage = Region()
@@ -161,7 +166,21 @@ class Output:
         Raises:
             BadInput: No such mode; the output goes on as it was.
         """
-        self._set(self.stage(mode=Mode.parse(mode) if isinstance(mode, str) else mode))
+        mode = Mode.parse(mode) if isinstance(mode, str) else mode
+        self.check_mode(mode)
+        self._set(self.stage(mode=mode))
+
+    def check_mode(self, mode: Mode) -> None:
+        """Whether the monitor could show `mode`; changes nothing.
+
+        Raises:
+            BadInput: It is out of range, or the monitor has not got it.
+        """
+        mode.check()
+        if self.modes and mode not in self.modes:
+            raise BadInput(
+                f"{self.name or 'this output'} has no mode {mode}; it has {', '.join(map(str, self.modes))}"
+            )
 
     def set_background(self, background: int) -> None:
         """Paint 0xRRGGBB where no surface is, from the next commit on.

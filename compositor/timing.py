@@ -30,3 +30,6 @@ class TimingModel:
         for field in fields(self):
             if getattr(self, field.name) < 0:
                 raise BadInput(f"timing: {field.name} is {getattr(self, field.name)}: not below 0")
+
+
+INFINITELY_FAST = TimingModel()

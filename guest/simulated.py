@@ -248,7 +248,7 @@ class SimulatedGuest:
         return self._parts
 
     def _set_mode(self) -> None:
-        """Follow the display: other framebuffers for another size, none for no display, or too small a one."""
+        """Follow the display: other framebuffers for another size, none for no display, or one too small."""
         driver = self.driver
         display = driver.scanouts[0]
         size = (self._fixed_size or (display.width, display.height)) if display.enabled else None

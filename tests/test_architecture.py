@@ -9,7 +9,8 @@ PACKAGES = ("virtio", "guest", "compositor")
 
 # The composition root may import everything.
 COMPOSITION_ROOT = {
-    "machine", "run", "cli", "testing", "pytest_plugin", "bench", "commands", "attachment", "record"
+    "machine", "run", "cli", "testing", "pytest_plugin", "bench", "commands", "attachment", "record",
+    "scene_file",
 }  # fmt: skip
 # The adapter between the device and the scene.
 ADAPTERS = {"compositor.scanout", "compositor.placement", "compositor.sync.flip"}

@@ -40,7 +40,7 @@ from compositor.record.recording import Recording
 from compositor.render import blend
 from compositor.run import StopReason
 from compositor.scanout import Placement
-from compositor.timing import TimingModel
+from compositor.timing import INFINITELY_FAST, TimingModel
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
 from virtio.clock import Calendar, Clock
@@ -49,7 +49,6 @@ from virtio.clock.real import RealClock
 
 # Seconds of real time after which a guest that stops time, and says nothing, is taken for hung.
 PATIENCE_S = 30.0
-INFINITELY_FAST = TimingModel()
 
 
 def report_line(line: str) -> None:
@@ -81,6 +80,7 @@ class Machine:
 
     Attributes:
         seed: As given.
+        report: As given.
 
     Raises:
         BadInput: No output or more than 16, an impossible mode, a window on the virtual clock.
@@ -126,7 +126,7 @@ class Machine:
                 on_picture=self._picture_is_up,
             ),
         )
-        self._report = report
+        self.report = report
         self._clock_kind = clock
         self._repaint = repaint
         self._record = record
@@ -152,7 +152,7 @@ class Machine:
         return self
 
     def _open_recorder(self, path: Path, clock: Clock) -> Recorder:
-        return Recorder(path, clock.now_ns, self._report, clock=self._clock_kind, outputs=self.outputs)
+        return Recorder(path, clock.now_ns, self.report, clock=self._clock_kind, outputs=self.outputs)
 
     def _listen(self, index: int, presenter: Presenter) -> None:
         """Have an output's frames recorded, if anything is."""
@@ -316,7 +316,7 @@ class Machine:
 
         def ended() -> None:
             if recording.cut_off:
-                self._report(f"{recording.path}: cut off; replayed up to its end")
+                self.report(f"{recording.path}: cut off; replayed up to its end")
             self.stop(StopReason.RECORDING)
 
         self._player = Player(
