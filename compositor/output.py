@@ -28,8 +28,9 @@ from compositor.mode import Mode
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
 from compositor.region import Region
 from compositor.render.cpu import Layer, compose
+from compositor.render.target import allocate
 from compositor.scene import Scene
-from compositor.surface import Surface
+from compositor.surface import Buffer, Surface
 
 __all__ = ["Frame", "FrameState", "Mode", "Output", "OutputState"]
 
@@ -270,6 +271,8 @@ class Output:
         assert buffer is not None
         if buffer.format.has_alpha and (len(shown) > 1 or self.background):
             return None
+        if buffer.incoming is not None:
+            buffer.incoming.finish()
         pixels = buffer.pixels.view()
         pixels.flags.writeable = False
         return _Front(pixels, buffer.format, direct=True), {shown[-1].name: 0}
@@ -278,12 +281,16 @@ class Output:
         """Paint what is stale of the framebuffer; also the bytes written, as `Frame.composed` has them."""
         mode = self.mode
         if self._framebuffer is None or self._framebuffer.shape != (mode.height, mode.width, 4):
-            self._framebuffer = np.empty((mode.height, mode.width, 4), np.uint8)
+            self._framebuffer = allocate(mode.width, mode.height)
             self._stale = Region([mode.rect])
-        layers = [Layer(s.buffer.pixels, s.buffer.format, *s.bounds[:2]) for s in surfaces if s.buffer]
+        layers = [_layer(s.buffer, s.bounds) for s in surfaces if s.buffer]
         written = compose(self._framebuffer, layers, self._stale, self.background)
         self._stale.clear()
         front = self._framebuffer.view()
         front.flags.writeable = False
         names = [*(surface.name for surface in surfaces), BACKGROUND]
         return _Front(front, OUTPUT_FORMAT, direct=False), dict(zip(names, written, strict=True))
+
+
+def _layer(buffer: Buffer, bounds: Rect) -> Layer:
+    return Layer(buffer.pixels, buffer.format, bounds.x, bounds.y, buffer.incoming)

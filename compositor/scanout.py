@@ -28,7 +28,7 @@ from compositor.sync.policy import QUEUE_DEPTH, SyncPolicy
 from compositor.sync.reuse import EarlyReuse
 from compositor.view import SurfaceNode
 from virtio.fence import Fence
-from virtio.gpu.display import CursorImage, DisplayMode, ScanoutImage
+from virtio.gpu.display import CursorImage, DisplayMode, Incoming, ScanoutImage
 from virtio.gpu.display import Rect as GuestRect
 
 __all__ = ["GuestDisplay", "Head", "Placement"]
@@ -114,7 +114,7 @@ class Head:
             self.surface.submit(None)
         self._signal_release()
 
-    def flush(self, damage: GuestRect) -> Fence | None:
+    def flush(self, damage: GuestRect, incoming: Incoming | None) -> Fence | None:
         """Submit the image; what the fence waits for is the guest's policy."""
         image, policy = self.image, self._guest.policy
         if image is None:
@@ -129,7 +129,9 @@ class Head:
         # Another image, as after a page flip, differs everywhere, whatever the driver says it painted.
         changed = damage if last is not None and image is last.image else None
         flip = Flip(self._count_flushes, image, changed, self._guest.now_ns())
-        flip.frame_id, flip.torn = self._guest.read_stamp(image.pixels)
+        flip.incoming = incoming
+        latest = image.pixels if incoming is None else incoming.source
+        flip.frame_id, flip.torn = self._guest.read_stamp(latest)
         flip.previous, self._last = last, flip
         flip.order(policy, self._release)
         flip.watch()
@@ -145,7 +147,7 @@ class Head:
     def _submit(self, flip: Flip) -> None:
         """Give a flip to its node; the compositor may take it within this call."""
         self._pending = flip
-        buffer = Buffer(flip.image.pixels, self._format, flip.image.zero_copy, flip.frame_id)
+        buffer = Buffer(flip.image.pixels, self._format, flip.image.zero_copy, flip.frame_id, flip.incoming)
         self.surface.submit(buffer, None if flip.damage is None else Rect(*flip.damage))
 
     def _count(self, frame: Frame) -> None:
@@ -342,9 +344,9 @@ class GuestDisplay:
         """See `virtio.gpu.display.Display.set_scanout`."""
         return self.heads[scanout_id].set_image(image)
 
-    def flush(self, scanout_id: int, damage: GuestRect) -> Fence | None:
+    def flush(self, scanout_id: int, damage: GuestRect, incoming: Incoming | None = None) -> Fence | None:
         """See `virtio.gpu.display.Display.flush`."""
-        return self.heads[scanout_id].flush(damage)
+        return self.heads[scanout_id].flush(damage, incoming)
 
     def set_cursor(self, scanout_id: int, image: CursorImage | None, x: int, y: int) -> None:
         """See `virtio.gpu.display.Display.set_cursor`."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from compositor.errors import BadInput
 from compositor.frame import Frame
 from compositor.geometry import Rect
+from compositor.incoming import Incoming
 from compositor.pixel import PixelFormat
 
 CURSOR_Z = 1_000_000  # a cursor is a surface above all others
@@ -30,6 +31,7 @@ class Buffer:
         format: Memory order.
         zero_copy: True when `pixels` are the guest's own pages, False for the host's copy.
         frame_id: The guest's own number of this picture, where it is known.
+        incoming: What has to be copied into `pixels` before they are read.
 
     Raises:
         BadInput: `pixels` has another shape, type or layout.
@@ -39,6 +41,7 @@ class Buffer:
     format: PixelFormat
     zero_copy: bool = False
     frame_id: int | None = None
+    incoming: Incoming | None = None
 
     def __post_init__(self) -> None:
         pixels = self.pixels

@@ -173,6 +173,8 @@ class View:
 
 def _part(buffer: Buffer, crop: Rect) -> Buffer:
     """A window onto a buffer's pixels."""
+    if buffer.incoming is not None:
+        buffer.incoming.finish()  # what is outside of the window is wanted elsewhere
     pixels = buffer.pixels[crop.y : crop.bottom, crop.x : crop.right]
     return Buffer(pixels, buffer.format, buffer.zero_copy, buffer.frame_id)
 

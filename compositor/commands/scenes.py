@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -15,21 +16,29 @@ from compositor.commands.hotplug_storm import hotplug_storm
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
 from compositor.commands.sync_study import sync_study
+from compositor.commands.torn_study import torn_study
 from compositor.errors import BadInput
 from compositor.scene_file import SCENES, SceneFile, builtin, read_scene
 from guest.linux import shown_progress
 
-Study = Callable[[RunOptions, Path | None], None]
+
+class Study(NamedTuple):
+    """A scene that prints figures instead of showing pictures.
+
+    Attributes:
+        title: One line.
+        run: Does it, given the options and a UML kernel to boot.
+    """
+
+    title: str
+    run: Callable[[RunOptions, Path | None], None]
+
+
 STUDIES: Mapping[str, Study] = {
-    "sync-study": sync_study,
-    "fifty-ms": fifty_ms,
-    "hotplug-storm": hotplug_storm,
-}
-"""Scenes that print figures instead of showing pictures."""
-_STUDY_TITLES = {
-    "sync-study": "what every sync policy makes of every render time",
-    "fifty-ms": "what becomes of a guest whose fences are held",
-    "hotplug-storm": "16 outputs, 8 guests, and a thousand monitors that come and go",
+    "sync-study": Study("what every sync policy makes of every render time", sync_study),
+    "torn-study": Study("what every sync policy promises, checked in a hundred thousand frames", torn_study),
+    "fifty-ms": Study("what becomes of a guest whose fences are held", fifty_ms),
+    "hotplug-storm": Study("16 outputs, 8 guests, a thousand monitors that come and go", hotplug_storm),
 }
 
 _DEFAULT_FRAMES = 300  # of a run that was given no limit and has no window to close
@@ -55,7 +64,7 @@ def run_scene(scene: str | None, run: RunOptions, kernel: Path | None = None) ->
     if kernel is not None and scene not in STUDIES:
         raise BadInput(f"--kernel {kernel}: only a study boots one ({', '.join(STUDIES)}); see scanout boot")
     if scene in STUDIES:
-        STUDIES[scene](run, kernel)
+        STUDIES[scene].run(run, kernel)
     elif scene in SCENES:
         play(builtin(scene), run)
     elif scene.endswith(".toml") or Path(scene).exists():
@@ -96,6 +105,6 @@ def catalogue() -> Table:
     shown = Table(title="scanout run SCENE, or FILE.toml", title_justify="left", show_header=False)
     for name in SCENES:
         shown.add_row(name, builtin(name).title)
-    for name in STUDIES:
-        shown.add_row(name, f"study: {_STUDY_TITLES[name]}")
+    for name, study in STUDIES.items():
+        shown.add_row(name, f"study: {study.title}")
     return shown

@@ -32,6 +32,7 @@ _OPAQUE = np.uint32(0xFF000000)
 _WORD_ORDER = {PixelFormat.XRGB8888, PixelFormat.ARGB8888}  # words as they are written
 
 
+_BLOCK = 1 << 17  # bytes that are still in the L2 cache when they are read again
 _PATIENCE = 32_000_000  # pixels; in numpy 0.4 s
 _spent = 0
 
@@ -83,6 +84,20 @@ def convert(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
         exact.convert(target, source, source_format)
     else:
         kernels.convert(*_images(out, pixels), *_shifts(source_format)[:3])
+
+
+def fetch(target: Pixels, copy: Pixels, source: Pixels, source_format: PixelFormat) -> None:
+    """Copy `source` to `copy` as it is and, in the same pass, to `target` as `convert` does."""
+    out, kept, pixels = _words(target), _words(copy), _words(source)
+    if out is None or kept is None or pixels is None or (kernels := _kernels(out.size)) is None:
+        for top in range(0, len(source), step := max(1, _BLOCK // source.strides[0])):
+            rows = slice(top, top + step)
+            copy[rows] = source[rows]
+            convert(target[rows], copy[rows], source_format)
+    else:
+        height, width = out.shape
+        images = (*_flat(out), *_flat(kept), *_flat(pixels))
+        kernels.fetch(*images, width, height, *_shifts(source_format)[:3])
 
 
 def over(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:

@@ -8,16 +8,20 @@ So a pixel under an opaque window is never touched, and a picture does not depen
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compositor.geometry import Rect
+from compositor.incoming import Incoming
 from compositor.pixel import PixelFormat
-from compositor.render import blend
+from compositor.render import blend, lanes
 
 Pixels = NDArray[np.uint8]
+
+_PIXEL = 4  # bytes
 
 
 class Layer(NamedTuple):
@@ -28,12 +32,14 @@ class Layer(NamedTuple):
         format: Memory order; with alpha the colours are premultiplied.
         x: Target column of its left edge; may be negative.
         y: As `x`.
+        incoming: What has to be copied into `pixels` before they are read.
     """
 
     pixels: Pixels
     format: PixelFormat
     x: int = 0
     y: int = 0
+    incoming: Incoming | None = None
 
     @property
     def bounds(self) -> Rect:
@@ -88,9 +94,27 @@ def _paint(out: Pixels, layer: Layer | None, piece: Rect, background: int) -> No
     if layer is None:
         blend.fill(out, background)
         return
+    incoming = layer.incoming
+    if incoming is not None and not incoming.done:
+        if piece == layer.bounds and not layer.format.has_alpha:
+            fetch = partial(_fetch, out, incoming, layer.format)
+            lanes.run(fetch, piece.height, 2 * _PIXEL * piece.width)
+            incoming.done = True
+            return
+        incoming.finish()
     x, y = piece.x - layer.x, piece.y - layer.y
     source = layer.pixels[y : y + piece.height, x : x + piece.width]
-    if layer.format.has_alpha:
-        blend.over(out, source, layer.format)
-    else:
-        blend.convert(out, source, layer.format)
+    paint = partial(_blend if layer.format.has_alpha else _convert, out, source, layer.format)
+    lanes.run(paint, piece.height, _PIXEL * piece.width)
+
+
+def _fetch(out: Pixels, incoming: Incoming, form: PixelFormat, top: int, bottom: int) -> None:
+    blend.fetch(out[top:bottom], incoming.target[top:bottom], incoming.source[top:bottom], form)
+
+
+def _convert(out: Pixels, source: Pixels, form: PixelFormat, top: int, bottom: int) -> None:
+    blend.convert(out[top:bottom], source[top:bottom], form)
+
+
+def _blend(out: Pixels, source: Pixels, form: PixelFormat, top: int, bottom: int) -> None:
+    blend.over(out[top:bottom], source[top:bottom], form)

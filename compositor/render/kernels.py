@@ -1,4 +1,4 @@
-"""The two inner loops, compiled by numba. Everything that touches pixels one by one is here.
+"""The inner loops, compiled by numba. Everything that touches pixels one by one is here.
 
 A pixel is one little-endian 32-bit word. Two channels of eight bits are worked on at a time, each in a
 lane of sixteen bits, so that LLVM vectorises the loop over whole words (a loop over bytes it does not).
@@ -41,13 +41,13 @@ _SHIFT = types.uint32
 _IMAGES = (_TARGET, types.int64, _SOURCE, types.int64, types.int64, types.int64)
 
 
-def _compile(*shifts: types.Type) -> Callable[[Kernel], Kernel]:
+def _compile(images: tuple[types.Type, ...], *shifts: types.Type) -> Callable[[Kernel], Kernel]:
     """Compile for one signature, at once; from the cache of an earlier process where there is one.
 
     numba refuses to cache, by exceptions of many kinds, when it finds no directory that it may write,
     when the disk is full, or when a cache file is damaged. None of these is a reason not to draw.
     """
-    signature = types.void(*_IMAGES, *shifts)
+    signature = types.void(*images, *shifts)
 
     def decorate(function: Kernel) -> Kernel:
         options: dict[str, Any] = {"nogil": True, "boundscheck": False}
@@ -60,7 +60,7 @@ def _compile(*shifts: types.Type) -> Callable[[Kernel], Kernel]:
     return decorate
 
 
-@_compile(_SHIFT, _SHIFT, _SHIFT)
+@_compile(_IMAGES, _SHIFT, _SHIFT, _SHIFT)
 def convert(
     target: Words,
     target_pitch: int,
@@ -95,7 +95,39 @@ def convert(
             )
 
 
-@_compile(_SHIFT, _SHIFT, _SHIFT, _SHIFT)
+@_compile((_TARGET, types.int64, *_IMAGES), _SHIFT, _SHIFT, _SHIFT)
+def fetch(
+    target: Words,
+    target_pitch: int,
+    copy: Words,
+    copy_pitch: int,
+    source: Words,
+    source_pitch: int,
+    width: int,
+    height: int,
+    blue: np.uint32,
+    green: np.uint32,
+    red: np.uint32,
+) -> None:
+    """Copy `source` to `copy` word by word and, in the same pass, to `target` as `convert` does.
+
+    Args: as `convert`, and
+        copy: Words in the source's format.
+        copy_pitch: As `target_pitch`.
+    """
+    for y in range(height):
+        out = target[y * target_pitch : y * target_pitch + width]
+        kept = copy[y * copy_pitch : y * copy_pitch + width]
+        row = source[y * source_pitch : y * source_pitch + width]
+        for x in range(width):
+            s = row[x]
+            kept[x] = s
+            out[x] = (
+                _OPAQUE | ((s >> red) & _BYTE) << _16 | ((s >> green) & _BYTE) << _8 | (s >> blue) & _BYTE
+            )
+
+
+@_compile(_IMAGES, _SHIFT, _SHIFT, _SHIFT, _SHIFT)
 def over(
     target: Words,
     target_pitch: int,

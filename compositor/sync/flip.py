@@ -5,7 +5,7 @@ from __future__ import annotations
 from compositor.sync.policy import SyncPolicy
 from compositor.sync.reuse import EarlyReuse, Samples
 from virtio.fence import Fence
-from virtio.gpu.display import Rect, ScanoutImage
+from virtio.gpu.display import Incoming, Rect, ScanoutImage
 
 
 class Flip:
@@ -21,11 +21,12 @@ class Flip:
         seen_ns: When it was last looked at.
         previous: The flip that this one takes the place of.
         answer: The fence that the flush waits for; None: it was answered at once.
+        incoming: What the image was about to hold when it was flushed.
     """
 
     __slots__ = (
         "number", "image", "damage", "frame_id", "torn", "flushed_ns", "seen_ns", "previous", "answer",
-        "_on_done", "_watched",
+        "incoming", "_on_done", "_watched",
     )  # fmt: skip
 
     def __init__(self, number: int, image: ScanoutImage, damage: Rect | None, now_ns: int) -> None:
@@ -37,6 +38,7 @@ class Flip:
         self.flushed_ns = self.seen_ns = now_ns
         self.previous: Flip | None = None
         self.answer: Fence | None = None
+        self.incoming: Incoming | None = None
         self._on_done: list[Fence] = []
         self._watched: tuple[Samples, ...] = ()
 

@@ -40,7 +40,11 @@ class ContiguousBacking:
 
     def read_rows(self, offset: int, stride: int, out: NDArray[np.uint8]) -> None:
         """Copy rows of bytes: row `i` of `out`, (rows, bytes), comes from `offset + i * stride`."""
-        out[:] = np.ndarray(out.shape, np.uint8, self.data, offset, (stride, 1))
+        out[:] = self.rows(offset, stride, out.shape)
+
+    def rows(self, offset: int, stride: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """The memory itself as (rows, bytes), row `i` at `offset + i * stride`; checked by the caller."""
+        return np.ndarray(shape, np.uint8, self.data, offset, (stride, 1))
 
     def close(self) -> None:
         """Give the memory back; views onto it stay valid."""

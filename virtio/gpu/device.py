@@ -32,6 +32,7 @@ from virtio.gpu.wire import (
     DEVICE_ID,
     HEADER_SIZE,
     MAX_SCANOUTS,
+    Command,
     Event,
     Feature,
     Flag,
@@ -49,6 +50,9 @@ from virtio.ring.split import SplitQueue
 
 _TABLES: Mapping[int, Mapping[int, Entry]] = {CONTROL_QUEUE: CONTROL, CURSOR_QUEUE: CURSOR}
 _FEATURES = 1 << Feature.EDID | 1 << Feature.RESOURCE_UUID | 1 << Feature.RESOURCE_BLOB
+
+_KEEP_LATE = frozenset((Command.SET_SCANOUT, Command.RESOURCE_FLUSH))
+"""What Linux sends between a transfer and the flush that shows it, and that flush (virtgpu_plane.c)."""
 
 _LARGEST_RING = 63  # virtio 1.3, 5.7.6.7: ring_idx is less than 64
 _ECHOED = Flag.FENCE | Flag.INFO_RING_IDX
@@ -111,6 +115,7 @@ class GpuDevice:
         self._session: Session | None = None
         self._serving: int | None = None
         self._awaited: Sequence[Fence] = ()  # by the control queue, when `blocking`
+        self._late: Parked | None = None  # the answer to a transfer that waits (`virtio.gpu.incoming`)
         self.blocking = False
         self._longest_request = (
             HEADER_SIZE + sizeof(ResourceCreateBlob) + self._limits.entries * sizeof(MemEntry)
@@ -225,6 +230,7 @@ class GpuDevice:
                 if self._is_blocked(index) or not queue.enable_kicks():
                     break
         finally:
+            self._finish_transfer(session)
             self._serving = None
         return queue.should_notify()
 
@@ -252,15 +258,19 @@ class GpuDevice:
             answer = self._refuse(unspecified(f"{len(request)} bytes hold no header"), UNKNOWN.name)
         else:
             header = unpack(Header, request)
-            answer = self._execute(session, _TABLES[index], header, request, chain.readable_size)
+            answer = self._carry_out(session, index, header, request, chain.readable_size)
         if not header.flags & Flag.FENCE:
             response = _PLAIN[answer.response] + answer.body
-            queue.add_used(chain, chain.write(response))
+            if tap is not None:
+                tap.answered(response)
+            if session.late is not None and self._late is None:
+                self._late = Parked(index, queue, chain, response)
+            else:
+                queue.add_used(chain, chain.write(response))
         else:
             response = pack(_echo(header, answer.response)) + answer.body
-        if tap is not None:
-            tap.answered(response)
-        if header.flags & Flag.FENCE:
+            if tap is not None:
+                tap.answered(response)
             key = _timeline(header)
             if self._timelines.must_wait(key, answer.fences):
                 self._timelines.park(key, Parked(index, queue, chain, response), answer.fences)
@@ -268,6 +278,25 @@ class GpuDevice:
                 queue.add_used(chain, chain.write(response))
         if self.blocking and answer.fences:
             self._block(answer.fences)  # behind the parked response: first the answer, then more commands
+
+    def _carry_out(self, session: Session, index: int, header: Header, request: bytes, size: int) -> Answer:
+        """Execute a request; a transfer that waits for a reader waits for the next flush at most."""
+        kind = header.type
+        if self._late is not None and kind not in _KEEP_LATE:
+            self._finish_transfer(session)
+        # A tap reads the image itself, and a fence would have to wait: neither is worth a second way.
+        session.defers = self.tap is None and not header.flags & Flag.FENCE
+        answer = self._execute(session, _TABLES[index], header, request, size)
+        if self._late is not None and kind == Command.RESOURCE_FLUSH:
+            self._finish_transfer(session)
+        return answer
+
+    def _finish_transfer(self, session: Session) -> None:
+        """Carry out what is left of a transfer that waited for a reader, and answer it."""
+        late, self._late = self._late, None
+        if late is not None:
+            session.finish_transfer()
+            late.queue.add_used(late.chain, late.chain.write(late.response))
 
     def _execute(
         self, session: Session, table: Mapping[int, Entry], header: Header, request: bytes, size: int

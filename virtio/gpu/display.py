@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from virtio.fence import Fence
 from virtio.gpu.formats import Format
+from virtio.gpu.incoming import Incoming
 from virtio.gpu.wire import Rect
 
-__all__ = ["CursorImage", "Display", "DisplayMode", "Rect", "ScanoutImage"]
+__all__ = ["CursorImage", "Display", "DisplayMode", "Incoming", "Rect", "ScanoutImage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,14 @@ class Display(Protocol):
             that; else None. The response to a fenced command waits for it.
         """
 
-    def flush(self, scanout_id: int, damage: Rect) -> Fence | None:
+    def flush(self, scanout_id: int, damage: Rect, incoming: Incoming | None = None) -> Fence | None:
         """The driver made `damage` (relative to the scanout's image) visible.
+
+        Args:
+            scanout_id: The scanout.
+            damage: What changed; within the image.
+            incoming: What the image is about to hold. Until the call returns its `source` is to be read in
+                place of the image's pixels, which are out of date where nobody has copied them.
 
         Returns:
             None when the host is done with the buffer, else a fence that signals when it is. The

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from virtio.gpu.backing import Backing, host_backing
 from virtio.gpu.errors import invalid_resource, out_of_memory, unspecified
 from virtio.gpu.formats import BYTES_PER_PIXEL, Format
+from virtio.gpu.incoming import Incoming
 from virtio.gpu.limits import Ledger, Limits
 
 _UUID_NAMESPACE = UUID("6f2d7c1e-9b0a-5d43-8a57-1c0e64b5f0a2")
@@ -62,9 +63,10 @@ class Resource2d(_Resource):
         width: Pixels.
         height: Pixels.
         rows: (height, width * 4) uint8, the image.
+        incoming: What it will hold when the transfer that is being served has been carried out, or None.
     """
 
-    __slots__ = ("format", "width", "height", "rows", "_ledger")
+    __slots__ = ("format", "width", "height", "rows", "incoming", "_ledger")
 
     def __init__(
         self, resource_id: int, pixel_format: Format, width: int, height: int, ledger: Ledger
@@ -74,6 +76,7 @@ class Resource2d(_Resource):
         self.width = width
         self.height = height
         self.rows = ledger.allocate((height, width * BYTES_PER_PIXEL), f"2D resource {resource_id}")
+        self.incoming: Incoming | None = None
         self._ledger = ledger
 
     @property

@@ -14,6 +14,7 @@ from virtio.fence import Fence
 from virtio.gpu.blob_image import BlobImage, BlobLayout
 from virtio.gpu.display import Display, ScanoutImage
 from virtio.gpu.errors import CommandFault, invalid_scanout
+from virtio.gpu.incoming import Incoming
 from virtio.gpu.limits import Ledger
 from virtio.gpu.rect import common
 from virtio.gpu.resource import Blob, Resource, Resource2d
@@ -179,7 +180,19 @@ class Scanouts:
                 if state.image is None:
                     continue
                 self._statistics.transfer_bytes += state.image.refresh(damage)
-            fence = self._display.flush(scanout_id, damage)
+            fence = self._display.flush(scanout_id, damage, self._incoming(state))
             if fence is not None:
                 fences.append(fence)
         return Flushed(shown, touched, fences)
+
+    @staticmethod
+    def _incoming(state: Bound | BoundBlob) -> Incoming | None:
+        """The transfer that a reader of what is shown may carry out: of all that is shown, and of no more."""
+        if isinstance(state, BoundBlob):
+            return None
+        resource, rect = state.resource, state.rect
+        incoming = resource.incoming
+        if incoming is None or (rect.width, rect.height) == (resource.width, resource.height):
+            return incoming
+        incoming.finish()
+        return None

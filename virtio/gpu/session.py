@@ -12,7 +12,7 @@ from virtio.gpu.cursor import Cursors
 from virtio.gpu.display import Display
 from virtio.gpu.host_visible import HostVisibleRegion
 from virtio.gpu.limits import Ledger, Limits
-from virtio.gpu.resource import Resources
+from virtio.gpu.resource import Resource2d, Resources
 from virtio.gpu.scanout import Scanouts
 from virtio.gpu.statistics import Statistics
 from virtio.gpu.wire import Feature
@@ -35,6 +35,8 @@ class Session:
         resources: By id.
         scanouts: What each shows.
         cursors: One per scanout.
+        defers: Whether a transfer may be left to whoever reads the image next (`virtio.gpu.incoming`).
+        late: The resource whose transfer has been left so.
     """
 
     features: int
@@ -48,6 +50,8 @@ class Session:
     resources: Resources = field(init=False)
     scanouts: Scanouts = field(init=False)
     cursors: Cursors = field(init=False)
+    defers: bool = False
+    late: Resource2d | None = None
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.limits)
@@ -58,6 +62,13 @@ class Session:
     def accepted(self, feature: Feature) -> bool:
         """Whether the driver accepted a feature."""
         return bool(self.features >> feature & 1)
+
+    def finish_transfer(self) -> None:
+        """Carry out what is left of a transfer that was left to others."""
+        resource, self.late = self.late, None
+        if resource is not None and resource.incoming is not None:
+            resource.incoming.finish()
+            resource.incoming = None
 
     def close(self) -> None:
         """Screens go dark, and all that the driver made is given back."""

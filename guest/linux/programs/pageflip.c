@@ -1,7 +1,7 @@
 /*
  * pageflip: flips two buffers, one picture after the other.
  *
- *   pageflip [--frames N] [--seconds S] [--render MS] [--dumb] [--fast] [--hold]
+ *   pageflip [--frames N] [--seconds S] [--render MS] [--before-tick MS] [--dumb] [--fast] [--hold] [--times]
  *
  * The buffers lie on the guest's *other* DRM device (vgem, the stand-in for a passed-through GPU), and
  * are imported into virtio-gpu by PRIME: no pixel is copied on the way to the host.
@@ -11,7 +11,11 @@
  *           a frame can read one that is being redrawn; imported buffers are fenced
  *   --fast  draw the two buffers once, and only flip
  *   --render  take so long, in milliseconds, from the completion of one flip to the next
+ *   --before-tick  flip so long, in milliseconds, before the kernel's next tick. A kernel counts its
+ *           patience in ticks, from the next one on, so this is where it has least
  *   --hold  keep the last picture until killed
+ *   --times  print of each flip when it was asked for and when its event came, in milliseconds of
+ *           CLOCK_MONOTONIC
  *
  * Frame 0 comes with the mode set, frame N with the Nth flip. What a frame looks like is defined by
  * draw() below and, in the same words, by guest/linux/expected.py.
@@ -23,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -158,19 +163,44 @@ static void draw(const struct buffer *b, const struct tables *tables, uint32_t f
 	draw_stamp(b, frame);
 }
 
-static double now(void)
+static int64_t to_ns(struct timespec time)
+{
+	return time.tv_sec * 1000000000ll + time.tv_nsec;
+}
+
+static int64_t now_ns(void)
 {
 	struct timespec time;
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec * 1e-9;
+	return to_ns(time);
+}
+
+/* The length of a tick of the kernel: the coarse clock counts nothing else. */
+static int64_t tick_ns(void)
+{
+	struct timespec tick;
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	return to_ns(tick);
+}
+
+/* Sleeps until so long before the next tick; ticks are whole multiples of their length. */
+static void sleep_until_before_tick(double milliseconds)
+{
+	int64_t tick = tick_ns(), before = milliseconds * 1e6;
+	int64_t then = ((now_ns() + before) / tick + 1) * tick - before;
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
+			&(struct timespec){ then / 1000000000, then % 1000000000 }, NULL);
 }
 
 struct options {
 	unsigned long frames; /* 0: endless */
 	double seconds;       /* 0: endless */
 	double render;        /* milliseconds */
-	int dumb, fast, hold;
+	double before_tick;   /* milliseconds; 0: whenever the drawing is done */
+	int dumb, fast, hold, times;
 };
 
 static double number(const char *text)
@@ -189,6 +219,7 @@ static struct options parse(int argc, char **argv)
 		{ "frames", required_argument, NULL, 'f' }, { "seconds", required_argument, NULL, 's' },
 		{ "dumb", no_argument, NULL, 'd' },	    { "fast", no_argument, NULL, 'q' },
 		{ "hold", no_argument, NULL, 'h' },	    { "render", required_argument, NULL, 'r' },
+		{ "before-tick", required_argument, NULL, 'b' }, { "times", no_argument, NULL, 't' },
 		{ 0 },
 	};
 	struct options options = { 0 };
@@ -201,30 +232,47 @@ static struct options parse(int argc, char **argv)
 		case 'q': options.fast = 1; break;
 		case 'h': options.hold = 1; break;
 		case 'r': options.render = number(optarg); break;
+		case 'b': options.before_tick = number(optarg); break;
+		case 't': options.times = 1; break;
 		default: exit(2);
 		}
 	return options;
+}
+
+/* Flips when it is time to, and waits for the event. Returns 0 when a signal ended the wait. */
+static int flip(const struct output *output, const struct buffer *buffer, const struct options *options)
+{
+	if (options->render > 0)
+		nanosleep(&(struct timespec){ options->render / 1000, (long)(options->render * 1e6) % 1000000000 },
+			  NULL);
+	if (options->before_tick > 0)
+		sleep_until_before_tick(options->before_tick);
+	int64_t asked = now_ns();
+
+	if (!kms_flip(output, buffer))
+		return 0;
+	if (options->times)
+		printf("asked=%.6f event=%.6f\n", asked / 1e6, now_ns() / 1e6);
+	return 1;
 }
 
 /* Shows frame 0, then flips until the options, or a signal, say stop. */
 static void run(const struct output *output, const struct buffer buffers[2], const struct options *options)
 {
 	struct tables tables = make_tables(output->mode.hdisplay);
-	double start, seconds;
+	int64_t start;
+	double seconds;
 	uint32_t flips = 0;
 
 	draw(&buffers[0], &tables, 0);
 	draw(&buffers[1], &tables, 1);
 	kms_set_mode(output, &buffers[0]);
-	for (start = now(), seconds = 0; !stopped; seconds = now() - start) {
+	for (start = now_ns(), seconds = 0; !stopped; seconds = (now_ns() - start) / 1e9) {
 		if ((options->frames && flips >= options->frames) || (options->seconds && seconds >= options->seconds))
 			break;
 		if (!options->fast && flips > 0)
 			draw(&buffers[(flips + 1) % 2], &tables, flips + 1);
-		if (options->render > 0)
-			nanosleep(&(struct timespec){ options->render / 1000, (long)(options->render * 1e6) % 1000000000 },
-				  NULL);
-		if (kms_flip(output, &buffers[(flips + 1) % 2]))
+		if (flip(output, &buffers[(flips + 1) % 2], options))
 			flips++;
 	}
 	printf("flips=%u seconds=%.3f hz=%.2f\n", flips, seconds, seconds > 0 ? flips / seconds : 0.0);
@@ -255,7 +303,9 @@ int main(int argc, char **argv)
 	/* Not restarted: a signal ends the wait for a flip. */
 	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop }, NULL);
 	sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
-	printf("pageflip: %ux%u, buffers of %s\n", output.mode.hdisplay, output.mode.vdisplay, other);
+	prctl(PR_SET_TIMERSLACK, 1ul); /* sleeps end when they should, not 50 us later */
+	printf("pageflip: %ux%u, buffers of %s, ticks of %.0f ms\n", output.mode.hdisplay, output.mode.vdisplay,
+	       other, tick_ns() / 1e6);
 	fflush(stdout);
 	run(&output, buffers, &options);
 	while (options.hold && !stopped)

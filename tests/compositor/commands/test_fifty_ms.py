@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from compositor.cli import main
-from compositor.commands.fifty_ms import HOLD_MS, impatient_guest, measure
+from compositor.commands.fifty_ms import HOLD_MS, measure
 
 
 @pytest.mark.parametrize("hold_ms", [0, 20, 49, 50])
 async def test_who_is_answered_in_time_waits_and_draws_over_nothing(hold_ms: int) -> None:
-    held = await measure(impatient_guest, hold_ms)
-    assert (round(held.next_flip_ms, 1), held.flips_outstanding) == (hold_ms, 1)
+    held = await measure(hold_ms)
+    assert (round(held.earliest_event_ms, 1), held.flips_outstanding) == (hold_ms, 1)
     assert (held.early_reuse, held.first) == (0, None)
 
 
@@ -20,8 +20,8 @@ async def test_who_is_answered_in_time_waits_and_draws_over_nothing(hold_ms: int
 async def test_who_gave_up_draws_over_what_the_host_still_has_and_is_found(
     hold_ms: int, outstanding: int
 ) -> None:
-    held = await measure(impatient_guest, hold_ms)
-    assert (round(held.next_flip_ms, 1), held.flips_outstanding) == (50, outstanding)
+    held = await measure(hold_ms)
+    assert (round(held.earliest_event_ms, 1), held.flips_outstanding) == (50, outstanding)
     assert held.early_reuse > 0
     assert isinstance(held.first, dict)
     assert held.first["owner"] == "output-0"
@@ -29,7 +29,7 @@ async def test_who_gave_up_draws_over_what_the_host_still_has_and_is_found(
 
 
 async def test_equal_runs_are_equal() -> None:
-    assert await measure(impatient_guest, 51) == await measure(impatient_guest, 51)
+    assert await measure(51) == await measure(51)
 
 
 def test_the_command_prints_a_table_and_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,14 @@ def images(draw: st.DrawFn, max_width: int = WIDTH + 4, max_height: int = HEIGHT
 
 
 layers = st.lists(
-    st.builds(Layer, images(), st.sampled_from(PixelFormat), st.integers(-9, WIDTH), st.integers(-9, HEIGHT)),
+    st.builds(
+        Layer,
+        images(),
+        st.sampled_from(PixelFormat),
+        st.integers(-9, WIDTH),
+        st.integers(-9, HEIGHT),
+        st.none(),
+    ),
     max_size=4,
 )
 rects = st.builds(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from virtio.fence import Fence
 from virtio.gpu.device import GpuDevice
-from virtio.gpu.display import CursorImage, DisplayMode, Rect, ScanoutImage
+from virtio.gpu.display import CursorImage, DisplayMode, Incoming, Rect, ScanoutImage
 from virtio.gpu.formats import Format
 from virtio.gpu.limits import Limits
 from virtio.gpu.wire import (
@@ -75,7 +75,9 @@ class RecordingDisplay:
         self.calls.append(("set_scanout", scanout_id, image is not None))
         self.images[scanout_id] = image
 
-    def flush(self, scanout_id: int, damage: Rect) -> Fence | None:
+    def flush(self, scanout_id: int, damage: Rect, incoming: Incoming | None = None) -> Fence | None:
+        if incoming is not None:
+            incoming.finish()
         self.calls.append(("flush", scanout_id, damage))
         if not self.hold:
             return None
@@ -124,24 +126,24 @@ class _Ring:
         self.available = 0
         self.used = 0
 
-    def submit(self, request: bytes, room: int) -> int:
-        """Make a request available; the head of its chain. Serve it before the next: they share a place."""
-        return self.submit_parts([request] if request else [], room)
+    def submit(self, request: bytes, room: int, *, place: int = 0) -> int:
+        """Make a request available; the head of its chain. Serve it before the next of the same place."""
+        return self.submit_parts([request] if request else [], room, place=place)
 
-    def submit_parts(self, parts: Sequence[bytes], room: int) -> int:
+    def submit_parts(self, parts: Sequence[bytes], room: int, *, place: int = 0) -> int:
         """As `submit`, with a readable descriptor for each part; more than one if nothing is in flight."""
         head = self.free.pop(0)
         self.rooms[head] = room
-        descriptors, address = [], _REQUEST
+        descriptors, address = [], _REQUEST + place
         for part in parts:
             self.memory.write(address, part)
             descriptors.append((address, len(part), 0))
             address += len(part)
         if room:
             descriptors.append((self.responses + head // 2 * _ROOM, room, 2))
-        for index, (place, length, flags) in enumerate(descriptors):
+        for index, (start, length, flags) in enumerate(descriptors):
             following = index + 1 < len(descriptors)
-            data = struct.pack("<QIHH", place, length, flags | following, head + index + 1)
+            data = struct.pack("<QIHH", start, length, flags | following, head + index + 1)
             self.memory.write(self.config.descriptor_table + 16 * (head + index), data)
         slot = self.config.available_ring + 4 + 2 * (self.available % _QUEUE_SIZE)
         self.memory.store(slot, 2, head)

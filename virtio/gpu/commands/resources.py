@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from virtio.gpu.backing import attach
+from virtio.gpu.backing import ContiguousBacking, attach
 from virtio.gpu.commands.answer import DONE, Answer
 from virtio.gpu.commands.entries import read_entries
 from virtio.gpu.errors import invalid_parameter, unspecified
 from virtio.gpu.formats import BYTES_PER_PIXEL, Format
+from virtio.gpu.incoming import Incoming
 from virtio.gpu.rect import inside
 from virtio.gpu.resource import Blob, Resource2d
 from virtio.gpu.session import Session
@@ -80,7 +81,7 @@ def detach_backing(session: Session, command: ResourceDetachBacking, _request: b
 
 
 def transfer_to_host_2d(session: Session, command: TransferToHost2d, _request: bytes) -> Answer:
-    """TRANSFER_TO_HOST_2D: copy a rectangle, once.
+    """TRANSFER_TO_HOST_2D: copy a rectangle, once; a whole image perhaps a moment later.
 
     `offset` is the backing's byte at which the rectangle's first pixel lies; its rows are as far apart
     as the resource's. Linux sends `y * pitch + x * 4` (virtgpu_plane.c, `virtio_gpu_update_dumb_bo`). It
@@ -111,7 +112,11 @@ def _copy(session: Session, resource: Resource2d, command: TransferToHost2d) -> 
             f"byte {end} is beyond resource {command.resource_id}'s backing of {backing.size} bytes"
         )
     rows = resource.rows[rect.y : rect.y + rect.height, left:right]
-    backing.read_rows(command.offset, stride, rows)
+    if session.defers and rows.size == resource.rows.size and isinstance(backing, ContiguousBacking):
+        resource.incoming = Incoming(rows, backing.rows(command.offset, stride, rows.shape))
+        session.late = resource
+    else:
+        backing.read_rows(command.offset, stride, rows)
     session.statistics.transfer_bytes += rows.size
 
 
