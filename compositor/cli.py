@@ -31,9 +31,15 @@ app.add_typer(rootfs, name="rootfs")
 
 Kernel = Annotated[Path | None, typer.Option(help="The kernel to boot.")]
 Initrd = Annotated[Path | None, typer.Option(help="An initramfs of your own, instead of --program.")]
-Program = Annotated[str | None, typer.Option(help="A guest program that ships: pageflip, pattern.")]
+Program = Annotated[str | None, typer.Option(help="A guest program that ships: pageflip, pattern, hotplug.")]
 Memory = Annotated[int, typer.Option(help="Guest memory, MiB.")]
 Console = Annotated[bool, typer.Option("--console", help="Show the guest's console.")]
+Hotplug = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="S:MODE", help="At second S the first output's monitor is swapped; S:off: unplugged."
+    ),
+]
 Rest = Annotated[list[str] | None, typer.Argument(metavar="[-- ARGS ...]", show_default=False)]
 
 
@@ -90,6 +96,7 @@ def uml(
     program: Program = None,
     memory: Memory = 256,
     console: Console = False,
+    hotplug: Hotplug = None,
     *,
     run: RunOptions,
 ) -> None:
@@ -105,6 +112,7 @@ def uml(
         command=command or [],
         memory=memory,
         console=console,
+        hotplug=hotplug or [],
     )
 
 
@@ -118,6 +126,7 @@ def qemu(
     arch: Annotated[Literal["x86_64", "aarch64"], typer.Option(help="The guest's processor.")] = "x86_64",
     memory: Memory = 512,
     console: Console = False,
+    hotplug: Hotplug = None,
     *,
     run: RunOptions,
 ) -> None:
@@ -133,6 +142,7 @@ def qemu(
         qemu_args=qemu_args or [],
         memory=memory,
         console=console,
+        hotplug=hotplug or [],
     )
 
 

@@ -24,7 +24,7 @@ def make_outputs(tables: Sequence[OutputTable]) -> list[Output]:
     """
     with at_key("outputs"):
         if not 1 <= len(tables) <= MOST:
-            raise BadInput(f"{len(tables)} of them: a scene has 1 to {MOST}")
+            raise BadInput(f"{len(tables)} outputs: a machine has 1 to {MOST}")
     outputs = [_make_output(table, index) for index, table in enumerate(tables)]
     with at_key("outputs"):
         check_monitors([Monitor.of(output) for output in outputs])

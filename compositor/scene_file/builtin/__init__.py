@@ -16,7 +16,7 @@ _FILES = {
     for resource in sorted(_HERE.iterdir(), key=lambda resource: resource.name)
     if resource.name.endswith(".toml")
 }
-SCENES = (*_FILES, *WORKLOADS)
+SCENES = ("demo", *WORKLOADS, *(name for name in _FILES if name != "demo"))
 """Names that `builtin` knows."""
 
 
