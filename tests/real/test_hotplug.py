@@ -61,18 +61,14 @@ def test_a_monitor_that_goes_and_another_that_comes_are_followed(scanout: Run) -
     assert np.array_equal(done.picture, expected.pattern(1280, 720)[..., 2::-1])
 
 
-async def test_the_frame_right_after_the_mode_switch_is_the_new_picture() -> None:
+async def test_a_millisecond_after_the_mode_switch_the_picture_is_the_new_one() -> None:
     async with Machine(repaint="flush") as machine:
         await machine.attach(UmlGuest("hotplug"))
         await machine.run(seconds=1)
         assert np.array_equal(machine.screenshot()[..., :3], expected.pattern(1024, 768)[..., 2::-1])
         machine.set_mode(0, "800x600@60")
-        switched_ns = machine.clock.now_ns()
-        frame = await machine.next_frame()
-        while not frame.direct:  # before the guest reacts, what it showed is cut to the new size
-            frame = await machine.next_frame()
-        assert np.array_equal(frame.snapshot()[..., :3], expected.pattern(800, 600)[..., 2::-1])
-        assert frame.present_time_ns - switched_ns < 50_000_000
+        await machine.run(seconds=0.001)
+        assert np.array_equal(machine.screenshot()[..., :3], expected.pattern(800, 600)[..., 2::-1])
 
 
 def test_a_scene_file_plugs_a_second_monitor_into_a_kernel(scanout: Run, tmp_path: Path) -> None:
