@@ -16,9 +16,11 @@ from compositor.record.recorder import Recorder
 from compositor.scanout import GuestDisplay, Placement
 from compositor.scene_tree import SceneTree
 from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
+from guest.gpu_loop import GpuLoop
 from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
+from guest.process import ProcessGuest
 from guest.real import Echo, LinuxGuest
 from guest.render_loop import RenderLoop
 from guest.simulated import SimulatedGuest
@@ -186,10 +188,14 @@ class SimulatedAttachment(Attachment):
         self._next: Cancellable | None = None
         self._resources.callback(self._stop)
         self.display.policy = SyncPolicy(guest.sync)
-        guest.attach(self.make_device(), default_seed=seed)
+        guest.on_fault = lambda line: self.display.report(f"{name}: {line}")
+        guest.attach(self.make_device(), default_seed=seed, clock=clock)
+        if guest.has_gpu:
+            guest.renderer.driver.on_job = self._collected.gpu_jobs.add
         guest.start()
-        self._loop = RenderLoop(guest, clock) if guest.render_ns else None
+        self._loop = self._draw_at_its_own_pace()
         if self._loop is None:
+            guest.on_progress = self._wake
             self._tick()
 
     def set_sync(self, policy: SyncPolicy | str) -> None:
@@ -197,10 +203,30 @@ class SimulatedAttachment(Attachment):
         super().set_sync(policy)
         self._guest.set_sync(self.sync)
 
+    def statistics(self) -> GuestStatistics:
+        """As `Attachment.statistics`, the GPU's included, and what was copied out of its memory."""
+        collected = super().statistics()
+        if self._guest.has_gpu:
+            renderer = self._guest.renderer
+            collected.gpu = renderer.as_dict()
+            collected.bytes["migrate"] = renderer.migrated_bytes
+        return collected
+
+    def _draw_at_its_own_pace(self) -> RenderLoop | GpuLoop | None:
+        if self._guest.has_gpu:
+            return GpuLoop(self._guest, self._clock)
+        return RenderLoop(self._guest, self._clock) if self._guest.render_ns else None
+
     def _tick(self) -> None:
         """Draw, and come back at the next vblank: behind the repaint there, which drawing has scheduled."""
         self._guest.frame_tick()
-        self._next = self._clock.call_at(self._grid().next_vblank_ns(), self._tick)
+        awake = not self._guest.finished
+        self._next = self._clock.call_at(self._grid().next_vblank_ns(), self._tick) if awake else None
+
+    def _wake(self) -> None:
+        """Another mode may want to be drawn for by a guest that had finished; not inside of this call."""
+        if self._next is None and not self._guest.finished:
+            self._next = self._clock.call_at(self._clock.now_ns(), self._tick)
 
     def _grid(self) -> VblankGrid:
         """The vblanks of the output that it is on, or of the first of several."""
@@ -274,7 +300,13 @@ class ServedAttachment(Attachment):
         self.ended = asyncio.create_task(until_gone())
 
     async def launch(
-        self, guest: LinuxGuest, *, echo: Echo, report: Report, on_picture: Notice, seat: Seat | None = None
+        self,
+        guest: LinuxGuest | ProcessGuest,
+        *,
+        echo: Echo,
+        report: Report,
+        on_picture: Notice,
+        seat: Seat | None = None,
     ) -> None:
         """Start the guest's process on a socket of its own; `ended` is done when it has ended.
 

@@ -5,6 +5,7 @@ What a command needs is imported when it runs, so that `scanout --help` is quick
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -84,6 +85,39 @@ def serve(
     from compositor.commands.serve import serve
 
     serve(socket, once=once, time_travel=time_travel, run=run)
+
+
+@app.command()
+def guest(
+    workload: Annotated[str, typer.Argument(help="What it shows.")],
+    connect: Annotated[Path, typer.Option(metavar="SOCKET", help="Where scanout serve listens.")],
+    time_travel: Annotated[
+        Path | None,
+        typer.Option(metavar="SOCKET2", help="Take the virtual time that scanout serve keeps there."),
+    ] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Instead of its display's.")] = None,
+    sync: Annotated[str, typer.Option(metavar="POLICY", help="What its flips wait for.")] = "release",
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    frames: Annotated[int | None, typer.Option(help="Switch off after N frames.")] = None,
+    unpaced: Annotated[bool, typer.Option("--unpaced", help="Draw as fast as the host answers.")] = False,
+    patience: Annotated[
+        float, typer.Option(metavar="S", help="A fence that takes longer is missed: exit status 1.")
+    ] = 5.0,
+) -> None:
+    """Be a simulated guest in a process of its own: a vhost-user front end with its own memory."""
+    from compositor.commands.guest import guest
+
+    guest(
+        workload,
+        connect,
+        time_travel=time_travel,
+        size=size,
+        sync=sync,
+        seed=seed,
+        frames=frames,
+        paced=not unpaced,
+        patience=patience,
+    )
 
 
 @boot.command()
@@ -242,6 +276,8 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in own
     if debug:
         arguments.remove("--debug")
+        logging.basicConfig(format="scanout: %(message)s")
+        logging.getLogger("scanout").setLevel(logging.DEBUG)  # not the libraries': they say far too much
     try:
         app(arguments, prog_name="scanout")
     except (CompositorError, ScanoutError) as error:

@@ -4,15 +4,14 @@
 and presents it, wholly or not at all. Changes arrive at any time and only mark damage; nothing is painted
 before the commit, and nothing is committed while nothing changed.
 
-Direct scan-out: when one surface alone fills the screen, its buffer becomes the front buffer as it is and
-not one byte is composed. Else the surfaces are composed into the output's own framebuffer. That is a
-single one: readers (a screen, a screenshot) read it between two commits, never during one, so a second
-would only double the memory and the area to repaint. What changed on the screen while a guest's buffer
-was scanned out is remembered and repainted when composition resumes.
+Surfaces that a plane can show are not composed (`compositor.plane_assignment`): one that fills the screen is
+scanned out as it is, and a cursor moves without a repaint. The others are composed into one of the output's
+own framebuffers (`compositor.framebuffers`), each of which remembers how far it is behind the screen.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -20,17 +19,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from compositor.arrangement import Arrangement, Arranger, layer_of, scanned_out
 from compositor.errors import BadInput
 from compositor.frame import BACKGROUND, Frame
+from compositor.frame_clock.pacing import Pacing
+from compositor.frame_clock.panel import VariableRefresh
 from compositor.frame_state import FrameEvent, FrameState, advance
+from compositor.framebuffers import Framebuffer, Framebuffers
 from compositor.geometry import Rect
 from compositor.mode import Mode
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.plane import DEFAULT_PLANES, PlaneBudget
 from compositor.region import Region
-from compositor.render.cpu import Layer, compose
-from compositor.render.target import allocate
+from compositor.render.cpu import compose
 from compositor.scene import Scene
-from compositor.surface import Buffer, Surface
+from compositor.surface import Surface
+from compositor.visible_picture import VisiblePicture
 
 __all__ = ["Frame", "FrameState", "Mode", "Output", "OutputState"]
 
@@ -59,11 +63,24 @@ class OutputState:
 
 
 class _Front(NamedTuple):
-    """What is scanned out."""
+    """What is on the primary plane.
+
+    Attributes:
+        pixels: (height, width, 4) uint8.
+        format: Memory order.
+        composed: Bytes that composition wrote, by surface.
+        framebuffer: Where; None: it is a guest's buffer.
+    """
 
     pixels: NDArray[np.uint8]
     format: PixelFormat
-    direct: bool
+    composed: dict[str, int]
+    framebuffer: Framebuffer | None
+
+    @property
+    def direct(self) -> bool:
+        """Whether nothing was composed."""
+        return self.framebuffer is None
 
     def same_kind(self, other: _Front | None) -> bool:
         """Whether a reader that follows the damage can go on from `other`."""
@@ -83,9 +100,16 @@ class Output:
         scene: Its surfaces.
         state: Where it stands.
         commit_seq: Number of the last commit; commits count from 1.
+        presented_seq: Number of the commit that is on the screen; 0: none yet.
         on_needs_frame: Called when a repaint is wanted, once until the next commit. A new output wants
             one: look at `state` when setting this.
+        framebuffers: Its own pictures; as many as frames are under way.
+        planes: What its display engine can do.
+        one_plane: The screen shows one picture, whatever `planes` has: a window.
         direct_scanout: Whether a buffer that fills the screen may be scanned out as it is.
+        pacing: When frames are begun; None leaves that to the machine. Set it before the run.
+        variable_refresh: The panel's limits, if it waits for frames; None: it has a fixed rate, the mode's.
+            Set it before the run.
         position: (x, y) in the layout of outputs, pixels; None: to the right of those before it.
         plugged: Whether there is a monitor; else this is a connector that waits for one.
         modes: Those that the monitor has; empty: any.
@@ -97,7 +121,10 @@ class Output:
         *,
         name: str = "",
         background: int = 0,
+        planes: PlaneBudget = DEFAULT_PLANES,
         direct_scanout: bool = True,
+        pacing: str | Pacing | None = None,
+        variable_refresh: VariableRefresh | None = None,
         position: tuple[int, int] | None = None,
         plugged: bool = True,
         modes: Sequence[Mode] = (),
@@ -108,30 +135,42 @@ class Output:
             mode: As `Mode.parse` reads it.
             name: See the attribute.
             background: 0xRRGGBB where no surface is.
+            planes: See the attribute.
             direct_scanout: See the attribute.
+            pacing: See the attribute; a text as `Pacing.parse` reads it.
+            variable_refresh: See the attribute.
             position: See the attribute.
             plugged: See the attribute.
             modes: See the attribute.
 
         Raises:
-            BadInput: The mode or the background makes no sense.
+            BadInput: The mode, the background or the pacing makes no sense.
         """
         self.name = name
+        self.planes = planes
+        self.one_plane = False
         self.direct_scanout = direct_scanout
+        self.pacing = Pacing.parse(pacing) if isinstance(pacing, str) else pacing
+        self.variable_refresh = variable_refresh
         self.position = position
         self.plugged = plugged
         self.modes = tuple(modes)
         self.on_needs_frame: Callable[[], None] | None = None
-        self.commit_seq = 0
+        self.commit_seq = self.presented_seq = 0
         self.state = FrameState.IDLE
         self.scene = Scene(self._changed)
         self._staged = OutputState(Mode.parse(mode) if isinstance(mode, str) else mode, background)
         self.test()
         self.check_mode(self.mode)
         self._front: _Front | None = None
-        self._framebuffer: NDArray[np.uint8] | None = None
+        self.framebuffers = Framebuffers()
+        self._on_screen: Framebuffer | None = None
+        # Frames that are committed and not on the screen.
+        self._waiting: deque[tuple[int, Framebuffer | None]] = deque()
         self._damage = Region()
-        self._stale = Region()  # where the framebuffer is behind the screen
+        self._arranger = Arranger()
+        self._above: set[Surface] = set()  # those that were on planes above the primary
+        self._visible = VisiblePicture()
         self.repaint()
 
     @property
@@ -154,12 +193,16 @@ class Output:
         )
 
     def test(self, state: OutputState | None = None) -> None:
-        """Whether a commit of `state` (by default: of what is staged) would succeed; changes nothing.
+        """Whether a commit of `state` (by default: of what is staged) and of the scene would succeed.
+
+        Changes nothing.
 
         Raises:
             BadInput: It would not; the message names the property.
         """
         (self._staged if state is None else state).check()
+        for surface in self.scene:
+            surface.test()
 
     def set_mode(self, mode: str | Mode) -> None:
         """Switch mode with the next commit; until then the last frame stays.
@@ -201,11 +244,14 @@ class Output:
         """Ask for a frame that shows everything anew."""
         self._changed((self.mode.rect,))
 
-    def _changed(self, damage: tuple[Rect, ...]) -> None:
+    def _changed(self, damage: tuple[Rect, ...], surface: Surface | None = None) -> None:
         """The scene or a property changed what these rectangles show."""
         screen = self.mode.rect
         for rect in damage:
-            self._damage.add(rect.intersect(screen))
+            visible = rect.intersect(screen)
+            self._damage.add(visible)
+            if surface not in self._above:
+                self.framebuffers.damage(visible)
         if self._is_due():
             wanted = self.state is not FrameState.NEEDS_FRAME
             self.state = advance(self.state, FrameEvent.CHANGED)
@@ -216,14 +262,15 @@ class Output:
         """Whether a commit has anything to show or anybody to tell."""
         return len(self._damage) > 0 or any(surface.pending for surface in self.scene)
 
-    def commit(self, now_ns: int) -> Frame | None:
-        """Paint and present what changed since the last commit.
+    def commit(self, now_ns: int, *, deferred: bool = False) -> Frame | None:
+        """Paint what changed since the last commit.
 
         The caller says that it was taken (`Frame.latch`), shows it, measures it, then releases it
         (`Frame.release`).
 
         Args:
-            now_ns: When it will be on the screen, on the machine's clock.
+            now_ns: When it is painted, or will be on the screen, on the machine's clock.
+            deferred: It will be on the screen later, when it is released; until then the one before stays.
 
         Returns:
             The frame, or None when nothing changed, which costs nothing.
@@ -232,65 +279,83 @@ class Output:
             self.state = advance(self.state, FrameEvent.SKIPPED)
             return None
         self.test()
+        screen = self.mode.rect
         surfaces = self.scene.visible()
-        damage = self._damage.clip(self.mode.rect)
-        for rect in damage:
-            self._stale.add(rect)
-        front, composed = self._direct(surfaces) or self._compose(surfaces)
-        if not front.same_kind(self._front):
-            damage = Region([self.mode.rect])
+        arrangement = self._arrange(surfaces)
+        direct = arrangement.direct
+        front = self._compose(arrangement.below, deferred) if direct is None else _scan_out(direct)
+        damage = self._damage.clip(screen) if front.same_kind(self._front) else Region([screen])
         self._front, self._damage = front, Region()
         self.state = advance(self.state, FrameEvent.COMMITTED)
         self.commit_seq += 1
-        taken = [surface for surface in surfaces if surface.take()]
+        self._waiting.append((self.commit_seq, front.framebuffer))
+        if not deferred:
+            self._waited(True)
         return Frame(
             output=self.name,
             commit_seq=self.commit_seq,
             present_time_ns=now_ns,
             damage=tuple(damage),
             direct=front.direct,
-            composed=composed,
+            composed=front.composed | {surface.name: 0 for surface in arrangement.above},
             frame_ids={s.name: s.buffer.frame_id for s in surfaces if s.buffer is not None},
-            pixels=front.pixels,
-            format=front.format,
-            _taken=[s.on_taken for s in taken if s.on_taken is not None],
-            _feedback=[s.on_presented for s in taken if s.on_presented is not None],
+            front=front.pixels,
+            front_format=front.format,
+            above=arrangement.planes(),
+            grants=arrangement.grants,
+            _visible=self._visible,
+            _taken=tuple(taken for surface in surfaces if (taken := surface.take()) is not None),
+            _on_end=self._waited if deferred else None,
         )
 
-    def _direct(self, surfaces: list[Surface]) -> tuple[_Front, dict[str, int]] | None:
-        """The buffer that can be scanned out as it is: it fills the screen, and nothing is above it.
+    def _waited(self, shown: bool) -> None:
+        """The oldest frame that waited is on the screen, or will never be."""
+        commit_seq, framebuffer = self._waiting.popleft()
+        if shown:
+            self.presented_seq, self._on_screen = commit_seq, framebuffer
 
-        A buffer with alpha qualifies on a black background with nothing in between: premultiplied OVER
-        black adds nothing.
-        """
+    def _arrange(self, surfaces: Sequence[Surface]) -> Arrangement:
+        """Give planes to the surfaces; who leaves the primary plane, or comes back, changes it there."""
         screen = self.mode.rect
-        shown = [surface for surface in surfaces if not surface.bounds.intersect(screen).empty]
-        if not self.direct_scanout or not shown or shown[-1].bounds != screen:
-            return None
-        buffer = shown[-1].buffer
-        assert buffer is not None
-        if buffer.format.has_alpha and (len(shown) > 1 or self.background):
-            return None
-        if buffer.incoming is not None:
-            buffer.incoming.finish()
-        pixels = buffer.pixels.view()
-        pixels.flags.writeable = False
-        return _Front(pixels, buffer.format, direct=True), {shown[-1].name: 0}
+        planes = PlaneBudget((self.planes.primary,)) if self.one_plane else self.planes
+        arrangement = self._arranger.arrange(
+            surfaces, screen, planes, black=not self.background, direct=self.direct_scanout
+        )
+        # Who is hidden, or beside the screen, is not on the primary plane, and needs no repaint to return.
+        away = self._above.intersection(self.scene).difference(surfaces)
+        for surface in arrangement.above:
+            if surface not in self._above:
+                self.framebuffers.damage(surface.bounds.intersect(screen))
+        for surface in arrangement.below:
+            if surface in self._above:
+                visible = surface.bounds.intersect(screen)
+                self.framebuffers.damage(visible)
+                if visible.empty:
+                    away.add(surface)
+        self._above = away.union(arrangement.above)
+        return arrangement
 
-    def _compose(self, surfaces: list[Surface]) -> tuple[_Front, dict[str, int]]:
-        """Paint what is stale of the framebuffer; also the bytes written, as `Frame.composed` has them."""
-        mode = self.mode
-        if self._framebuffer is None or self._framebuffer.shape != (mode.height, mode.width, 4):
-            self._framebuffer = allocate(mode.width, mode.height)
-            self._stale = Region([mode.rect])
-        layers = [_layer(s.buffer, s.bounds) for s in surfaces if s.buffer]
-        written = compose(self._framebuffer, layers, self._stale, self.background)
-        self._stale.clear()
-        front = self._framebuffer.view()
+    def _compose(self, surfaces: Sequence[Surface], deferred: bool) -> _Front:
+        """Paint what is stale of a framebuffer."""
+        busy = [framebuffer for _, framebuffer in self._waiting]
+        if deferred:
+            busy.append(self._on_screen)
+        framebuffer = self.framebuffers.acquire(self.mode.width, self.mode.height, busy)
+        written = [0] * (len(surfaces) + 1)
+        if framebuffer.stale:
+            layers = [layer_of(surface) for surface in surfaces]
+            written = compose(framebuffer.pixels, layers, framebuffer.stale, self.background)
+            framebuffer.stale.clear()
+        front = framebuffer.pixels.view()
         front.flags.writeable = False
         names = [*(surface.name for surface in surfaces), BACKGROUND]
-        return _Front(front, OUTPUT_FORMAT, direct=False), dict(zip(names, written, strict=True))
+        return _Front(front, OUTPUT_FORMAT, dict(zip(names, written, strict=True)), framebuffer)
 
 
-def _layer(buffer: Buffer, bounds: Rect) -> Layer:
-    return Layer(buffer.pixels, buffer.format, bounds.x, bounds.y, buffer.incoming)
+def _scan_out(surface: Surface) -> _Front:
+    """A surface's buffer on the primary plane, as it is."""
+    layer = scanned_out(surface)
+    assert isinstance(layer.format, PixelFormat), "planes read no other formats"
+    pixels = layer.pixels.view()
+    pixels.flags.writeable = False
+    return _Front(pixels, layer.format, {surface.name: 0}, None)

@@ -21,11 +21,13 @@ from compositor.observe.statistics import GuestStatistics
 from compositor.output import Output
 from compositor.pixel import PixelFormat
 from compositor.placement import Placement, check_placement, display_mode, place_name
+from compositor.presentation import Feedback, PresentationFlags, Presented
 from compositor.scene_tree import SceneTree
 from compositor.surface import Buffer
 from compositor.sync.flip import Flip
 from compositor.sync.policy import QUEUE_DEPTH, SyncPolicy
 from compositor.sync.reuse import EarlyReuse
+from compositor.transform import turned
 from compositor.view import SurfaceNode
 from virtio.fence import Fence
 from virtio.gpu.display import CursorImage, DisplayMode, Incoming, ScanoutImage
@@ -52,7 +54,7 @@ class Head:
         self._last: Flip | None = None  # not discarded: on the screen, or on its way there
         self._waiting: deque[Flip] = deque()  # behind the pending one
         self._pending: Flip | None = None  # with the surface, and not taken
-        self._taken: Flip | None = None  # by the compositor, and not presented
+        self._unanswered: dict[int, Flip] = {}  # with the surface, by number of the commit
         self._out: set[Flip] = set()  # those that the host is not through with
         self.surface = SurfaceNode(
             name,
@@ -61,12 +63,20 @@ class Head:
             z=place.z,
             clip=place.clip_rect,
             outputs=place.outputs,
+            alpha=place.alpha,
+            rotation=place.rotation,
             on_taken=self._on_taken,
-            on_presented=self._on_presented,
-            on_discarded=self._on_discarded,
+            on_feedback=self._on_feedback,
             on_frame=self._count,
         )
-        self.cursor = SurfaceNode(f"{name}-cursor", x=place.x, y=place.y, outputs=place.outputs)
+        self.cursor = SurfaceNode(
+            f"{name}-cursor",
+            x=place.x,
+            y=place.y,
+            outputs=place.outputs,
+            alpha=place.alpha,
+            rotation=place.rotation,
+        )
         self._cursor_at = (0, 0)  # on the scanout
         tree.content.add(self.surface)
         tree.cursors.add(self.cursor)
@@ -83,6 +93,8 @@ class Head:
         self.place = place
         for node in (self.surface, self.cursor):
             node.set_outputs(place.outputs)
+            node.set_alpha(place.alpha)
+            node.turn(place.rotation)
         self.surface.move(place.x, place.y)
         self.move_cursor(*self._cursor_at)
         self.surface.set_clip(place.clip_rect)
@@ -146,7 +158,7 @@ class Head:
 
     def _submit(self, flip: Flip) -> None:
         """Give a flip to its node; the compositor may take it within this call."""
-        self._pending = flip
+        self._pending = self._unanswered[self.surface.submitted + 1] = flip
         buffer = Buffer(flip.image.pixels, self._format, flip.image.zero_copy, flip.frame_id, flip.incoming)
         self.surface.submit(buffer, None if flip.damage is None else Rect(*flip.damage))
 
@@ -162,23 +174,33 @@ class Head:
 
     def _on_taken(self) -> None:
         """The output's commit has read, or will scan out, what was pending."""
-        flip, self._taken, self._pending = self._pending, self._pending, None
+        flip, self._pending = self._pending, None
         if flip is None:
             return
         self._look_for_tears(flip)
         if flip.taken():
             self._guest.statistics.fence_waited(self._guest.now_ns() - flip.flushed_ns)
 
-    def _on_presented(self, frame: Frame) -> None:
-        flip, self._taken = self._taken, None
+    def _on_feedback(self, feedback: Feedback) -> None:
+        flip = self._unanswered.pop(feedback.commit, None)
         if flip is None:
             return
-        if frame.direct:  # the buffer itself is on the screen, as it is now
+        if isinstance(feedback, Presented):
+            self._presented(flip, feedback)
+        else:
+            if flip is self._pending:
+                self._pending = None
+            self._discard(flip)
+        for listener in tuple(self._guest.listeners):
+            listener(self.surface.name, feedback)
+
+    def _presented(self, flip: Flip, feedback: Presented) -> None:
+        if PresentationFlags.ZERO_COPY in feedback.flags:  # the buffer itself is on the screen, as it is now
             self._look_for_tears(flip)
-        self._guest.statistics.presented(frame.present_time_ns - flip.flushed_ns, torn=flip.torn)
+        self._guest.statistics.presented(feedback.time_ns - flip.flushed_ns, torn=flip.torn)
         hold_ns = self._guest.hold_ns
         if hold_ns:
-            self._guest.call_at(frame.present_time_ns + hold_ns, partial(self._done, flip))
+            self._guest.call_at(feedback.time_ns + hold_ns, partial(self._done, flip))
         else:
             self._done(flip)
         if self._waiting and self._pending is None:
@@ -195,13 +217,6 @@ class Head:
         while self._waiting:
             self._discard(self._waiting.pop())
         self.surface.discard()
-
-    def _on_discarded(self) -> None:
-        flip, self._pending = self._pending, None
-        if flip is None:  # taken, but the monitor was unplugged
-            flip, self._taken = self._taken, None
-        if flip is not None:
-            self._discard(flip)
 
     def _discard(self, flip: Flip) -> None:
         self._guest.statistics.discarded()
@@ -234,14 +249,19 @@ class Head:
     def move_cursor(self, x: int, y: int) -> None:
         """Move its upper left corner to (x, y) of the scanout; either may be negative."""
         self._cursor_at = x, y
+        if self.image is not None and self.cursor.buffer is not None:
+            height, width = self.image.pixels.shape[:2]
+            picture = Rect(x, y, *self.cursor.buffer.size)
+            x, y = turned(picture, self.surface.plane, (width, height))[:2]
         self.cursor.move(self.place.x + x, self.place.y + y)
 
     def remove(self) -> None:
         """Take both nodes out of the tree; fences that still wait are signalled."""
         self._waiting.clear()
-        self._pending = self._taken = None
         for node in (self.surface, self.cursor):
             node.remove()
+        self._pending = None
+        self._unanswered.clear()
         for flip in sorted(self._out, key=lambda flip: flip.number):
             flip.unwatch()
             self._done(flip)
@@ -263,6 +283,7 @@ class GuestDisplay:
     Attributes:
         policy: What flushes wait for, from the next one on.
         hold_ns: How long after its presentation the host keeps an image: 0, unless lateness is studied.
+        listeners: Called with every scanout's name and the feedback to each of its flushes.
         report: Gets one line the first time that the guest draws into a buffer that is not its own.
 
     Raises:
@@ -288,6 +309,7 @@ class GuestDisplay:
         self.call_at: CallAt = call_at or _no_calendar
         self.policy = SyncPolicy.RELEASE
         self.hold_ns = 0
+        self.listeners: list[Callable[[str, Feedback], None]] = []
         self.report: Callable[[str], None] = lambda _line: None
         self._name = name
         self.heads = [

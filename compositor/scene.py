@@ -15,16 +15,17 @@ class Scene:
     """The surfaces of one output, bottom to top.
 
     Attributes:
-        on_changed: Called with rectangles of the output that look different from now on; they may be
-            empty or lie outside of it.
+        on_changed: Called with rectangles of the output that look different from now on, which may be
+            empty or lie outside of it, and the surface that is why.
     """
 
-    def __init__(self, on_changed: Callable[[tuple[Rect, ...]], None] | None = None) -> None:
+    def __init__(self, on_changed: Callable[[tuple[Rect, ...], Surface], None] | None = None) -> None:
         self.on_changed = on_changed
         self._surfaces: list[Surface] = []
 
     def __iter__(self) -> Iterator[Surface]:
-        return iter(self._surfaces)
+        """Bottom to top; planes may have been given another zpos since the last look."""
+        return iter(sorted(self._surfaces, key=lambda surface: surface.z))
 
     def __len__(self) -> int:
         return len(self._surfaces)
@@ -41,9 +42,9 @@ class Scene:
             (i for i, other in enumerate(self._surfaces) if other.z > surface.z), len(self._surfaces)
         )
         self._surfaces.insert(above, surface)
-        surface.on_changed = self._changed
+        surface.on_changed = lambda damage: self._changed(damage, surface)
         if surface.visible:
-            self._changed((surface.bounds,))
+            self._changed((surface.bounds,), surface)
 
     def remove(self, surface: Surface) -> None:
         """Take `surface` out; a submission that was not presented is discarded.
@@ -57,7 +58,7 @@ class Scene:
         surface.on_changed = None
         surface.discard()
         if surface.visible:
-            self._changed((surface.bounds,))
+            self._changed((surface.bounds,), surface)
 
     def restack(self) -> bool:
         """Sort the surfaces by their z again, after somebody changed it; equals keep their order.
@@ -67,14 +68,15 @@ class Scene:
         """
         before, self._surfaces = self._surfaces, sorted(self._surfaces, key=lambda surface: surface.z)
         moved = [now for was, now in zip(before, self._surfaces, strict=True) if was is not now]
-        if moved:
-            self._changed(tuple(surface.bounds for surface in moved if surface.visible))
+        for surface in moved:
+            if surface.visible:
+                self._changed((surface.bounds,), surface)
         return bool(moved)
 
     def visible(self) -> list[Surface]:
         """Surfaces that are shown, bottom to top."""
-        return [surface for surface in self._surfaces if surface.visible and surface.buffer is not None]
+        return [surface for surface in self if surface.visible and surface.buffer is not None]
 
-    def _changed(self, damage: tuple[Rect, ...]) -> None:
+    def _changed(self, damage: tuple[Rect, ...], surface: Surface) -> None:
         if self.on_changed is not None:
-            self.on_changed(damage)
+            self.on_changed(damage, surface)

@@ -2,22 +2,24 @@
 
 A surface is where one scanout of a guest, or one cursor, appears. Guests *submit* buffers to it; a
 submission is presented by the output's next commit, or discarded when something takes its place before.
-Exactly one of the two happens to every submission.
+Exactly one of the two happens to every submission, and `Surface.on_feedback` hears which.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compositor.errors import BadInput
-from compositor.frame import Frame
+from compositor.frame import Taken
 from compositor.geometry import Rect
 from compositor.incoming import Incoming
-from compositor.pixel import PixelFormat
+from compositor.pixel import AnyFormat, check_layout, size_of
+from compositor.plane_state import PlaneState
+from compositor.presentation import Discarded, Feedback, Presented
 
 CURSOR_Z = 1_000_000  # a cursor is a surface above all others
 
@@ -27,34 +29,36 @@ class Buffer:
     """Pixels that a surface can show: aliased, never copied, and read only.
 
     Attributes:
-        pixels: (height, width, 4) uint8, at least 1 x 1; pixels of a row adjoin, rows may be padded.
+        pixels: (height, width, 4) uint8, at least 1 x 1; pixels of a row adjoin, rows may be padded. Of
+            other formats than the eight of a scanout, the first plane as `pixel.check_layout` has it.
         format: Memory order.
         zero_copy: True when `pixels` are the guest's own pages, False for the host's copy.
         frame_id: The guest's own number of this picture, where it is known.
         incoming: What has to be copied into `pixels` before they are read.
+        chroma: The second plane of NV12.
 
     Raises:
-        BadInput: `pixels` has another shape, type or layout.
+        BadInput: A plane has another shape, type or layout than its format.
     """
 
     pixels: NDArray[np.uint8]
-    format: PixelFormat
+    format: AnyFormat
     zero_copy: bool = False
     frame_id: int | None = None
     incoming: Incoming | None = None
+    chroma: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
-        pixels = self.pixels
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 4 or not pixels.size:
-            raise BadInput(f"a buffer is (height, width, 4) uint8, not {pixels.shape} {pixels.dtype}")
-        if pixels.strides[1:] != (4, 1) or pixels.strides[0] < 4 * pixels.shape[1]:
-            raise BadInput(f"a buffer's rows must be contiguous and apart, not strides {pixels.strides}")
+        check_layout(self.pixels, self.format, self.chroma)
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height), pixels."""
-        height, width = self.pixels.shape[:2]
-        return width, height
+        return size_of(self.pixels, self.format)
+
+    def is_like(self, other: Buffer) -> bool:
+        """Whether size and format are the same, so that damage says where the pictures differ."""
+        return self.format is other.format and self.size == other.size
 
 
 class Surface:
@@ -62,13 +66,12 @@ class Surface:
 
     Attributes:
         name: For statistics and messages.
-        z: Stacking order; among equals, the later one in the scene is above.
         buffer: What it shows; None: nothing.
         hotspot: The point of the buffer that lies at (x, y); (0, 0) for all but cursors.
         on_taken: Called when a frame with a new submission has been committed: the submission cannot be
             overtaken any more, and it will be presented.
-        on_presented: Called with the first frame that shows a submission, when the frame is released.
-        on_discarded: Called when a submission will never be shown.
+        on_feedback: Called once for every submission: `Presented` when the first frame that shows it is on
+            the screen, `Discarded` when none will ever be. Submissions are numbered from 1.
         on_changed: Set by the scene it is in: called with rectangles of the output that look different
             from now on, once the surface is in its new state; a commit may happen within the call.
         submitted: Submissions so far.
@@ -84,17 +87,16 @@ class Surface:
         y: int = 0,
         z: int = 0,
         visible: bool = True,
+        plane: PlaneState | None = None,
         on_taken: Callable[[], None] | None = None,
-        on_presented: Callable[[Frame], None] | None = None,
-        on_discarded: Callable[[], None] | None = None,
+        on_feedback: Callable[[Feedback], None] | None = None,
     ) -> None:
         self.name = name
-        self.z = z
+        self._plane = replace(plane or PlaneState(), zpos=z)
         self.buffer: Buffer | None = None
         self.hotspot = (0, 0)
         self.on_taken = on_taken
-        self.on_presented = on_presented
-        self.on_discarded = on_discarded
+        self.on_feedback = on_feedback
         self.submitted = self.presented = self.discarded = 0
         self._x, self._y = x, y
         self._visible = visible
@@ -107,19 +109,34 @@ class Surface:
         return self._x, self._y
 
     @property
+    def plane(self) -> PlaneState:
+        """How it shows its buffer."""
+        return self._plane
+
+    @property
+    def z(self) -> int:
+        """Stacking order; among equals, the later one in the scene is above."""
+        return self._plane.zpos
+
+    @z.setter
+    def z(self, z: int) -> None:
+        """Its scene is sorted anew by whoever sets this."""
+        self._plane = replace(self._plane, zpos=z)
+
+    @property
     def visible(self) -> bool:
         """Whether it is shown, once it has a buffer."""
         return self._visible
 
     @property
     def pending(self) -> bool:
-        """Whether its last submission is neither presented nor discarded yet."""
+        """Whether its last submission is neither taken by a frame nor discarded yet."""
         return self._pending
 
     @property
     def bounds(self) -> Rect:
         """What it covers of the output; empty without a buffer."""
-        width, height = self.buffer.size if self.buffer is not None else (0, 0)
+        width, height = self._plane.size_of(*self.buffer.size) if self.buffer is not None else (0, 0)
         return Rect(self._x - self.hotspot[0], self._y - self.hotspot[1], width, height)
 
     def submit(
@@ -142,12 +159,13 @@ class Surface:
             self._pending = True
         if self.on_changed is None or not self._visible:
             self.discard()
-        elif old is None or buffer is None or old.format is not buffer.format or before != after:
+        elif old is None or buffer is None or before != after or not old.is_like(buffer):
             self.on_changed((before, after))
         elif damage is None:
             self.on_changed((after,))
         else:
-            self.on_changed((damage.translate(after.x, after.y).intersect(after),))
+            shown = self._plane.shown(damage, *buffer.size)
+            self.on_changed((shown.translate(after.x, after.y).intersect(after),))
 
     def move(self, x: int, y: int) -> None:
         """Put it at (x, y) of the output; a cursor's hotspot comes to lie there."""
@@ -155,6 +173,34 @@ class Surface:
             before = self.bounds
             self._x, self._y = x, y
             self._changed(before, self.bounds)
+
+    def set_plane(self, plane: PlaneState) -> None:
+        """Show the buffer in another way, from the next commit on.
+
+        Raises:
+            BadInput: The state makes no sense, or not with this buffer; the surface stays as it was.
+        """
+        if self.buffer is not None:
+            self._check(plane, self.buffer)
+        if plane != self._plane:
+            before = self.bounds
+            self._plane = plane
+            self._changed(before, self.bounds)
+
+    def test(self) -> None:
+        """Whether the plane's state can show the buffer, for the output's test.
+
+        Raises:
+            BadInput: It cannot; the message names surface and property.
+        """
+        if self.buffer is not None:
+            self._check(self._plane, self.buffer)
+
+    def _check(self, plane: PlaneState, buffer: Buffer) -> None:
+        try:
+            plane.check(*buffer.size)
+        except BadInput as error:
+            raise BadInput(f'surface "{self.name}": {error}') from None
 
     def show(self) -> None:
         """Make it visible."""
@@ -174,15 +220,20 @@ class Surface:
         """Give up a submission that was not presented yet, if there is one."""
         if self._pending:
             self._pending = False
-            self.discarded += 1
-            if self.on_discarded is not None:
-                self.on_discarded()
+            self._answered(Discarded(self.submitted))
 
-    def take(self) -> bool:
-        """For the output's commit: whether there is a submission, which counts as presented from now on."""
+    def take(self) -> Taken | None:
+        """For the output's commit: the submission that its frame shows first, if there is one."""
         taken, self._pending = self._pending, False
-        self.presented += taken
-        return taken
+        return Taken(self.name, self.submitted, self.on_taken, self._answered) if taken else None
+
+    def _answered(self, feedback: Feedback) -> None:
+        if isinstance(feedback, Presented):
+            self.presented += 1
+        else:
+            self.discarded += 1
+        if self.on_feedback is not None:
+            self.on_feedback(feedback)
 
     def _changed(self, *damage: Rect) -> None:
         if self.on_changed is not None and self._visible:

@@ -13,13 +13,23 @@ class TimingModel:
 
     Attributes:
         command_ns: From a kick of a guest in a process of its own to the device's work.
-        compose_ns: From a flush to the finished frame, where a flush asks for a frame at once (`OnDemand`).
-        scanout_ns: From the finished frame to its first pixel on the screen, there as well.
+        compose_ns: The compositor's work on a frame: from its beginning, or from the flush where a flush asks
+            for a frame at once (`OnDemand`), to the commands for the GPU.
+        render_ns: The GPU's work on it, up to the finished frame. Each of the two does one frame at a time,
+            and both work at the same time.
+        scanout_ns: From the finished frame to its first pixel on the screen, without a vblank grid
+            (`OnDemand`), where nothing else says when that is.
     """
 
     command_ns: int = 0
     compose_ns: int = 0
+    render_ns: int = 0
     scanout_ns: int = 0
+
+    @property
+    def frame_ns(self) -> int:
+        """From the beginning of a frame to its end."""
+        return self.compose_ns + self.render_ns
 
     def check(self) -> None:
         """Refuse work that ends before it begins.

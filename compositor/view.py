@@ -9,13 +9,17 @@ onto the same pixels, never a copy: a picture that spans two monitors can be sca
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from compositor.frame import Frame
 from compositor.geometry import Rect
 from compositor.node import Node, Site
+from compositor.plane_state import OPAQUE, PlaneState, Rotation
+from compositor.presentation import Discarded, Feedback, Presented
 from compositor.presenter import Presenter
 from compositor.surface import Buffer, Surface
+from compositor.transform import cropped
 
 
 class Spot(NamedTuple):
@@ -25,11 +29,13 @@ class Spot(NamedTuple):
         x: Of the node's left edge on the output, pixels; may lie outside.
         y: As `x`, of its top edge.
         crop: What is shown of the node, in its own coordinates; None: all of it.
+        alpha: How opaque it is, 0 to 0xffff.
     """
 
     x: int
     y: int
     crop: Rect | None = None
+    alpha: int = OPAQUE
 
 
 class Submission:
@@ -37,16 +43,18 @@ class Submission:
 
     Args:
         node: Hears what becomes of it.
+        number: Of the submission, on its node.
         views: How many outputs it goes to.
     """
 
-    __slots__ = ("_node", "_waiting", "_unseen", "_frame", "_told", "_over")
+    __slots__ = ("_node", "_number", "_waiting", "_unseen", "_shown", "_told", "_over")
 
-    def __init__(self, node: SurfaceNode, views: int) -> None:
+    def __init__(self, node: SurfaceNode, number: int, views: int) -> None:
         self._node = node
+        self._number = number
         self._waiting = views  # outputs that have not taken it
         self._unseen = 0  # outputs that have, and did not present it yet
-        self._frame: Frame | None = None
+        self._shown: Presented | None = None
         self._told = self._over = False
 
     @property
@@ -64,10 +72,11 @@ class Submission:
         self._unseen += 1
         self._settle()
 
-    def presented(self, frame: Frame) -> None:
-        """An output shows it."""
+    def presented(self, feedback: Presented) -> None:
+        """An output shows it. What holds for all of them is said of the last one."""
         self._unseen -= 1
-        self._frame = frame
+        flags = feedback.flags if self._shown is None else feedback.flags & self._shown.flags
+        self._shown = replace(feedback, commit=self._number, flags=flags)
         self._settle()
 
     def dropped(self, *, taken: bool) -> None:
@@ -82,15 +91,12 @@ class Submission:
         """Tell the node what is certain now. Whoever is told may submit the next one within the call."""
         if self._waiting:
             return
-        if not self._told and (self._unseen or self._frame is not None):
+        if not self._told and (self._unseen or self._shown is not None):
             self._told = True
             self._node.on_taken()
         if not self._unseen and not self._over:
             self._over = True
-            if self._frame is not None:
-                self._node.on_presented(self._frame)
-            else:
-                self._node.on_discarded()
+            self._node.on_feedback(self._shown or Discarded(self._number))
 
 
 class View:
@@ -107,15 +113,9 @@ class View:
         self.presenter = presenter
         self._node = node
         self._spot = spot
-        self._pending: Submission | None = None
-        self._taken: Submission | None = None
-        self.surface = Surface(
-            node.name,
-            z=z,
-            on_taken=self._on_taken,
-            on_presented=self._on_presented,
-            on_discarded=self._on_discarded,
-        )
+        self._pending: tuple[int, Submission] | None = None  # with its number on the surface
+        self._taken: dict[int, Submission] = {}  # not presented yet, by the same number
+        self.surface = Surface(node.name, z=z, on_taken=self._on_taken, on_feedback=self._on_feedback)
         self._move()
         presenter.output.scene.add(self.surface)
         presenter.listeners.append(node.on_frame)
@@ -124,50 +124,63 @@ class View:
         """Show it elsewhere; a submission that waits is not lost."""
         if spot == self._spot:
             return
-        cropped_otherwise, self._spot = spot.crop != self._spot.crop, spot
-        if cropped_otherwise:
-            waiting, self._pending = self._pending, None
-            self.surface.discard()
-            self.submit(self._node.buffer, None, waiting)
+        before, self._spot = self._spot, spot
+        if (spot.crop, spot.alpha) != (before.crop, before.alpha):
+            self.renew()
         self._move()
         self.presenter.schedule()
 
+    def renew(self) -> None:
+        """Show the node's buffer in its present state; a submission that waits is not lost."""
+        if self._node.buffer is not None:
+            waiting, self._pending = self._pending, None
+            self.surface.discard()
+            self.submit(self._node.buffer, None, None if waiting is None else waiting[1])
+
     def submit(self, buffer: Buffer | None, damage: Rect | None, submission: Submission | None) -> None:
         """Show its part of `buffer`; nobody hears of it without a `submission`."""
-        crop = self._spot.crop
+        crop, plane = self._spot.crop, self._node.plane
         if buffer is not None and crop is not None:
-            buffer = _part(buffer, crop)
-            damage = None if damage is None else damage.intersect(crop).translate(-crop.x, -crop.y)
+            if plane.is_in_place:
+                buffer = _part(buffer, crop)
+                damage = None if damage is None else damage.intersect(crop).translate(-crop.x, -crop.y)
+            else:
+                plane = cropped(plane, crop, buffer.size)
         self.surface.discard()
-        self._pending = submission
+        if submission is not None:
+            self._pending = self.surface.submitted + 1, submission
         self.surface.submit(buffer, damage)
+        self.surface.set_plane(replace(plane, alpha=self._spot.alpha, zpos=self.surface.z))
 
     def close(self) -> None:
         """Take it off the output."""
         self.presenter.listeners.remove(self._node.on_frame)
         self.presenter.output.scene.remove(self.surface)
-        taken, self._taken = self._taken, None
-        if taken is not None:
-            taken.dropped(taken=True)
+        while self._taken:
+            self._taken.pop(next(iter(self._taken))).dropped(taken=True)
         self.presenter.schedule()
 
     def _move(self) -> None:
-        x, y, crop = self._spot
+        x, y, crop, _ = self._spot
         self.surface.move(x + crop.x, y + crop.y) if crop is not None else self.surface.move(x, y)
 
     def _on_taken(self) -> None:
-        self._taken, self._pending = self._pending, None
-        if self._taken is not None:
-            self._taken.taken()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            number, submission = pending
+            self._taken[number] = submission
+            submission.taken()
 
-    def _on_presented(self, frame: Frame) -> None:
-        submission, self._taken = self._taken, None
+    def _on_feedback(self, feedback: Feedback) -> None:
+        submission = self._taken.pop(feedback.commit, None)
         if submission is not None:
-            submission.presented(frame)
-
-    def _on_discarded(self) -> None:
-        submission, self._pending = self._pending, None
-        if submission is not None:
+            if isinstance(feedback, Presented):
+                submission.presented(feedback)
+            else:
+                submission.dropped(taken=True)
+        elif self._pending is not None and self._pending[0] == feedback.commit:
+            _, submission = self._pending
+            self._pending = None
             submission.dropped(taken=False)
 
 
@@ -185,9 +198,11 @@ class SurfaceNode(Node):
     Attributes:
         name: For statistics and messages.
         buffer: What it shows; None: nothing.
+        plane: How its buffer is turned; the node covers what that gives.
         on_taken: Called when every output that shall show a submission has committed it.
-        on_presented: Called when every one of them has presented it, with the last frame.
-        on_discarded: Called when a submission will never be shown anywhere.
+        on_feedback: Called once for every submission: `Presented` when every one of them shows it, with what
+            the last one said; `Discarded` when none ever will. Submissions are numbered from 1.
+        submitted: Submissions so far.
         on_frame: Called with every frame of every output that it is on.
     """
 
@@ -200,16 +215,18 @@ class SurfaceNode(Node):
         z: int = 0,
         clip: Rect | None = None,
         outputs: Sequence[int] | None = None,
+        alpha: int = OPAQUE,
+        rotation: Rotation = Rotation.ROTATE_0,
         on_taken: Callable[[], None] = lambda: None,
-        on_presented: Callable[[Frame], None] = lambda _frame: None,
-        on_discarded: Callable[[], None] = lambda: None,
+        on_feedback: Callable[[Feedback], None] = lambda _feedback: None,
         on_frame: Callable[[Frame], None] = lambda _frame: None,
     ) -> None:
-        super().__init__(x=x, y=y, z=z, clip=clip, outputs=outputs)
+        super().__init__(x=x, y=y, z=z, clip=clip, outputs=outputs, alpha=alpha)
         self.name = name
+        self.plane = PlaneState(rotation=rotation)
         self.buffer: Buffer | None = None
-        self.on_taken, self.on_presented, self.on_discarded = on_taken, on_presented, on_discarded
-        self.on_frame = on_frame
+        self.on_taken, self.on_feedback, self.on_frame = on_taken, on_feedback, on_frame
+        self.submitted = 0
         self._views: dict[int, View] = {}
         self._last: Submission | None = None
         self._desk: Desk | None = None  # None: it is not part of a tree, or hidden there
@@ -234,13 +251,14 @@ class SurfaceNode(Node):
         if resized:
             self._arrange()
         views = list(self._views.values())
-        submission = self._last = None if buffer is None else Submission(self, len(views))
+        self.submitted += buffer is not None
+        submission = self._last = None if buffer is None else Submission(self, self.submitted, len(views))
         for view in views:
             view.submit(buffer, damage, submission)
         for view in views:
             view.presenter.schedule()
         if submission is not None and not views:
-            self.on_discarded()
+            self.on_feedback(Discarded(self.submitted))
 
     def discard(self) -> None:
         """Give up what no output has taken yet."""
@@ -259,6 +277,15 @@ class SurfaceNode(Node):
         elif (x, y) != (self._x, self._y):
             self._x, self._y = x, y
             self._arrange()
+
+    def turn(self, rotation: Rotation) -> None:
+        """Show the buffer turned, about its upper left corner, which stays where it is."""
+        if rotation != self.plane.rotation:
+            self.plane = PlaneState(rotation=rotation)
+            self._arrange()
+            for view in self._views.values():
+                view.renew()
+                view.presenter.schedule()
 
     def stack(self, level: int) -> None:
         """Lie at this level of its outputs' scenes, which are sorted afterwards."""
@@ -301,7 +328,7 @@ class SurfaceNode(Node):
             presenter.schedule()
 
     def _rect(self) -> Rect:
-        width, height = (0, 0) if self.buffer is None else self.buffer.size
+        width, height = (0, 0) if self.buffer is None else self.plane.size_of(*self.buffer.size)
         return Rect(0, 0, width, height)
 
 

@@ -1,6 +1,7 @@
 """guest: what runs inside a virtual machine, simulated or real.
 
-`from guest import SimulatedGuest, UmlGuest, QemuGuest` is the way in; each is imported at first use.
+`from guest import SimulatedGuest, ProcessGuest, UmlGuest, QemuGuest` is the way in; each is imported
+at first use.
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from guest.process import ProcessGuest
     from guest.real import QemuGuest, UmlGuest
     from guest.simulated import SimulatedGuest
 
-__all__ = ["SimulatedGuest", "UmlGuest", "QemuGuest"]
+__all__ = ["SimulatedGuest", "ProcessGuest", "UmlGuest", "QemuGuest"]
 
 _HOMES = {
     "SimulatedGuest": "guest.simulated",
+    "ProcessGuest": "guest.process",
     "UmlGuest": "guest.real",
     "QemuGuest": "guest.real",
 }

@@ -21,7 +21,7 @@ from guest.driver.memory import PAGE
 from guest.driver.raw_ring import RawRing
 from virtio.gpu import wire
 from virtio.gpu.formats import Format
-from virtio.gpu.wire import BlobMem, Command, Header, Rect, Response
+from virtio.gpu.wire import BlobMem, Command, Flag, Header, Rect, Response
 from virtio.memory import Run
 from virtio.ring.layout import DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, DESCRIPTOR_SIZE
 
@@ -323,6 +323,18 @@ def unref_of_scanned_out_resource(out: Sender) -> None:
     out.command(Command.RESOURCE_UNREF, wire.ResourceUnref(resource_id))
     out.driver.notify()
     out.driver.ram.free(runs)
+
+
+@_request_fault(Response.OK_NODATA)
+def fence_reused(out: Sender) -> None:
+    """A flush with the fence of one that is done: answered all the same, its number is the driver's own."""
+    resource_id, runs = _blob(out)
+    fence = out.driver.flush(resource_id, Rect(0, 0, _SIDE, _SIDE))
+    out.driver.notify()
+    header = Header(Command.RESOURCE_FLUSH, Flag.FENCE, fence.seqno)
+    body = wire.ResourceFlush(Rect(0, 0, _SIDE, _SIDE), resource_id)
+    out.message(wire.pack(header) + wire.pack(body))
+    out.driver.unref(resource_id, lambda: out.driver.ram.free(runs))
 
 
 _SIDE = 32  # of the pictures, pixels: a page each

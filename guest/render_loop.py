@@ -7,26 +7,15 @@ time at all, no mistake would ever be seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 
-from guest.driver.kms import Framebuffer
+from guest.clock import Scheduler
+from guest.driver.framebuffer import Framebuffer
 from guest.simulated import SimulatedGuest
 
 BANDS = 4  # a stamp has a mark at each end and three in between, so every band but the last changes one
-
-
-class Scheduler(Protocol):
-    """The part of a clock that drawing needs."""
-
-    def now_ns(self) -> int:
-        """The time now, nanoseconds."""
-
-    def call_at(self, when_ns: int, callback: Callable[[], None]) -> object:
-        """Run `callback` at `when_ns`."""
 
 
 class RenderLoop:

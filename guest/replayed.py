@@ -112,7 +112,7 @@ class ReplayedGuest:
         self._rings.clear()
         self._buffers.clear()
 
-    def write(self, resource_id: int, extents: Sequence[Run], data: bytes) -> bool:
+    def write(self, resource_id: int, extents: Sequence[Run], data: bytes | memoryview) -> bool:
         """Paint: bytes of a resource's buffer, as (first byte, length) and one extent after the other.
 
         Returns:

@@ -13,16 +13,22 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from guest.clock import Clock
 from guest.driver import DriverState, GpuDriver, GuestRam, Swapchain
-from guest.driver.kms import FlipMode, Framebuffer
+from guest.driver.framebuffer import Framebuffer
+from guest.driver.kms import FlipMode
 from guest.driver.memory import DEFAULT_SIZE
+from guest.driver.transport import Transport
+from guest.gpu import Gpu, GpuSlot
+from guest.renderer import Renderer
 from guest.workloads import Workload, create_workload
 from guest.workloads.stamp import MARK_WIDTH, MARKS
 from virtio.device import Device
-from virtio.errors import Misuse
+from virtio.errors import Misuse, ScanoutError
 from virtio.fence import Fence
 from virtio.gpu.formats import Format
 from virtio.inproc import InProcessTransport
+from virtio.memory import GuestMemory
 
 FLIP_MODES = {
     "none": FlipMode(),
@@ -48,6 +54,9 @@ class SimulatedGuest:
         frames_missed: Ticks that found no buffer free.
         render_ns: As given.
         patience_ns: As given.
+        flush_early: As given.
+        on_fault: Called with one line for what goes wrong inside, and is dealt with there.
+        frames: As given.
         on_progress: Called when a flip is complete or a buffer came back: `begin_frame` may succeed now.
     """
 
@@ -64,6 +73,10 @@ class SimulatedGuest:
         memory: int = DEFAULT_SIZE,
         render_ns: int = 0,
         patience_ns: int | None = None,
+        gpu: Gpu | GpuSlot | None = None,
+        flush_early: bool = False,
+        frames: int | None = None,
+        buffers: int = 2,
     ) -> None:
         """Describe the guest; nothing is allocated before `attach`.
 
@@ -82,22 +95,52 @@ class SimulatedGuest:
                 time at all, once in every refresh of its display.
             patience_ns: How long it waits for the fence of a flip before it goes on without; Linux 50 ms.
                 None: for ever. Only with `render_ns`.
+            gpu: What it draws on, alone or with others: rendering then takes the time that the GPU takes,
+                from one flip to the next. None: its processor, which takes `render_ns`.
+            flush_early: A fault: with a GPU, do not wait for it before a frame is flushed.
+            frames: How many it draws for each mode of its display; then its picture stands still, and it
+                sleeps. None: without end.
+            buffers: Framebuffers that it flips, if that is more than its kind of synchronisation needs.
 
         Raises:
-            Misuse: There is no such workload or kind of synchronisation.
+            Misuse: There is no such workload or kind of synchronisation, or both `gpu` and `render_ns`.
         """
+        if gpu is not None and render_ns:
+            raise Misuse("a guest draws on its gpu or for render_ns, not both")
         if sync not in FLIP_MODES:
             raise Misuse(f"sync={sync!r} is not known; there are {', '.join(FLIP_MODES)}")
         self.workload = create_workload(workload, seed or 0) if isinstance(workload, str) else workload
         self.name = name or self.workload.name
         self.sync = sync
-        self.render_ns, self.patience_ns = render_ns, patience_ns
+        self.render_ns, self.patience_ns, self.flush_early = render_ns, patience_ns, flush_early
+        self.on_fault: Callable[[str], None] = lambda _line: None
         self.on_progress: Callable[[], None] = lambda: None
         self.frames_submitted = self.frames_missed = 0
+        self.frames = frames
+        self._left = frames
+        self._buffers = buffers
         self._fixed_size, self._seed, self._memory = size, seed, memory
         self._by_name = isinstance(workload, str)
-        self._parts: tuple[GuestRam, InProcessTransport, GpuDriver] | None = None
+        self._parts: tuple[GuestRam, Transport, GpuDriver] | None = None
         self._swapchain: Swapchain | None = None
+        self._slot = gpu.slot() if isinstance(gpu, Gpu) else gpu
+        self._renderer: Renderer | None = None
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether it draws on a GPU."""
+        return self._slot is not None
+
+    @property
+    def renderer(self) -> Renderer:
+        """Its GPU's driver and what it draws there.
+
+        Raises:
+            Misuse: It has no GPU, or no device is attached.
+        """
+        if self._renderer is None:
+            raise Misuse(f"guest {self.name} has no GPU that runs; give it one, and attach a device")
+        return self._renderer
 
     @property
     def driver(self) -> GpuDriver:
@@ -109,7 +152,7 @@ class SimulatedGuest:
         return self._attached()[2]
 
     @property
-    def transport(self) -> InProcessTransport:
+    def transport(self) -> Transport:
         """What its device is plugged into.
 
         Raises:
@@ -123,19 +166,44 @@ class SimulatedGuest:
         return self._swapchain.size if self._swapchain else None
 
     @property
+    def finished(self) -> bool:
+        """Whether it has drawn all that it wants to."""
+        return self._left == 0
+
+    @property
     def refresh_mhz(self) -> int:
         """The rate at which its display wants frames, in thousandths of a hertz, from its EDID."""
         return self.driver.scanouts[0].refresh_mhz
 
-    def attach(self, device: Device, *, default_seed: int = 0) -> None:
-        """Give the guest its memory, and plug `device` in.
+    def attach(self, device: Device, *, default_seed: int = 0, clock: Clock | None = None) -> None:
+        """Give the guest its memory, and plug `device` in, which is in this process.
 
         Args:
             device: Not yet driven by anybody.
             default_seed: For a guest that was given none of its own.
+            clock: The run's; a guest with a GPU needs it.
 
         Raises:
-            Misuse: It has a device already.
+            Misuse: It has a device already, or its GPU has no clock or no room for it.
+        """
+        self.plug(lambda memory: InProcessTransport(device, memory), default_seed=default_seed, clock=clock)
+
+    def plug(
+        self,
+        connect: Callable[[GuestMemory], Transport],
+        *,
+        default_seed: int = 0,
+        clock: Clock | None = None,
+    ) -> None:
+        """Give the guest its memory, and a device over any transport.
+
+        Args:
+            connect: Makes the transport, given the memory; the guest closes it.
+            default_seed: For a guest that was given none of its own.
+            clock: The run's; a guest with a GPU needs it.
+
+        Raises:
+            Misuse: It has a device already, or its GPU has no clock or no room for it.
         """
         if self._parts is not None:
             raise Misuse(f"guest {self.name} has a device already; close it first")
@@ -143,9 +211,15 @@ class SimulatedGuest:
         if self._by_name:
             self.workload = create_workload(self.workload.name, seed)
         ram = GuestRam(self._memory, seed=seed, name=self.name)
-        transport = InProcessTransport(device, ram.memory)
+        try:
+            self._renderer = self._open_gpu(ram, clock)
+            transport = connect(ram.memory if self._renderer is None else self._renderer.memory)
+        except BaseException:
+            self._close_gpu()
+            ram.close()
+            raise
         driver = GpuDriver(transport, ram)
-        driver.on_ready = driver.on_display_change = self._set_mode
+        driver.on_ready, driver.on_display_change = self._set_mode, self._change_mode
         self._parts = ram, transport, driver
 
     def start(self) -> None:
@@ -170,7 +244,7 @@ class SimulatedGuest:
         """
         buffer = self.begin_frame()
         if buffer is None:
-            self.frames_missed += self._running
+            self.frames_missed += self._running and not self.finished
             return False
         self.workload.draw(self.frames_submitted, buffer.pixels)
         self.flip(buffer)
@@ -178,7 +252,7 @@ class SimulatedGuest:
 
     def begin_frame(self) -> Framebuffer | None:
         """The buffer to draw frame `frames_submitted` into; None when there is none now."""
-        running = self.driver.state is DriverState.RUNNING
+        running = self.driver.state is DriverState.RUNNING and not self.finished
         return self._swapchain.acquire() if self._swapchain is not None and running else None
 
     def may_draw(self, buffer: Framebuffer) -> bool:
@@ -190,16 +264,18 @@ class SimulatedGuest:
         """Whether as many flips are out as are allowed."""
         return self._swapchain is not None and self._swapchain.pending
 
-    def flip(self, buffer: Framebuffer) -> Fence:
-        """Show what was drawn; the fence signals when the flip is complete.
+    def flip(self, buffer: Framebuffer, in_fence: Fence | None = None) -> Fence:
+        """Show what is drawn when `in_fence` signals; the fence signals when the flip is complete.
 
         Raises:
             Misuse: The buffer is not one to draw into.
         """
         if self._swapchain is None:
             raise Misuse(f"guest {self.name} shows nothing; begin_frame() tells when to draw")
+        if self._left is not None:
+            self._left -= 1
         self.frames_submitted += 1  # before the kick, inside which the frame can reach the screen
-        return self._swapchain.flip(buffer)
+        return self._swapchain.flip(buffer, in_fence)
 
     def give_up(self, flip: Fence) -> None:
         """Take a flip for complete whose fence did not come."""
@@ -216,8 +292,13 @@ class SimulatedGuest:
             raise Misuse(f"sync={sync!r} is not known; there are {', '.join(FLIP_MODES)}")
         self.sync = sync
         if self._swapchain is not None:
-            self._swapchain.set_mode(FLIP_MODES[sync])
+            self._swapchain.set_mode(self._flip_mode)
             self.driver.notify()
+
+    @property
+    def _flip_mode(self) -> FlipMode:
+        mode = FLIP_MODES[self.sync]
+        return mode._replace(buffers=max(mode.buffers, self._buffers))
 
     @property
     def _running(self) -> bool:
@@ -230,6 +311,7 @@ class SimulatedGuest:
         ram, transport, driver = self._parts
         driver.close()
         self._drop_swapchain()
+        self._close_gpu()
         transport.close()
         ram.close()
         self._parts = None
@@ -242,13 +324,29 @@ class SimulatedGuest:
     ) -> None:
         self.close()
 
-    def _attached(self) -> tuple[GuestRam, InProcessTransport, GpuDriver]:
+    def _attached(self) -> tuple[GuestRam, Transport, GpuDriver]:
         if self._parts is None:
             raise Misuse(f"guest {self.name} has no device; attach one first")
         return self._parts
 
+    def _open_gpu(self, ram: GuestRam, clock: Clock | None) -> Renderer | None:
+        if self._slot is None:
+            return None
+        if clock is None:
+            raise Misuse(
+                f"guest {self.name} draws on a GPU, which needs the run's clock: attach(..., clock=)"
+            )
+        renderer = Renderer(self._slot, self.workload, ram, clock, self.name)
+        renderer.driver.on_fault = lambda fault: self.on_fault(f"{fault.name}: {fault}")
+        return renderer
+
+    def _close_gpu(self) -> None:
+        renderer, self._renderer = self._renderer, None
+        if renderer is not None:
+            renderer.close()
+
     def _set_mode(self) -> None:
-        """Follow the display: other framebuffers for another size, none for no display, or one too small."""
+        """Follow the display: other framebuffers for another size, none for none, or too small a one."""
         driver = self.driver
         display = driver.scanouts[0]
         size = (self._fixed_size or (display.width, display.height)) if display.enabled else None
@@ -258,11 +356,20 @@ class SimulatedGuest:
             return
         self._drop_swapchain()
         if size is not None:
+            self._left = self.frames
             pixel_format = Format.B8G8R8X8 if self.workload.opaque else Format.B8G8R8A8
-            self._swapchain = Swapchain(driver, 0, size, pixel_format, FLIP_MODES[self.sync])
+            make = Framebuffer if self._renderer is None else self._renderer.make_framebuffer
+            self._swapchain = Swapchain(driver, 0, size, pixel_format, self._flip_mode, make)
             self._swapchain.on_progress = self._progressed
             driver.notify()
             self._progressed()
+
+    def _change_mode(self) -> None:
+        """As `_set_mode`, in a guest that runs: one that has no memory for the new mode shows nothing."""
+        try:
+            self._set_mode()
+        except ScanoutError as error:
+            self.on_fault(f"shows nothing any more: {error}")
 
     def _progressed(self) -> None:
         self.on_progress()

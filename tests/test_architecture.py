@@ -11,6 +11,7 @@ PACKAGES = ("virtio", "guest", "compositor")
 COMPOSITION_ROOT = {
     "machine", "run", "cli", "testing", "pytest_plugin", "bench", "commands", "attachment", "record",
     "scene_file",
+    "process_attachment",
 }  # fmt: skip
 # The adapter between the device and the scene.
 ADAPTERS = {"compositor.scanout", "compositor.placement", "compositor.sync.flip"}
@@ -27,6 +28,8 @@ SHARED = {
     "virtio.vhost_user",
     "virtio.inproc",
     "virtio.device",
+    "virtio.clock",
+    "virtio.aio",
 }
 # Modules that run an event loop or own one of its objects; everything else is sans-IO.
 SHELLS = {
@@ -40,6 +43,7 @@ SHELLS = {
     "guest.linux.uml",
     "guest.linux.qemu",
     "guest.linux.process",
+    "guest.process.reactor",
 }
 CLOCKS = {"time", "datetime"}
 

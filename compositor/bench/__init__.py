@@ -10,8 +10,13 @@ from compositor.bench.report import Report
 
 BENCHMARKS = {
     "mapping": "compositor.bench.mapping",
+    "gl": "compositor.bench.gl",
     "fences": "compositor.bench.fences",
+    "frames": "compositor.bench.frames",
+    "idle": "compositor.bench.idle",
     "record": "compositor.bench.record",
+    "guests": "compositor.bench.guests",
+    "render": "compositor.bench.render",
     "real-guest": "compositor.bench.real_guest",
 }
 """Name to module; each module has a function `run() -> Report`."""

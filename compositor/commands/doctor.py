@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from compositor.bench.real_guest import find_backend
+from compositor.errors import ScreenError
+from compositor.render.gl import GlRenderer, HeadlessContext
+from compositor.render.gl.library import driver_name
 from guest.linux import find_kernel, find_rootfs
 from guest.linux.qemu import find_qemu
 from virtio.errors import ScanoutError
@@ -55,6 +59,7 @@ def examine() -> Iterator[Finding]:
         yield Finding(package, needed_for, _version(package), f'pip install -e ".{extra}"')
     display = os.environ.get("DISPLAY")
     yield Finding("display", "windows", display, "set DISPLAY, or run under: xvfb-run")
+    yield from _opengl()
     yield _program("cc", "the guests' own programs", "gcc libc6-dev libdrm-dev")
     yield _tried("UML kernel", "boot uml", lambda: str(find_kernel()))
     yield _tried("desktop root", "boot uml -- weston-desktop", lambda: str(find_rootfs()))
@@ -63,6 +68,21 @@ def examine() -> Iterator[Finding]:
     kvm = Path("/dev/kvm")
     usable = "/dev/kvm" if os.access(kvm, os.R_OK | os.W_OK) else None
     yield Finding("KVM", "faster QEMU guests (optional)", usable, "not there: guests run by emulation (TCG)")
+
+
+def _opengl() -> Iterator[Finding]:
+    """What OpenGL can do without a window, which on X is what it can do at all."""
+    import_for = "GL composition of guests' memory without a copy (optional)"
+    try:
+        with HeadlessContext() as context:
+            textures = GlRenderer(context.gl, time.perf_counter).textures
+            way, why = textures.opaque
+            yield Finding("OpenGL", "windows", f"{driver_name(context.gl)}; uploads {way}: {why}", "")
+            used = None if textures.importer is None else textures.import_reason
+            without = f"pixels are uploaded: {textures.import_reason}"
+            yield Finding("dma-buf import", import_for, used, without)
+    except ScreenError as error:
+        yield Finding("OpenGL", "windows", None, str(error))
 
 
 def _version(package: str) -> str | None:

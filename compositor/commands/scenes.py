@@ -11,10 +11,13 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from compositor.commands.eight_processes import eight_processes
 from compositor.commands.fifty_ms import fifty_ms
+from compositor.commands.frame_clock_study import frame_clock_study
 from compositor.commands.hotplug_storm import hotplug_storm
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
+from compositor.commands.sharing_study import sharing_study
 from compositor.commands.sync_study import sync_study
 from compositor.commands.torn_study import torn_study
 from compositor.errors import BadInput
@@ -38,7 +41,14 @@ STUDIES: Mapping[str, Study] = {
     "sync-study": Study("what every sync policy makes of every render time", sync_study),
     "torn-study": Study("what every sync policy promises, checked in a hundred thousand frames", torn_study),
     "fifty-ms": Study("what becomes of a guest whose fences are held", fifty_ms),
+    "frame-clock-study": Study(
+        "when to begin a frame: fixed window, adaptive deadline, triple buffering", frame_clock_study
+    ),
     "hotplug-storm": Study("16 outputs, 8 guests, a thousand monitors that come and go", hotplug_storm),
+    "sharing-study": Study("four ways to share a GPU, side by side", sharing_study),
+    "eight-processes": Study(
+        "guests in processes of their own, each killed and started again", eight_processes
+    ),
 }
 
 _DEFAULT_FRAMES = 300  # of a run that was given no limit and has no window to close

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from compositor.attachment import Attachment, Seat, ServedAttachment, SimulatedAttachment
 from compositor.errors import BadInput
+from compositor.process_attachment import ProcessAttachment
 from compositor.record.recorder import Recorder
 from compositor.scanout import Placement
 from compositor.scene_tree import SceneTree
 from guest.linux.options import guest_seed
+from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
 from virtio.clock import Calendar, Clock
@@ -61,7 +63,7 @@ class Guests:
         self._kernels: list[TimeTravel] = []
 
     async def attach(
-        self, guest: SimulatedGuest | LinuxGuest, places: Sequence[Placement] | None
+        self, guest: SimulatedGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None
     ) -> Attachment:
         """See `Machine.attach`."""
         if isinstance(guest, SimulatedGuest):
@@ -71,7 +73,7 @@ class Guests:
         name = self._unique(guest.name)
         our = self._our
         with self._seat(name) as seat:
-            served = self._served(name, guest.kind, places)
+            served = self._served_guest(guest, name, places)
             await served.launch(guest, echo=our.echo, report=our.report, on_picture=our.on_picture, seat=seat)
         return served
 
@@ -110,9 +112,21 @@ class Guests:
         self.all.append(simulated)
         return simulated
 
+    def _served_guest(
+        self, guest: ProcessGuest | LinuxGuest, name: str, places: Sequence[Placement] | None
+    ) -> ServedAttachment:
+        if not isinstance(guest, ProcessGuest):
+            return self._served(name, guest.kind, places)
+        guest.with_seed(self._our.seed + len(self.all))
+        return self._add(
+            ProcessAttachment(guest, name, self._tree, places or [Placement()], self.clock, self.recorder)
+        )
+
     def _served(self, name: str, kind: str, places: Sequence[Placement] | None) -> ServedAttachment:
         places = places or [Placement(output=index) for index in range(len(self._tree.presenters))]
-        served = ServedAttachment(name, kind, self._tree, places, self.clock, self.recorder)
+        return self._add(ServedAttachment(name, kind, self._tree, places, self.clock, self.recorder))
+
+    def _add(self, served: ServedAttachment) -> ServedAttachment:
         served.display.report = self._our.report
         self.all.append(served)
         return served

@@ -41,6 +41,7 @@ from compositor.render import blend
 from compositor.run import StopReason
 from compositor.scanout import Placement
 from compositor.timing import INFINITELY_FAST, TimingModel
+from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
 from virtio.clock import Calendar, Clock
@@ -158,6 +159,7 @@ class Machine:
         """Have an output's frames recorded, if anything is."""
         if self._recorder is not None:
             presenter.listeners.append(partial(self._recorder.presented, index))
+            presenter.on_commit = partial(self._recorder.committed, index)
 
     async def __aexit__(self, *_: object) -> None:
         if self._recorder is not None:
@@ -197,7 +199,11 @@ class Machine:
     @property
     def presented(self) -> int:
         """Frames presented on the first output so far."""
-        return self.outputs[0].commit_seq
+        return self.outputs[0].presented_seq
+
+    def listen(self, output: Output | str | int, listener: Callable[[Frame], None]) -> None:
+        """Call `listener` with every frame that an output presents, before its buffers are released."""
+        self._outputs.presenters[self._outputs.index(output)].listeners.append(listener)
 
     def set_mode(self, output: Output | str | int, mode: str) -> None:
         """Switch an output to another mode; its guests are told (a config-change event, a new EDID).
@@ -266,12 +272,12 @@ class Machine:
     # Guests.
 
     async def attach(
-        self, guest: SimulatedGuest | LinuxGuest, places: Sequence[Placement] | None = None
+        self, guest: SimulatedGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None = None
     ) -> Attachment:
         """Start a guest on this machine's outputs.
 
         Args:
-            guest: A simulated guest, in this process, or a real one, in a process of its own.
+            guest: A simulated guest, in this process or in one of its own, or a real one.
             places: One placement per scanout. By default a simulated guest fills the first output, and a
                 real one has a scanout on every output.
 

@@ -18,7 +18,7 @@ from compositor.presenter import Presenter, Repaint
 from compositor.scene_tree import SceneTree
 from compositor.screen.headless import HeadlessScreen, Screen
 from compositor.timing import TimingModel
-from virtio.clock import Clock
+from virtio.clock import Calendar, Clock
 from virtio.clock.calendar import NANOSECONDS
 
 MAX_OUTPUTS = 16
@@ -185,8 +185,9 @@ class Outputs:
             digest=how.digest,
             repaint=how.repaint,
             min_interval_ns=period_ns if how.window else 0,
-            latency_ns=how.timing.compose_ns + how.timing.scanout_ns,
             repaint_delay_ns=how.delay_ns,
+            timing=how.timing,
+            exact=isinstance(clock, Calendar),
         )
         presenter.listeners.append(self.pictures.presented)
         presenter.on_blank = lambda: self.pictures.keep(output.name)

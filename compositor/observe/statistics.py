@@ -15,8 +15,10 @@ from typing import Any
 from compositor.files import write_atomically
 from compositor.frame import Frame
 from compositor.observe.histogram import Histogram
+from compositor.plane_assignment import Grant
 
 _FINDINGS = 16  # of each kind that are kept in detail
+_LAYERS = 256  # with their planes; guests that come and go in a storm cannot make more
 
 
 class OutputStatistics:
@@ -32,6 +34,7 @@ class OutputStatistics:
         upload_bytes: What a screen copied into a texture.
         readback_bytes: What came back from a texture.
         intervals: Time from one presented frame to the next.
+        planes: How many frames each layer was on which plane, or on none, and why.
     """
 
     def __init__(self, name: str, mode: str) -> None:
@@ -40,6 +43,7 @@ class OutputStatistics:
         self.frames = self.direct = self.missed_vblanks = 0
         self.compose_bytes = self.upload_bytes = self.readback_bytes = 0
         self.intervals = Histogram()
+        self.planes: Counter[tuple[str, Grant]] = Counter()
         self._last_ns: int | None = None
 
     def presented(self, frame: Frame) -> None:
@@ -47,6 +51,9 @@ class OutputStatistics:
         self.frames += 1
         self.direct += frame.direct
         self.compose_bytes += frame.compose_bytes
+        for layer in frame.grants.items():
+            if layer in self.planes or len(self.planes) < _LAYERS:
+                self.planes[layer] += 1
         if self._last_ns is not None:
             self.intervals.add(frame.present_time_ns - self._last_ns)
         self._last_ns = frame.present_time_ns
@@ -60,6 +67,15 @@ class OutputStatistics:
             "direct_scanout": self.direct,
             "missed_vblanks": self.missed_vblanks,
             "interval_ms": self.intervals.summary(with_max=True),
+            "planes": [
+                {
+                    "layer": layer,
+                    "plane": grant.plane and grant.plane.name,
+                    "why": str(grant.why),
+                    "frames": n,
+                }
+                for (layer, grant), n in self.planes.items()
+            ],
         }
 
 
@@ -79,6 +95,8 @@ class GuestStatistics:
         commands: Commands of the guest by name.
         errors: Error responses by name.
         host_memory_bytes: Memory that the host holds for the guest.
+        gpu: What its simulated GPU says of itself; None where it has none.
+        gpu_jobs: Time from the submission of the GPU's jobs to their fences.
     """
 
     def __init__(self, name: str, kind: str) -> None:
@@ -93,6 +111,8 @@ class GuestStatistics:
         self.commands: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.host_memory_bytes = 0
+        self.gpu: Mapping[str, object] | None = None
+        self.gpu_jobs = Histogram()
 
     def submitted(self) -> None:
         """The guest flushed a frame."""
@@ -125,6 +145,9 @@ class GuestStatistics:
     def as_dict(self) -> dict[str, Any]:
         """One element of "guests"."""
         presented = self.frames["presented"]
+        gpu = (
+            {} if self.gpu is None else {"gpu": {**self.gpu, "job_ms": self.gpu_jobs.summary(with_max=True)}}
+        )
         return {
             "name": self.name,
             "kind": self.kind,
@@ -138,6 +161,7 @@ class GuestStatistics:
             "commands": dict(sorted(self.commands.items())),
             "errors": dict(sorted(self.errors.items())),
             "host_memory_bytes": self.host_memory_bytes,
+            **gpu,
         }
 
 

@@ -21,52 +21,67 @@ class MemoryImage:
     def __init__(self, size: int) -> None:
         self._data = np.zeros(size, np.uint8)
 
-    def update(self, offset: int, stride: int, rows: NDArray[np.uint8]) -> tuple[list[Extent], bytes]:
+    def update(
+        self, offset: int, stride: int, rows: NDArray[np.uint8]
+    ) -> tuple[list[Extent], bytes | memoryview]:
         """Bring a rectangle up to date.
 
         Args:
             offset: Byte at which its first row lies.
             stride: Bytes from one row to the next; the rows lie inside of the memory.
-            rows: (height, bytes) uint8, what is there now.
+            rows: (height, bytes) uint8, what is there now; whole pixels of four bytes.
 
         Returns:
             Where it changed, and the new bytes, one extent after the other.
         """
-        old = np.ndarray(rows.shape, np.uint8, self._data, offset, (stride, 1))
         if stride == rows.shape[1] and rows.flags.c_contiguous:
             # Rows that adjoin are one long row: changes then run across their ends.
-            rows, old = rows.reshape(1, -1), self._data[offset : offset + rows.size].reshape(1, -1)
+            rows = rows.reshape(1, -1)
+        width = rows.shape[1]
+        old = np.ndarray(rows.shape, np.uint8, self._data, offset, (stride, 1))
+        whole = width // BLOCK * BLOCK
         extents: list[Extent] = []
-        parts: list[bytes] = []
-        for row, start, stop in _runs(_changed_blocks(rows, old)):
-            first, last = start * BLOCK, min(stop * BLOCK, rows.shape[1])
-            # From the copy, which stands still, and not twice from memory that the guest may write to.
-            old[row, first:last] = rows[row, first:last]
-            extents.append((offset + row * stride + first, last - first))
-            parts.append(old[row, first:last].tobytes())
-        return extents, b"".join(parts)
+        parts: list[memoryview] = []
+        for start, stop, block in ((0, whole, BLOCK), (whole, width, width - whole)):
+            if start == stop:
+                continue
+            found = _copy_changed(rows[:, start:stop], old[:, start:stop], block)
+            if found is not None:
+                changed, data = found
+                extents += _runs(changed, offset + start, stride, block)
+                parts.append(data)
+        return extents, parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _changed_blocks(new: NDArray[np.uint8], old: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which blocks of each row differ: (rows, blocks) of (rows, bytes)."""
-    height, width = new.shape
-    whole = width // BLOCK
-    changed = np.zeros((height, -(-width // BLOCK)), np.bool_)
-    if whole:
-        # Eight bytes at a time, wherever they lie: numpy reads unaligned ones as well.
-        a, b = (pixels[:, : whole * BLOCK].view(np.uint64) for pixels in (new, old))
-        changed[:, :whole] = (a != b).reshape(height, whole, -1).any(axis=2)
-    if width % BLOCK:
-        changed[:, whole] = (new[:, whole * BLOCK :] != old[:, whole * BLOCK :]).any(axis=1)
-    return changed
+def _copy_changed(
+    new: NDArray[np.uint8], old: NDArray[np.uint8], block: int
+) -> tuple[NDArray[np.bool_], memoryview] | None:
+    """Bring `old`, (rows, bytes), up to date, block by block.
+
+    Returns:
+        (rows, blocks): which blocks of each row differed, and their bytes; None: none did.
+    """
+    # As many bytes at a time as go, wherever they lie: numpy reads unaligned words as well.
+    word = np.uint64 if block % 8 == 0 else np.uint32
+    shape = (len(new), new.shape[1] // block, -1)
+    fresh, known = new.view(word).reshape(shape), old.view(word).reshape(shape)
+    different = fresh != known
+    if not different.any():
+        return None
+    changed = different.any(axis=2)
+    # One copy, which stands still: the guest may write to its memory all the time.
+    copy = fresh[changed]
+    known[changed] = copy
+    return changed, memoryview(copy).cast("B")
 
 
-def _runs(blocks: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
-    """Changed blocks that adjoin, as (row, first block, first block beyond)."""
-    height, count = blocks.shape
+def _runs(changed: NDArray[np.bool_], offset: int, stride: int, block: int) -> list[Extent]:
+    """The extents of changed blocks, (rows, blocks); those that adjoin in a row are one."""
+    height, count = changed.shape
     edges = np.zeros((height, count + 2), np.int8)
-    edges[:, 1:-1] = blocks
+    edges[:, 1:-1] = changed
     steps = np.diff(edges, axis=1)
     rows, starts = np.nonzero(steps == 1)
     _, stops = np.nonzero(steps == -1)
-    return list(zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True))
+    firsts, lengths = offset + rows * stride + starts * block, (stops - starts) * block
+    return list(zip(firsts.tolist(), lengths.tolist(), strict=True))

@@ -14,7 +14,7 @@ it, a damaged length would look like a file that was cut off.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import xxhash
@@ -23,7 +23,7 @@ import zstandard
 from compositor.errors import BadInput
 
 MAGIC = b"\x89scanout"
-VERSION = 1
+VERSION = 2
 _PREFIX = struct.Struct("<8sI")
 _HEADER = struct.Struct("<4sIIIIQ")
 _CHECK = struct.Struct("<Q")
@@ -53,15 +53,17 @@ class ChunkWriter:
         self._number = 0
         self._write(_PREFIX.pack(MAGIC, VERSION))
 
-    def add(self, content: bytes | bytearray, *, last: bool = False) -> None:
-        """Append one chunk.
+    def add(self, content: Sequence[bytes], *, last: bool = False) -> None:
+        """Append one chunk, which is given in parts.
 
         Raises:
             OSError: The file takes no more.
         """
-        payload = self._compressor.compress(content)
+        size = sum(map(len, content))
+        stream = self._compressor.compressobj(size)
+        payload = b"".join([*map(stream.compress, content), stream.flush()])
         header = _HEADER.pack(
-            _CHUNK, self._number, len(payload), len(content), _LAST * last, xxhash.xxh3_64_intdigest(payload)
+            _CHUNK, self._number, len(payload), size, _LAST * last, xxhash.xxh3_64_intdigest(payload)
         )
         self._write(header + _CHECK.pack(xxhash.xxh3_64_intdigest(header)) + payload)
         self._number += 1

@@ -53,7 +53,8 @@ class Journal:
     def __init__(self, path: Path, now_ns: Callable[[], int], report: Callable[[str], None]) -> None:
         self.now_ns = now_ns
         self._path, self._report = path, report
-        self._buffer = bytearray()
+        self._buffer: list[bytes] = []
+        self._buffered = 0  # bytes
         self._chunk_ends_ns = 0  # the first record is written at once
         self._open: list[_Open] = []
         try:
@@ -117,15 +118,17 @@ class Journal:
     def _append(self, record: Record) -> None:
         if self._file is None:
             return
-        self._buffer += record.encode()
-        if len(self._buffer) >= CHUNK_BYTES or record.time_ns >= self._chunk_ends_ns:
+        parts = record.encode()
+        self._buffer += parts
+        self._buffered += sum(map(len, parts))
+        if self._buffered >= CHUNK_BYTES or record.time_ns >= self._chunk_ends_ns:
             self._write_chunk()
             self._chunk_ends_ns = record.time_ns + _CHUNK_NS
 
     def _write_chunk(self, *, last: bool = False) -> None:
         self._wait()
         if self._file is not None:
-            content, self._buffer = self._buffer, bytearray()
+            content, self._buffer, self._buffered = self._buffer, [], 0
             self._writing = self._thread.submit(self._chunks.add, content, last=last)
 
     def _wait(self) -> None:

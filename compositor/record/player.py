@@ -8,8 +8,10 @@ from typing import Any, Protocol
 from compositor.attachment import Attachment
 from compositor.errors import BadInput
 from compositor.frame import Frame
+from compositor.frame_clock import Told
 from compositor.output import Output
 from compositor.placement import Placement
+from compositor.presenter import Presenter
 from compositor.record.recording import Recording, make_output, read_json
 from compositor.record.records import Command, Content, Kind, Presented, Record
 from compositor.scene_tree import SceneTree
@@ -100,6 +102,7 @@ class Player:
         self._actions: Mapping[Kind, Callable[[Record], None]] = {
             Kind.COMMAND: self._command,
             Kind.CONTENT: self._write,
+            Kind.COMMIT: self._commit,
             Kind.FRAME: self._repaint,
             Kind.GUEST: self._attach,
             Kind.DEVICE: lambda record: self._guest(record).new_device(),
@@ -205,13 +208,24 @@ class Player:
     def _presented(self, frame: Frame) -> None:
         self._frame = frame
 
-    def _repaint(self, record: Record) -> None:
-        expected = Presented.decode(record.payload)
+    def _presenter(self, record: Record) -> Presenter:
         if record.subject >= len(self._tree.presenters):
             raise BadInput(f"there is no output {record.subject}")
+        return self._tree.presenters[record.subject]
+
+    def _told(self, record: Record) -> Told:
+        told = self._presenter(record).told
+        assert told is not None, "a replay's outputs are told when to repaint"
+        return told
+
+    def _commit(self, record: Record) -> None:
+        self._told(record).commit()
+
+    def _repaint(self, record: Record) -> None:
+        expected = Presented.decode(record.payload)
+        presenter = self._presenter(record)
         self._frame = None
-        presenter = self._tree.presenters[record.subject]
-        presenter.repaint()
+        self._told(record).show()
         frame = self._frame
         if frame is None or self._seen(frame) != expected:
             self._wrong_frames += 1

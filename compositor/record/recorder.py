@@ -73,6 +73,14 @@ class Recorder:
         """An output is unplugged."""
         self._journal.write(Kind.UNPLUG, index)
 
+    def committed(self, output: int, frame: Frame) -> None:
+        """An output commits a frame that it presents later; the guests have not heard of it."""
+        if not self._journal.recording:
+            return
+        for tap in self._taps:
+            tap.look(output)
+        self._journal.write(Kind.COMMIT, output, frame.present_time_ns.to_bytes(8, "little"))
+
     def presented(self, output: int, frame: Frame) -> None:
         """An output presents a frame, which is not released yet."""
         if not self._journal.recording:

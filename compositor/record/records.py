@@ -19,6 +19,7 @@ The subject is the number of a guest, in the order of their `GUEST` records, or 
 | MODE | output | UTF-8: the output switched to this mode |
 | PLUG | output | JSON, as one of MACHINE's `outputs`: it is plugged in, or comes new |
 | UNPLUG | output | nothing |
+| COMMIT | output | u64: a frame is composed now, to be presented at that time; not where that is the same |
 | FRAME | output | see `Presented` |
 | END | 0 | nothing: the run ended at that time |
 
@@ -32,12 +33,14 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
+import numpy as np
+
 from compositor.errors import BadInput
 
 _RECORD = struct.Struct("<BHQI")
 _COMMAND = struct.Struct("<BIII")
 _CONTENT = struct.Struct("<II")
-_EXTENT = struct.Struct("<QI")
+_EXTENT = np.dtype([("first", "<u8"), ("bytes", "<u4")])
 _PRESENTED = struct.Struct("<IIIQ")
 
 Extent = tuple[int, int]
@@ -62,6 +65,7 @@ class Kind(IntEnum):
     PLUG = 13
     UNPLUG = 14
     PLACE = 15
+    COMMIT = 16
 
 
 class Record(NamedTuple):
@@ -72,9 +76,9 @@ class Record(NamedTuple):
     time_ns: int
     payload: bytes = b""
 
-    def encode(self) -> bytes:
-        """The record's bytes."""
-        return _RECORD.pack(self.kind, self.subject, self.time_ns, len(self.payload)) + self.payload
+    def encode(self) -> tuple[bytes, bytes]:
+        """The record's bytes, in two parts: a payload is large, and need not be copied."""
+        return _RECORD.pack(self.kind, self.subject, self.time_ns, len(self.payload)), self.payload
 
 
 class Command(NamedTuple):
@@ -119,18 +123,18 @@ class Content(NamedTuple):
 
     Attributes:
         resource_id: The guest's number of the resource.
-        extents: Where, in ascending order.
+        extents: Where.
         data: Their bytes, one extent after the other.
     """
 
     resource_id: int
     extents: Sequence[Extent]
-    data: bytes
+    data: bytes | memoryview
 
     def encode(self) -> bytes:
         """As a payload: resource u32, number of extents u32, extents (first u64, bytes u32), data."""
-        table = b"".join(_EXTENT.pack(*extent) for extent in self.extents)
-        return _CONTENT.pack(self.resource_id, len(self.extents)) + table + self.data
+        table = np.array(self.extents, _EXTENT).tobytes()
+        return b"".join((_CONTENT.pack(self.resource_id, len(self.extents)), table, self.data))
 
     @classmethod
     def decode(cls, payload: bytes) -> Content:
@@ -140,13 +144,13 @@ class Content(NamedTuple):
             BadInput: Its data is not as long as its extents.
         """
         resource_id, count = _unpack(_CONTENT, payload)
-        end = _CONTENT.size + count * _EXTENT.size
+        end = _CONTENT.size + count * _EXTENT.itemsize
         if len(payload) < end:
             raise _too_short()
-        extents = list(_EXTENT.iter_unpack(payload[_CONTENT.size : end]))
+        extents = np.frombuffer(payload, _EXTENT, count, _CONTENT.size).tolist()
         if len(payload) - end != sum(length for _, length in extents):
             raise _too_short()
-        return cls(resource_id, extents, payload[end:])
+        return cls(resource_id, extents, memoryview(payload)[end:])
 
 
 class Presented(NamedTuple):

@@ -1,120 +1,115 @@
 """The CPU renderer: layers and a damage list in, an XRGB8888 picture out, exact in every bit.
 
-Per damaged rectangle, from the top layer down, each layer gets the pieces that no opaque layer above it
-covers; what no opaque layer covers at all is background. Then the pieces are painted from the bottom up.
-So a pixel under an opaque window is never touched, and a picture does not depend on how it was damaged.
+The compiled kernel paints the whole damage list in one pass (`compositor.render.fused`). Where it is missing,
+does not pay yet, or meets an image whose pixels do not adjoin, numpy does, piece by piece
+(`compositor.render.pieces`). Either way a pixel under an opaque window is never touched, and a picture does
+not depend on how it was damaged, nor on who painted it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from types import ModuleType
 
 from compositor.geometry import Rect
-from compositor.incoming import Incoming
-from compositor.pixel import PixelFormat
-from compositor.render import blend, lanes
+from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.region import Region
+from compositor.render import blend, lanes, pieces
+from compositor.render.fused import tables
+from compositor.render.layer import Layer, Pixels
 
-Pixels = NDArray[np.uint8]
-
-_PIXEL = 4  # bytes
-
-
-class Layer(NamedTuple):
-    """An image at a place.
-
-    Attributes:
-        pixels: (height, width, 4) uint8, any strides; only read.
-        format: Memory order; with alpha the colours are premultiplied.
-        x: Target column of its left edge; may be negative.
-        y: As `x`.
-        incoming: What has to be copied into `pixels` before they are read.
-    """
-
-    pixels: Pixels
-    format: PixelFormat
-    x: int = 0
-    y: int = 0
-    incoming: Incoming | None = None
-
-    @property
-    def bounds(self) -> Rect:
-        """The rectangle of the target that it covers."""
-        height, width = self.pixels.shape[:2]
-        return Rect(self.x, self.y, width, height)
+__all__ = ["Layer", "compose"]
 
 
 def compose(
-    target: Pixels, layers: Sequence[Layer], damage: Iterable[Rect], background: int = 0
+    target: Pixels,
+    layers: Sequence[Layer],
+    damage: Iterable[Rect],
+    background: int = 0,
+    *,
+    run: lanes.Run = lanes.run,
 ) -> list[int]:
     """Paint the damaged rectangles.
 
     Args:
         target: (height, width, 4) uint8, XRGB8888 (B, G, R, 0xff in memory); rows may be padded.
-        layers: Bottom to top; may reach beyond the target.
+        layers: Bottom to top; may reach beyond the target. The lowest may be the target itself: what is above
+            it is blended in place. No other overlaps with it in memory.
         damage: Rectangles of the target; disjoint, or their common pixels are painted twice.
         background: 0xRRGGBB below all layers.
+        run: `lanes.on_this_thread` to use no other.
 
     Returns:
-        Bytes written to `target` for each layer, and last for the background; a pass of blending counts
-        again.
+        Bytes that each layer contributed to `target`, four for each of its pixels that no opaque layer
+        covers, and last those of the background.
     """
     screen = Rect(0, 0, target.shape[1], target.shape[0])
-    written = [0] * (len(layers) + 1)
-    for rect in damage:
-        for index, piece in _pieces(rect.intersect(screen), layers):
-            layer = layers[index] if index >= 0 else None
-            _paint(target[piece.y : piece.bottom, piece.x : piece.right], layer, piece, background)
-            written[index] += 4 * piece.area
+    rects = [part for rect in damage if not (part := rect.intersect(screen)).empty]
+    kernel = _kernel(target, layers, rects)
+    if kernel is None:
+        return pieces.compose(target, layers, rects, background)
+    sampled = Region(layer.bounds for layer in layers if not layer.is_plain)
+    plain = rects
+    for bounds in sampled:
+        plain = [rest for rect in plain for rest in rect.subtract(bounds)]
+    written = _fused(kernel, target, layers, plain, background, run)
+    for bounds in sampled:
+        cut = [part for rect in rects if not (part := rect.intersect(bounds)).empty]
+        more = pieces.compose(target, layers, cut, background)
+        written = [sum(both) for both in zip(written, more, strict=True)]
     return written
 
 
-def _pieces(rect: Rect, layers: Sequence[Layer]) -> list[tuple[int, Rect]]:
-    """What has to be painted within `rect`, in order: index of the layer, -1 for the background."""
-    pieces: list[tuple[int, Rect]] = []
-    uncovered = [] if rect.empty else [rect]
-    for index in range(len(layers) - 1, -1, -1):
-        if not uncovered:
-            break
-        layer = layers[index]
-        bounds = layer.bounds
-        pieces += [(index, part) for r in uncovered if not (part := r.intersect(bounds)).empty]
-        if not layer.format.has_alpha:
-            uncovered = [rest for r in uncovered for rest in r.subtract(bounds)]
-    pieces += [(-1, rest) for rest in uncovered]
-    pieces.reverse()
-    return pieces
+def _kernel(target: Pixels, layers: Sequence[Layer], rects: Sequence[Rect]) -> ModuleType | None:
+    """The fused kernel, if it can and should be used."""
+    plain = [layer for layer in layers if layer.is_plain]
+    if not rects or not tables.can_take(target, *(layer.pixels for layer in plain)):
+        return None
+    slow = [layer.bounds for layer in plain if not (layer.is_opaque and blend.is_copied(layer.format))]
+    return blend.ready(sum(rect.intersect(bounds).area for rect in rects for bounds in slow))
 
 
-def _paint(out: Pixels, layer: Layer | None, piece: Rect, background: int) -> None:
-    if layer is None:
-        blend.fill(out, background)
-        return
-    incoming = layer.incoming
-    if incoming is not None and not incoming.done:
-        if piece == layer.bounds and not layer.format.has_alpha:
-            fetch = partial(_fetch, out, incoming, layer.format)
-            lanes.run(fetch, piece.height, 2 * _PIXEL * piece.width)
-            incoming.done = True
-            return
-        incoming.finish()
-    x, y = piece.x - layer.x, piece.y - layer.y
-    source = layer.pixels[y : y + piece.height, x : x + piece.width]
-    paint = partial(_blend if layer.format.has_alpha else _convert, out, source, layer.format)
-    lanes.run(paint, piece.height, _PIXEL * piece.width)
+def _fused(
+    kernel: ModuleType,
+    target: Pixels,
+    layers: Sequence[Layer],
+    rects: list[Rect],
+    background: int,
+    run: lanes.Run,
+) -> list[int]:
+    images = [_image(layer) for layer in layers]
+    fetched: dict[int, int] = {}
+    for index, layer in enumerate(layers):
+        if layer.incoming is None or layer.incoming.done:
+            continue
+        seen = [piece for rect in rects for i, piece in pieces.pieces(rect, layers) if i == index]
+        if seen == [layer.bounds] and layer.is_opaque:
+            x, y, width, height = layer.bounds
+            out = target[y : y + height, x : x + width]
+            pieces.fetch(out, layer)
+            # It is in the target already: what lies above is blended in place, the rest is done.
+            images[index] = tables.Image(out, OUTPUT_FORMAT, False, x, y)
+            rects = _without(rects, layer.bounds, layers[index + 1 :])
+            fetched[index] = 4 * layer.bounds.area
+        elif seen:
+            layer.incoming.finish()
+    written = [0] * (len(layers) + 1)
+    if rects:
+        written = tables.compose(kernel, target, images, rects, background, run=run)
+    return [fetched.get(index, count) for index, count in enumerate(written)]
 
 
-def _fetch(out: Pixels, incoming: Incoming, form: PixelFormat, top: int, bottom: int) -> None:
-    blend.fetch(out[top:bottom], incoming.target[top:bottom], incoming.source[top:bottom], form)
+def _without(rects: list[Rect], done: Rect, above: Sequence[Layer]) -> list[Rect]:
+    """The rectangles but for `done`, of which only what is under other layers stays."""
+    left = Region(rest for rect in rects for rest in rect.subtract(done))
+    for layer in above:
+        left.add(layer.bounds.intersect(done))
+    return list(left)
 
 
-def _convert(out: Pixels, source: Pixels, form: PixelFormat, top: int, bottom: int) -> None:
-    blend.convert(out[top:bottom], source[top:bottom], form)
-
-
-def _blend(out: Pixels, source: Pixels, form: PixelFormat, top: int, bottom: int) -> None:
-    blend.over(out[top:bottom], source[top:bottom], form)
+def _image(layer: Layer) -> tables.Image:
+    """A plain layer as the kernel sees it; of another, nothing, since no rectangle touches it."""
+    if not layer.is_plain:
+        return tables.Image(layer.pixels[:0], OUTPUT_FORMAT, has_alpha=True)
+    assert isinstance(layer.format, PixelFormat)
+    return tables.Image(layer.pixels, layer.format, layer.has_pixel_alpha, layer.x, layer.y, layer.opacity)

@@ -18,6 +18,9 @@ _HELPERS_PART = 0.45
 Job = Callable[[int, int], None]
 """Works on rows from the first number to, not including, the second."""
 
+Run = Callable[[Job, int, int], None]
+"""Does a job for all rows; arguments as those of `run`."""
+
 
 def run(job: Job, rows: int, row_bytes: int) -> None:
     """Do `job` for all rows, on one or two threads; returns when it is done.
@@ -37,6 +40,11 @@ def run(job: Job, rows: int, row_bytes: int) -> None:
         job(0, split)
     finally:
         other.result()
+
+
+def on_this_thread(job: Job, rows: int, _row_bytes: int) -> None:
+    """As `run`, without another thread."""
+    job(0, rows)
 
 
 @functools.cache

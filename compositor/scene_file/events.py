@@ -36,6 +36,7 @@ from guest.driver import DriverState
 from guest.faults import FAULTS
 from guest.simulated import SimulatedGuest
 from virtio.clock.calendar import NANOSECONDS
+from virtio.inproc import InProcessTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ def _commit(
         report(f"{event.guest}: {event.fault}: its driver is {guest.driver.state.value}; reboot it first")
         return
     said: list[str] = []
-    guest.transport.on_fault = said.append
+    if isinstance(guest.transport, InProcessTransport):
+        guest.transport.on_fault = said.append
     answers = FAULTS[event.fault].apply(guest.driver)
     if answers:
         refused = [attachment.last_fault or ""] if answers[0].name.startswith("ERR") else ["allowed"]

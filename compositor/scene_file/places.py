@@ -73,6 +73,10 @@ def _sized(place: Placement, table: PlaceTable | Move, area: Rect, key: str) -> 
         x=place.x if table.x is None else _pixels(table.x, area.width, f"{key}.x"),
         y=place.y if table.y is None else _pixels(table.y, area.height, f"{key}.y"),
     )
+    if table.opacity is not None:
+        place = replace(place, opacity=table.opacity)
+    if table.transform is not None:
+        place = replace(place, transform=table.transform)
     if table.width is not None:
         place = replace(place, width=_pixels(table.width, area.width, f"{key}.width"))
     if table.height is not None:

@@ -53,6 +53,8 @@ class PlaceTable(Table, frozen=True, kw_only=True):
         height: As `width`.
         z: Stacking order; of equals, the later guest is above.
         clip: [x, y, width, height] of the guest's picture that are shown.
+        opacity: From 0.0 to 1.0.
+        transform: "normal", "90", "180" or "270", counter-clockwise; "flipped", "flipped-90" and so on.
     """
 
     output: str | None = None
@@ -64,6 +66,8 @@ class PlaceTable(Table, frozen=True, kw_only=True):
     height: Pixels | None = None
     z: int = 0
     clip: tuple[int, int, int, int] | None = None
+    opacity: float = 1.0
+    transform: str = "normal"
 
 
 class GuestTable(Table, frozen=True, kw_only=True, tag_field="kind"):
@@ -171,6 +175,8 @@ class Move(EventTable, frozen=True, kw_only=True, tag="move"):
     height: Pixels | None = None
     z: int | None = None
     clip: tuple[int, int, int, int] | None = None
+    opacity: float | None = None
+    transform: str | None = None
 
 
 class Raise(EventTable, frozen=True, kw_only=True, tag="raise"):

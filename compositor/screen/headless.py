@@ -14,11 +14,15 @@ class Screen(Protocol):
     Attributes:
         realtime: Whether somebody watches: frames make sense in real time only. A screen never waits
             for a vblank of its own; the machine's clock says when a frame is due.
-        upload_bytes: Pixels' bytes copied to show frames, so far.
+        one_plane: Whether it shows one picture and has no planes.
     """
 
     realtime: bool
-    upload_bytes: int
+    one_plane: bool
+
+    @property
+    def upload_bytes(self) -> int:
+        """Pixels' bytes copied to show frames, so far."""
 
     def show(self, output: Output, frame: Frame) -> None:
         """Show a frame; its pixels are not needed any more when this returns.
@@ -35,6 +39,7 @@ class HeadlessScreen:
     """Shows nothing and costs nothing: pictures are in the frames."""
 
     realtime = False
+    one_plane = False
     upload_bytes = 0
 
     def show(self, output: Output, frame: Frame) -> None:

@@ -1,7 +1,8 @@
 """Driver side of virtio: rings, virtio-gpu commands, and a small KMS on top."""
 
+from guest.driver.framebuffer import Framebuffer
 from guest.driver.gpu import GpuDriver, Scanout
-from guest.driver.kms import Framebuffer, Swapchain
+from guest.driver.kms import Swapchain
 from guest.driver.memory import GuestRam
 from guest.driver.ring import DeviceFault, DriverQueue
 from guest.driver.session import DriverState

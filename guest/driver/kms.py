@@ -9,8 +9,8 @@ before free to be drawn into again.
 Unlike Linux, a `FlipMode` can allow a second flip meanwhile, or have two fences: the flush's completes the
 flip, and SET_SCANOUT_BLOB's, on a timeline of its own, gives back the buffer that was shown before.
 
-Without blob resources (the device does not offer them) a framebuffer is a 2D resource: before each flush the
-host copies it, and SET_SCANOUT takes the place of SET_SCANOUT_BLOB.
+A buffer that the GPU still draws into can be flipped at once: the flip waits for it (see
+`guest.driver.atomic`).
 """
 
 from __future__ import annotations
@@ -18,70 +18,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from guest.driver.atomic import Crtc, CrtcState
+from guest.driver.framebuffer import Framebuffer
 from guest.driver.gpu import GpuDriver
 from guest.driver.session import DriverState
-from virtio.errors import Misuse
+from virtio.errors import Misuse, ScanoutError
 from virtio.fence import Fence
-from virtio.gpu.formats import BYTES_PER_PIXEL, Format
-from virtio.gpu.wire import Feature, Rect
+from virtio.gpu.formats import Format
 
-
-class Framebuffer:
-    """Guest memory that can be drawn into and shown.
-
-    Attributes:
-        resource_id: Of the host's resource.
-        runs: The pages, as the host knows them.
-        pixels: (height, width, 4) uint8, writable: the guest's own contiguous view of these pages.
-    """
-
-    def __init__(self, driver: GpuDriver, size: tuple[int, int], pixel_format: Format) -> None:
-        self._driver = driver
-        self.size, self.format = size, pixel_format
-        self.stride = size[0] * BYTES_PER_PIXEL
-        length = self.stride * size[1]
-        self.runs = driver.ram.allocate(length)
-        self._mapping = driver.ram.memory.map_scattered(self.runs, writable=True)
-        self.pixels: NDArray[np.uint8] = self._mapping.data[:length].reshape(
-            size[1], size[0], BYTES_PER_PIXEL
-        )
-        self.resource_id = driver.new_resource_id()
-        self.blob = driver.has(Feature.RESOURCE_BLOB)
-        if self.blob:
-            driver.create_blob(self.resource_id, self.runs, self._mapping.size)
-        else:
-            driver.create_2d(self.resource_id, size, pixel_format)
-            driver.attach_backing(self.resource_id, self.runs)
-
-    def show(self, scanout_id: int, release: Fence | None = None) -> Fence:
-        """Put it on a scanout; the fence signals when the host has taken it.
-
-        Args:
-            scanout_id: Where.
-            release: A new fence for what was shown there before to come back by.
-        """
-        rect = Rect(0, 0, *self.size)
-        if self.blob:
-            self._driver.set_scanout_blob(
-                scanout_id, self.resource_id, self.size, self.format, self.stride, release
-            )
-        else:
-            self._driver.transfer(self.resource_id, rect)
-            self._driver.set_scanout(scanout_id, self.resource_id, rect, release)
-        return self._driver.flush(self.resource_id, rect)
-
-    def destroy(self) -> None:
-        """Give the host's resource up, and the memory back as soon as the host has let go of it."""
-        self._driver.unref(self.resource_id, self.release)
-
-    def release(self) -> None:
-        """Give the memory back. Only when the host has no resource for it any more."""
-        del self.pixels
-        self._mapping.close()
-        self._driver.ram.free(self.runs)
+MakeFramebuffer = Callable[[GpuDriver, tuple[int, int], Format], Framebuffer]
 
 
 class FlipMode(NamedTuple):
@@ -96,10 +41,6 @@ class FlipMode(NamedTuple):
     depth: int = 1
     buffers: int = 2
     release_apart: bool = False
-
-
-RELEASE_RING = 1
-"""Ring whose timeline carries the release fences."""
 
 
 class Swapchain:
@@ -118,21 +59,33 @@ class Swapchain:
         size: tuple[int, int],
         pixel_format: Format,
         mode: FlipMode = FlipMode(),  # noqa: B008 - immutable
+        make_framebuffer: MakeFramebuffer = Framebuffer,
     ) -> None:
-        self._driver, self._scanout = driver, scanout_id
-        self.size, self._format = size, pixel_format
+        """Make the framebuffers.
+
+        Raises:
+            ScanoutError: There is no memory for them.
+        """
+        self._driver = driver
+        self._crtc = Crtc(driver, scanout_id)
+        self.size, self._format, self._make = size, pixel_format, make_framebuffer
         self.on_progress: Callable[[], None] = lambda: None
         self._buffers: list[Framebuffer] = []
         self._free: list[Framebuffer] = []
         self._flips: dict[Fence, Framebuffer | None] = {}  # pending, and what comes back with each
         self._shown: Framebuffer | None = None
-        self.set_mode(mode)
+        try:
+            self.set_mode(mode)
+        except ScanoutError:  # no memory for all of them: then for none
+            self.destroy()
+            raise
 
     def set_mode(self, mode: FlipMode) -> None:
         """Flip otherwise from now on; flips that are pending end as they began. Buffers only become more."""
         self.mode = mode
+        self._crtc.depth = mode.depth
         while len(self._buffers) < mode.buffers:
-            self._buffers.append(Framebuffer(self._driver, self.size, self._format))
+            self._buffers.append(self._make(self._driver, self.size, self._format))
             self._free.append(self._buffers[-1])
 
     @property
@@ -148,8 +101,12 @@ class Swapchain:
         """Whether `buffer` is one of these, and may be drawn into."""
         return buffer in self._free
 
-    def flip(self, buffer: Framebuffer) -> Fence:
+    def flip(self, buffer: Framebuffer, in_fence: Fence | None = None) -> Fence:
         """Show `buffer`, from `acquire`; the fence signals when the flip is complete.
+
+        Args:
+            buffer: What to show.
+            in_fence: What to wait for; None: whatever writes to the buffer.
 
         Raises:
             Misuse: It is not free, or a flip is pending.
@@ -158,20 +115,19 @@ class Swapchain:
             raise Misuse("a page flip is pending, or its buffer is in use; acquire() tells when to draw")
         self._free.remove(buffer)
         replaced, self._shown = self._shown, buffer
-        release = None
-        if self.mode.release_apart and replaced is not None:
-            release, freed, replaced = self._driver.new_fence(RELEASE_RING), replaced, None
-            release.add_callback(lambda _fence: self._give_back(freed))
-        fence = buffer.show(self._scanout, release)
-        self._flips[fence] = replaced
-        fence.add_callback(self.complete)
-        self._driver.notify()
-        return fence
+        apart = self.mode.release_apart and replaced is not None
+        flip = self._crtc.commit(CrtcState(buffer, in_fence, release_apart=apart))
+        assert flip is not None  # a primary plane was committed
+        if flip.release is not None:
+            freed, replaced = replaced, None
+            flip.release.add_callback(lambda _fence: self._give_back(freed))
+        self._flips[flip.out] = replaced
+        flip.out.add_callback(lambda out: self._give_back(self._flips.pop(out)))
+        return flip.out
 
     def complete(self, fence: Fence) -> None:
-        """A flip is complete; once. Linux says so itself when the fence did not come within 50 ms."""
-        if fence in self._flips:
-            self._give_back(self._flips.pop(fence))
+        """Say that a flip is complete, as Linux does when the device did not within 50 ms."""
+        self._crtc.complete(fence)
 
     def _give_back(self, buffer: Framebuffer | None) -> None:
         if buffer is not None:
@@ -181,10 +137,11 @@ class Swapchain:
     def destroy(self) -> None:
         """Turn the scanout off and give all buffers up; when the device is gone, just their memory."""
         if self._driver.state is DriverState.RUNNING:
-            self._driver.set_scanout(self._scanout, 0, Rect(0, 0, 0, 0))
+            self._crtc.turn_off()
             for buffer in self._buffers:
                 buffer.destroy()
             self._driver.notify()
         else:
+            self._crtc.close()
             for buffer in self._buffers:
                 buffer.release()

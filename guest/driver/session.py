@@ -9,6 +9,7 @@ reset is `lost`; opening it again starts from nothing.
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum
@@ -19,7 +20,7 @@ from guest.driver.requests import Answer, Done, RequestQueue
 from guest.driver.transport import Transport, negotiate, start
 from virtio.errors import Misuse
 from virtio.features import SPLIT_RING
-from virtio.fence import Fence
+from virtio.fence import Fence, Timeline
 from virtio.gpu import wire
 from virtio.gpu.wire import Command, Feature, Flag, Header, Response
 from virtio.status import DeviceStatus
@@ -69,7 +70,9 @@ class GpuSession:
         self.on_lost: Callable[[], None] = lambda: None
         self.on_config_change: Callable[[], None] = lambda: None
         self._queues: list[RequestQueue] = []
-        self._fences: dict[int, Fence] = {}
+        self._timelines: dict[int | None, Timeline] = {}  # by ring; None: the device's own
+        self._rings: dict[int, int | None] = {}  # of each timeline's context
+        self._fences: dict[int, Timeline] = {}  # that are out
         self._last_fence = 0
         transport.on_interrupt = self._interrupted
         transport.on_config_change = self._config_changed
@@ -125,7 +128,7 @@ class GpuSession:
             Misuse: The device is lost, or not open.
         """
         queue = self.queue(wire.CURSOR_QUEUE if command in _CURSOR_COMMANDS else wire.CONTROL_QUEUE)
-        message = wire.pack(_header(command, fence)) + wire.pack(body)
+        message = wire.pack(self._header(command, fence)) + wire.pack(body)
         self.commands[command.name] += 1
         if command in _CURSOR_COMMANDS:
             queue.submit(message)
@@ -135,9 +138,13 @@ class GpuSession:
 
     def new_fence(self, ring: int | None = None) -> Fence:
         """A fence for the next fenced command, on the global timeline or on that of a ring."""
+        timeline = self._timelines.get(ring)
+        if timeline is None:
+            timeline = Timeline("virtio-gpu" if ring is None else f"virtio-gpu ring {ring}")
+            self._timelines[ring], self._rings[timeline.context] = timeline, ring
         self._last_fence += 1
-        fence = self._fences[self._last_fence] = Fence(0 if ring is None else 1 + ring, self._last_fence)
-        return fence
+        self._fences[self._last_fence] = timeline
+        return timeline.fence(self._last_fence)
 
     def notify(self) -> None:
         """Tell the device of everything submitted since the last time, if it wants to hear."""
@@ -146,13 +153,26 @@ class GpuSession:
                 self.transport.kick(index)
 
     def close(self) -> None:
-        """Reset the device and give the queues' memory back; fences that are out never signal."""
+        """Reset the device and give the queues' memory back; fences that are out end with -ECANCELED."""
         self.state = DriverState.CLOSED
         self.transport.set_status(DeviceStatus.RESET)
         for queue in self._queues:
             queue.close()
         self._queues = []
         self._fences.clear()
+        timelines, self._timelines = self._timelines, {}
+        self._rings.clear()
+        for timeline in timelines.values():
+            timeline.close(-errno.ECANCELED)
+
+    def _header(self, command: Command, fence: Fence | None) -> Header:
+        """A command's header: with a fence, its number, and the ring that its timeline is of."""
+        if fence is None:
+            return Header(command)
+        ring = self._rings[fence.context]
+        if ring is None:
+            return Header(command, Flag.FENCE, fence.seqno)
+        return Header(command, Flag.FENCE | Flag.INFO_RING_IDX, fence.seqno, 0, ring)
 
     def _interrupted(self, index: int) -> None:
         if self.state in _LIVE:
@@ -171,12 +191,12 @@ class GpuSession:
 
     def _fence_done(self, fence_id: int) -> None:
         """Signal that fence and all before it on its timeline; an unknown id means nothing, as in Linux."""
-        done = self._fences.get(fence_id)
-        if done is not None:
-            timeline = [fence for fence in self._fences.values() if fence.context == done.context]
-            for fence in timeline:
-                if fence.seqno <= fence_id:
-                    self._fences.pop(fence.seqno).signal()
+        timeline = self._fences.get(fence_id)
+        if timeline is not None:
+            earlier = [seqno for seqno, its in self._fences.items() if its is timeline and seqno <= fence_id]
+            for seqno in earlier:
+                del self._fences[seqno]
+            timeline.signal(fence_id)
 
     def _config_changed(self) -> None:
         if self.transport.status & DeviceStatus.NEEDS_RESET:
@@ -184,12 +204,3 @@ class GpuSession:
             self.on_lost()
         elif self.state is DriverState.RUNNING:
             self.on_config_change()
-
-
-def _header(command: Command, fence: Fence | None) -> Header:
-    """A command's header; fences of context 1 + n are on the timeline of ring n."""
-    if fence is None:
-        return Header(command)
-    if fence.context == 0:
-        return Header(command, Flag.FENCE, fence.seqno)
-    return Header(command, Flag.FENCE | Flag.INFO_RING_IDX, fence.seqno, 0, fence.context - 1)

@@ -1,6 +1,6 @@
 """What a driver needs of the bus that its device sits on (virtio 1.3, 4), and how it takes the device over.
 
-`virtio.inproc.InProcessTransport` is one such bus.
+`virtio.inproc.InProcessTransport` is one such bus, `guest.process.transport.VhostUserTransport` another.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class Transport(Protocol):
 
     def kick(self, index: int) -> None:
         """Say that a queue has new buffers."""
+
+    def close(self) -> None:
+        """Reset the device and let go of it; once more does nothing."""
 
 
 def negotiate(transport: Transport, wanted: int) -> int:

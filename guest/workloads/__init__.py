@@ -1,6 +1,6 @@
 """Small deterministic scenes for guests to show; each is a demo and a screenshot test."""
 
-from guest.workloads.stamp import Stamp, read_stamp, write_stamp
+from guest.workloads.stamp import Stamp, hide_stamp, read_stamp, write_stamp
 from guest.workloads.workload import WORKLOADS, Workload, create_workload
 
-__all__ = ["WORKLOADS", "Stamp", "Workload", "create_workload", "read_stamp", "write_stamp"]
+__all__ = ["WORKLOADS", "Stamp", "Workload", "create_workload", "hide_stamp", "read_stamp", "write_stamp"]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from guest.workloads.compiled import compiled
 from guest.workloads.gearing import DISTANCE, PHASES, ROWS_PER_PIXEL, Gear, cut
 from guest.workloads.pane import pane
-from guest.workloads.stamp import write_stamp
+from guest.workloads.stamp import hide_stamp
 from guest.workloads.trig import angle, cosine, sine, sine_table
 
 _TURN = 1 << 16
@@ -83,7 +83,7 @@ class Gears:
         for place, sprite, ramp in zip(_TRAIN, self._sprites, self._ramps, strict=True):
             rotation = turn * place.ratio // place.teeth + round(place.offset * _TURN)
             paint(target, sprite, rotation & 0xFFFF, ramp, self._cosines)
-        write_stamp(pixels, frame)
+        hide_stamp(pixels, frame)
 
     def _prepare(self, height: int, width: int) -> None:
         """Make what all frames of one size have in common."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guest.workloads.compiled import compiled
-from guest.workloads.stamp import write_stamp
+from guest.workloads.stamp import hide_stamp
 from guest.workloads.trig import sine_table
 
 _GRID = 8  # pixels between grid points
@@ -57,7 +57,7 @@ class Plasma:
         """Draw frame number `frame` into `pixels`, (height, width, 4) uint8, B8G8R8X8."""
         height, width = pixels.shape[:2]
         paint(self._waves(frame, width, height), self._palette, pixels.view(np.uint32)[:, :, 0])
-        write_stamp(pixels, frame)
+        hide_stamp(pixels, frame)
 
     def _waves(self, frame: int, width: int, height: int) -> NDArray[np.int32]:
         """Values at the grid points that a `width` x `height` picture touches, in 1/65536 turns."""

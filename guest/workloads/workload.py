@@ -34,7 +34,15 @@ class Workload(Protocol):
 
 
 # Imported at first use: their compiled kernels need numba, which takes its time to import.
-_REGISTRY = {"gears": "guest.workloads.gears:Gears", "plasma": "guest.workloads.plasma:Plasma"}
+_REGISTRY = {
+    "gears": "guest.workloads.gears:Gears",
+    "plasma": "guest.workloads.plasma:Plasma",
+    "terminal": "guest.workloads.terminal:Terminal",
+    "video": "guest.workloads.video:Video",
+    "drag": "guest.workloads.drag:Drag",
+    "desktop": "guest.workloads.desktop:Desktop",
+    "stress": "guest.workloads.stress:Stress",
+}
 
 WORKLOADS = tuple(_REGISTRY)
 """Names that `create_workload` knows."""

@@ -99,7 +99,7 @@ def test_compare_says_what_differs_and_paints_it(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("run nosuch", "there is no scene 'nosuch'; there are: demo, gears, plasma"),
+        ("run nosuch", "there is no scene 'nosuch'; there are: demo, workloads, gears, plasma"),
         ("run gears --outputs 10x10", 'mode "10x10": width 10 is not in 16 to 8192'),
         ("run gears --outputs 640", 'mode "640" is not of the form'),
         ("run gears --outputs " + ",".join(["64x64"] * 17), "17 outputs: a machine has 1 to 16"),

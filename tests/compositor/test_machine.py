@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import compositor
 import guest
 from compositor import Machine, Output, Placement
 from compositor.errors import BadInput, Misuse
+from compositor.presentation import Feedback, PresentationFlags, Presented
 from compositor.run import StopReason
 from guest import QemuGuest, SimulatedGuest
 from guest.workloads import create_workload
+from virtio.gpu.display import CursorImage
 
 
 async def run_gears(seed: int = 7) -> tuple[dict[str, object], NDArray[np.uint8]]:
@@ -214,3 +217,58 @@ async def test_bad_input_is_refused_by_its_name(tmp_path: Path) -> None:
             machine.serve(tmp_path / "socket")
         assert machine.guests == []
         assert len(machine.outputs[0].scene) == 0
+
+
+async def test_an_idle_machine_has_no_appointments() -> None:
+    async with Machine(outputs=["320x240@60", "64x48@75"]) as machine:
+        for output in range(2):
+            await machine.attach(SimulatedGuest("plasma", frames=1), [Placement(output=output)])
+        assert await machine.run() is StopReason.IDLE
+        assert machine.presented == 1
+        assert machine.clock.now_ns() < 20_000_000
+
+
+async def test_a_guest_that_stands_still_follows_another_mode() -> None:
+    async with Machine(outputs=["320x240@60"]) as machine:
+        await machine.attach(SimulatedGuest("plasma", frames=1))
+        await machine.run(seconds=1)
+        machine.set_mode(0, "160x120@60")
+        await machine.run(seconds=1)
+        assert machine.screenshot().shape == (120, 160, 4)
+        assert machine.screenshot().max() > 0
+        assert machine.stats()["guests"][0]["frames"]["submitted"] == 2
+
+
+async def test_every_flush_is_answered_by_feedback() -> None:
+    heard: list[tuple[str, Feedback]] = []
+    async with Machine(outputs=["320x240@60"]) as machine:
+        guest = await machine.attach(SimulatedGuest("plasma", frames=3))
+        guest.display.listeners.append(lambda scanout, feedback: heard.append((scanout, feedback)))
+        await machine.run(seconds=1)
+    assert [scanout for scanout, _ in heard] == ["plasma"] * 3
+    last = heard[-1][1]
+    assert isinstance(last, Presented)
+    assert (last.commit, last.frame_seq, last.seq, last.time_ns) == (3, 3, 3, 50_000_000)
+    assert last.flags == PresentationFlags(0xF)
+
+
+async def test_a_cursor_that_moves_a_thousand_times_a_second_repaints_nothing() -> None:
+    """And it is in the screenshot all the same."""
+    windows = [Placement(x=x, width=100, height=90) for x in (0, 110)]
+    red = np.zeros((64, 64, 4), np.uint8)
+    red[:32, :32] = (0, 0, 255, 255)
+    async with Machine(outputs=["320x240@60"], repaint="flush") as machine:
+        guests = [await machine.attach(SimulatedGuest("plasma", frames=1), [place]) for place in windows]
+        await machine.run()
+        display = guests[0].display
+        display.set_cursor(0, CursorImage(red, 0, 0), 0, 0)
+        before = machine.stats()
+        for step in range(1000):
+            machine.clock.call_at(step * 1_000_000, partial(display.move_cursor, 0, step % 290, step % 200))
+        await machine.run()
+        stats, picture = machine.stats(), machine.screenshot()
+    assert machine.outputs[0].commit_seq > 1000
+    assert [guest["bytes"] for guest in stats["guests"]] == [guest["bytes"] for guest in before["guests"]]
+    assert (picture[199:231, 129:161] == (255, 0, 0, 255)).all()
+    (cursor,) = [use for use in stats["outputs"][0]["planes"] if use["layer"] == "plasma-cursor"]
+    assert (cursor["plane"], cursor["why"]) == ("cursor", "it is the cursor")

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from compositor.geometry import Rect
 from compositor.mode import Mode
 from compositor.output import FrameState, Output
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.plane import PRIMARY_ONLY, PlaneBudget
+from compositor.presentation import Discarded, Feedback, PresentationFlags, Presented
 from compositor.region import LIMIT
 from compositor.scene import CURSOR_Z, Buffer, Surface
 
@@ -128,22 +131,20 @@ def test_a_submission_that_goes_away_again_needs_no_frame() -> None:
 
 def test_every_submission_is_presented_or_discarded() -> None:
     output = Output(MODE)
-    presented: list[Frame] = []
-    discarded: list[int] = []
-    surface = Surface("guest-0", on_presented=presented.append, on_discarded=lambda: discarded.append(1))
+    heard: list[Feedback] = []
+    surface = Surface("guest-0", on_feedback=heard.append)
     output.scene.add(surface)
     surface.submit(buffer(1, frame_id=1))
     surface.submit(buffer(2, frame_id=2))
     frame = output.commit(0)
     assert frame is not None
-    assert not presented, "not before the frame is released"
+    assert heard == [Discarded(1)], "not before the frame is released"
     surface.submit(buffer(3, frame_id=3))
     frame.release()
-    assert presented == [frame]
+    assert heard[1:] == [Presented(2, 0, 0, 0, PresentationFlags.ZERO_COPY, 1)]
     assert frame.frame_ids == {"guest-0": 2}
-    assert len(discarded) == 1
-    later = commit(output)
-    assert presented == [frame, later]
+    commit(output)
+    assert heard[2:] == [Presented(3, 0, 0, 0, PresentationFlags.ZERO_COPY, 2)]
     assert (surface.submitted, surface.presented, surface.discarded) == (3, 2, 1)
 
 
@@ -154,7 +155,7 @@ def test_a_frame_tells_only_those_who_have_something_new_in_it() -> None:
     surfaces = [Surface(name, x=x) for name, x in zip(names, (0, 16), strict=True)]
     for number, surface in enumerate(surfaces):
         output.scene.add(surface)
-        surface.on_presented = lambda _, name=surface.name: heard.append(name)
+        surface.on_feedback = lambda _, name=surface.name: heard.append(name)
         surface.submit(buffer(size=(16, 16), frame_id=number))
     commit(output)
     surfaces[1].submit(buffer(1, size=(16, 16), frame_id=7))
@@ -168,12 +169,13 @@ def test_a_guest_may_answer_a_frame_with_the_next_one() -> None:
     output = Output(MODE)
     frames: list[int] = []
 
-    def answer(frame: Frame) -> None:
-        frames.append(frame.commit_seq)
-        if frame.commit_seq < 5:
-            surface.submit(buffer(frame.commit_seq))
+    def answer(feedback: Feedback) -> None:
+        assert isinstance(feedback, Presented)
+        frames.append(feedback.frame_seq)
+        if feedback.frame_seq < 5:
+            surface.submit(buffer(feedback.frame_seq))
 
-    surface = Surface("guest-0", on_presented=answer)
+    surface = Surface("guest-0", on_feedback=answer)
     output.scene.add(surface)
     output.on_needs_frame = lambda: commit(output)  # type: ignore[assignment]
     commit(output)
@@ -217,7 +219,7 @@ def test_direct_scanout_and_composition_show_the_same_picture(pixel_format: Pixe
         lambda output: add(output, "shifted", buffer(), x=1),
         lambda output: [
             add(output, "full", buffer()),
-            add(output, "cursor", buffer(size=(4, 4)), z=CURSOR_Z),
+            add(output, "popup", buffer(size=(4, 4)), z=5),
         ],
         lambda output: [
             add(output, "below", buffer(size=(4, 4))),
@@ -249,8 +251,8 @@ def test_what_lies_below_beside_or_hidden_does_not_prevent_direct_scanout() -> N
     assert commit(output).direct
 
 
-def test_a_cursor_interrupts_direct_scanout_and_the_picture_stays_right() -> None:
-    output, content = Output(MODE), buffer()
+def test_a_cursor_without_a_plane_interrupts_direct_scanout_and_the_picture_stays_right() -> None:
+    output, content = Output(MODE, planes=PRIMARY_ONLY), buffer()
     add(output, "guest-0", content)
     assert commit(output).direct
     cursor = add(output, "cursor", buffer(1, size=(4, 4)), x=3, y=3, z=CURSOR_Z)
@@ -296,6 +298,100 @@ def test_a_repaint_on_demand_shows_everything_anew() -> None:
     assert commit(output).damage == (SCREEN,)
 
 
+# Planes
+
+
+def cursor_buffer(seed: int = 0, size: int = 4) -> Buffer:
+    """Translucent, and validly premultiplied."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 4), np.uint8)
+    pixels[..., :3] = np.minimum(pixels[..., :3], pixels[..., 3:])
+    return Buffer(pixels, PixelFormat.ARGB8888)
+
+
+def as_composed(output: Output) -> NDArray[np.uint8]:
+    """The picture that composing everything from scratch gives."""
+    scratch = Output(output.mode, background=output.background, direct_scanout=False, planes=PRIMARY_ONLY)
+    for surface in output.scene.visible():
+        copy = add(scratch, surface.name, surface.buffer, z=surface.z)
+        copy.move(*surface.position)
+    return commit(scratch).snapshot()
+
+
+def test_a_cursor_has_a_plane_and_moves_without_a_repaint() -> None:
+    output = Output(MODE)
+    add(output, "guest-0", buffer())
+    add(output, "window", buffer(1, size=(9, 9)), x=1, z=1)
+    cursor = add(output, "cursor", cursor_buffer(), x=3, y=3, z=CURSOR_Z)
+    assert not commit(output).direct
+    for x in range(20):
+        cursor.move(x, x // 2)
+        frame = commit(output)
+        assert frame.compose_bytes == 0
+        np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
+    cursor.submit(cursor_buffer(1))
+    assert commit(output).compose_bytes == 0
+    cursor.hide()
+    frame = commit(output)
+    assert frame.compose_bytes == 0
+    np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
+
+
+def test_a_cursor_on_its_plane_leaves_direct_scanout_alone() -> None:
+    output, content = Output(MODE), buffer()
+    add(output, "guest-0", content)
+    cursor = add(output, "cursor", cursor_buffer(), x=3, y=3, z=CURSOR_Z)
+    frame = commit(output)
+    assert frame.direct
+    assert np.shares_memory(frame.front, content.pixels)
+    assert frame.damage == (SCREEN,)
+    assert (frame.pixels != frame.front)[3:7, 3:7].any()
+    assert frame.format is OUTPUT_FORMAT
+    np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
+    cursor.move(9, 9)
+    assert set(commit(output).damage) == {Rect(3, 3, 4, 4), Rect(9, 9, 4, 4)}
+
+
+def test_a_screen_with_one_plane_gets_everything_composed() -> None:
+    output = Output(MODE, planes=PlaneBudget.of_counts(4))
+    output.one_plane = True
+    add(output, "guest-0", buffer())
+    assert commit(output).direct
+    cursor = add(output, "cursor", cursor_buffer(), z=CURSOR_Z)
+    frame = commit(output)
+    assert not frame.direct
+    assert not frame.above
+    cursor.move(5, 5)
+    assert commit(output).compose_bytes > 0
+
+
+def test_a_layer_that_leaves_its_plane_is_composed_again_where_it_is_now() -> None:
+    output = Output(MODE, planes=PlaneBudget.of_counts(1))
+    window = add(output, "window", buffer(1, size=(9, 9)))
+    assert commit(output).grants["window"].plane is not None
+    window.move(11, 2)
+    assert commit(output).compose_bytes == 0
+    over = add(output, "over", buffer(2, size=(20, 12)), x=2, z=1)  # larger: it takes the overlay
+    frame = commit(output)
+    assert frame.grants["window"].plane is None
+    np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
+    over.hide()
+    frame = commit(output)
+    assert frame.grants["window"].plane is not None
+    np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
+
+
+def test_feedback_says_zero_copy_for_what_is_on_a_plane_and_for_nothing_else() -> None:
+    output = Output(MODE, planes=PlaneBudget.of_counts(1))
+    heard: dict[str, Feedback] = {}
+    for name, x in (("left", 0), ("right", 16)):
+        surface = Surface(name, x=x, on_feedback=partial(heard.__setitem__, name))
+        output.scene.add(surface)
+        surface.submit(buffer(size=(8 + x // 4, 8)))
+    commit(output)
+    flags = {name: feedback.flags for name, feedback in heard.items() if isinstance(feedback, Presented)}
+    assert flags == {"left": PresentationFlags(0), "right": PresentationFlags.ZERO_COPY}
+
+
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("submit"), st.integers(0, 2), st.integers(0, 99), st.sampled_from(PixelFormat)),
@@ -303,6 +399,8 @@ actions = st.lists(
         st.tuples(st.just("move"), st.integers(0, 2), st.integers(-8, 20), st.integers(-8, 12)),
         st.tuples(st.just("toggle"), st.integers(0, 2)),
         st.tuples(st.just("full"), st.integers(0, 99), st.sampled_from(PixelFormat)),
+        st.tuples(st.just("point"), st.integers(-8, 40), st.integers(-8, 20)),
+        st.tuples(st.just("cursor"), st.integers(0, 99)),
         st.tuples(st.just("commit")),
     ),
     max_size=25,
@@ -310,12 +408,15 @@ actions = st.lists(
 
 
 @settings(deadline=None)
-@given(actions, st.sampled_from([0, 0x335577]))
+@given(
+    actions, st.sampled_from([0, 0x335577]), st.integers(0, 3), st.sampled_from([None, 4, 64]), st.booleans()
+)
 def test_however_it_came_about_a_frame_equals_a_full_repaint(
-    steps: list[tuple[object, ...]], background: int
+    steps: list[tuple[object, ...]], background: int, overlays: int, cursor_size: int | None, deferred: bool
 ) -> None:
-    """Direct or composed, by damage: as if painted from scratch; and the damage holds every change."""
-    output = Output(MODE, background=background)
+    """On planes or composed, by damage: as if painted from scratch; and the damage holds every change."""
+    output = Output(MODE, background=background, planes=PlaneBudget.of_counts(overlays, cursor=cursor_size))
+    cursor = add(output, "cursor", cursor_buffer(), z=CURSOR_Z)
     surfaces = [add(output, f"s{n}", buffer(n, size=(12, 9)), x=4 * n, z=n) for n in range(3)]
     full = add(output, "full", z=-1)
     shown = commit(output).snapshot()
@@ -335,15 +436,16 @@ def test_however_it_came_about_a_frame_equals_a_full_repaint(
                 surfaces[n].hide() if surfaces[n].visible else surfaces[n].show()
             case "full", int(seed), PixelFormat() as pixel_format:
                 full.submit(buffer(seed, pixel_format=pixel_format))
+            case "point", int(x), int(y):
+                cursor.move(x, y)
+            case "cursor", int(seed):
+                cursor.submit(cursor_buffer(seed, size=3 + seed % 4))
             case _:
-                frame = output.commit(0)
+                frame = output.commit(0, deferred=deferred)
                 if frame is not None:
+                    frame.release()
                     picture = frame.snapshot()
-                    scratch = Output(MODE, background=background, direct_scanout=False)
-                    for surface in output.scene.visible():
-                        copy = add(scratch, surface.name, surface.buffer, z=surface.z)
-                        copy.move(*surface.position)
-                    np.testing.assert_array_equal(picture, commit(scratch).snapshot())
+                    np.testing.assert_array_equal(picture, as_composed(output))
                     assert (covered(frame.damage) | (picture == shown).all(axis=2)).all()
                     shown = picture
 

@@ -1,13 +1,16 @@
 """When an output is repainted, when the frame appears, and who hears of which."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compositor.frame import Frame
+from compositor.frame_clock import Pacing
 from compositor.output import Output
 from compositor.pixel import PixelFormat
+from compositor.presentation import Discarded, Feedback, PresentationFlags, Presented
 from compositor.presenter import Presenter
 from compositor.scene import Buffer, Surface
 from compositor.screen.headless import HeadlessScreen
@@ -19,21 +22,28 @@ MS = 1_000_000
 class Bench:
     """One surface on one output at 50 Hz: vblanks at 0, 20, 40 ms."""
 
-    def __init__(self, delay_ns: int) -> None:
+    def __init__(self, delay_ns: int = 0, *, output: Output | None = None, **how: Any) -> None:
         self.calendar = Calendar()
         self.presenter = Presenter(
-            Output("64x48@50"), self.calendar, screen=HeadlessScreen(), repaint_delay_ns=delay_ns
+            output or Output("64x48@50"),
+            self.calendar,
+            screen=HeadlessScreen(),
+            repaint_delay_ns=delay_ns,
+            **how,
         )
         self.log: list[tuple[str, int]] = []
-        self.surface = Surface("s", on_taken=lambda: self.note("taken"), on_presented=self.presented)
+        self.heard: list[Feedback] = []
+        self.surface = Surface("s", on_taken=lambda: self.note("taken"), on_feedback=self.answered)
         self.presenter.output.scene.add(self.surface)
 
     def note(self, what: str) -> None:
         self.log.append((what, self.calendar.now_ns()))
 
-    def presented(self, frame: Frame) -> None:
-        assert frame.present_time_ns == self.calendar.now_ns()
-        self.note("presented")
+    def answered(self, feedback: Feedback) -> None:
+        self.heard.append(feedback)
+        if isinstance(feedback, Presented):
+            assert feedback.time_ns == self.calendar.now_ns()
+            self.note("presented")
 
     def submit_at(self, when_ns: int) -> None:
         def submit() -> None:
@@ -100,7 +110,7 @@ def test_every_frame_that_is_taken_is_presented_before_the_next_is_taken(
     assert bench.surface.presented >= 1
 
 
-def test_closing_forgets_a_frame_that_waits_for_its_vblank() -> None:
+def test_closing_discards_a_frame_that_waits_for_its_vblank() -> None:
     bench = Bench(9 * MS)
     bench.submit_at(1 * MS)
     bench.calendar.run_next()
@@ -108,3 +118,53 @@ def test_closing_forgets_a_frame_that_waits_for_its_vblank() -> None:
     bench.presenter.close()
     bench.run()
     assert bench.log == [("taken", 9 * MS)]
+    assert bench.heard == [Discarded(1)]
+
+
+def test_feedback_says_when_in_which_refresh_and_how() -> None:
+    bench = Bench(exact=True)
+    bench.submit_at(45 * MS)
+    bench.run()
+    every = PresentationFlags(0xF)
+    assert bench.heard == [Presented(1, 60 * MS, 20 * MS, 3, every, 1)]
+
+
+def test_on_demand_there_is_no_vblank_to_be_in_step_with() -> None:
+    bench = Bench(repaint="flush")
+    bench.submit_at(45 * MS)
+    bench.run()
+    (feedback,) = bench.heard
+    assert isinstance(feedback, Presented)
+    assert (feedback.time_ns, feedback.flags) == (45 * MS, PresentationFlags.ZERO_COPY)
+
+
+def test_an_idle_output_makes_no_appointments() -> None:
+    for repaint, output in (("vblank", None), ("flush", None), ("vblank", Output("64x48", pacing="triple"))):
+        bench = Bench(repaint=repaint, output=output)
+        bench.submit_at(1 * MS)
+        bench.run()
+        assert len(bench.heard) == 1
+        assert bench.calendar.next_ns() is None
+
+
+def test_unplugging_discards_what_is_under_way_and_a_new_monitor_shows_everything() -> None:
+    bench = Bench(output=Output("64x48@50", pacing=Pacing(delay_ns=9 * MS)))
+    bench.submit_at(1 * MS)
+    bench.calendar.call_at(10 * MS, bench.presenter.unplug)
+    bench.submit_at(11 * MS)
+    bench.calendar.call_at(15 * MS, lambda: bench.presenter.plug(HeadlessScreen()))
+    bench.run()
+    assert bench.heard[0] == Discarded(1)
+    assert [feedback.commit for feedback in bench.heard] == [1, 2]
+    assert bench.log[-1] == ("presented", 40 * MS)
+    assert bench.surface.pending is False
+
+
+def test_a_screen_with_one_plane_is_shown_one_picture() -> None:
+    class Window(HeadlessScreen):
+        one_plane = True
+
+    bench = Bench()
+    assert not bench.presenter.output.one_plane
+    bench.presenter.plug(Window())
+    assert bench.presenter.output.one_plane

@@ -31,7 +31,7 @@ def test_visible_surfaces_have_a_buffer_and_are_not_hidden() -> None:
 
 def test_every_change_is_announced_in_output_coordinates() -> None:
     announced: list[tuple[Rect, ...]] = []
-    scene, surface = Scene(announced.append), shown("s", x=3)
+    scene, surface = Scene(lambda rects, _surface: announced.append(rects)), shown("s", x=3)
     scene.add(surface)
     surface.move(4, 0)
     scene.remove(surface)
@@ -42,7 +42,7 @@ def test_every_change_is_announced_in_output_coordinates() -> None:
 
 def test_hidden_surfaces_come_and_go_unnoticed() -> None:
     announced: list[tuple[Rect, ...]] = []
-    scene, surface = Scene(announced.append), shown("s")
+    scene, surface = Scene(lambda rects, _surface: announced.append(rects)), shown("s")
     surface.hide()
     scene.add(surface)
     scene.remove(surface)
@@ -54,7 +54,7 @@ def test_a_removed_surface_is_gone_when_that_is_announced_and_has_discarded_its_
     scene.add(surface)
     surface.submit(Buffer(np.zeros((4, 8, 4), np.uint8), PixelFormat.XRGB8888))
     left: list[int] = []
-    scene.on_changed = lambda _: left.append(len(scene))
+    scene.on_changed = lambda _rects, _surface: left.append(len(scene))
     scene.remove(surface)
     assert left == [0]
     assert surface.discarded == 1

@@ -9,10 +9,12 @@ from compositor.geometry import Rect
 from compositor.node import Node
 from compositor.output import Output
 from compositor.pixel import PixelFormat
+from compositor.plane_state import Rotation
 from compositor.presenter import Presenter
 from compositor.scene_tree import SceneTree
 from compositor.screen.headless import HeadlessScreen
 from compositor.surface import CURSOR_Z, Buffer
+from compositor.transform import TRANSFORMS
 from compositor.view import SurfaceNode
 from virtio.clock import Calendar
 
@@ -34,8 +36,7 @@ class Desk:
             name,
             **place,  # type: ignore[arg-type]
             on_taken=lambda: self.heard.append(f"{name} taken"),
-            on_presented=lambda frame: self.heard.append(f"{name} presented by {frame.output}"),
-            on_discarded=lambda: self.heard.append(f"{name} discarded"),
+            on_feedback=lambda feedback: self.heard.append(f"{name} {type(feedback).__name__.lower()}"),
         )
         self.tree.content.add(node)
         return node
@@ -112,7 +113,7 @@ def test_a_mirrored_submission_is_presented_when_the_last_output_shows_it(desk: 
     desk.repaint(0)
     assert desk.heard == []
     desk.repaint(1)
-    assert desk.heard == ["a taken", "a presented by right"]
+    assert desk.heard == ["a taken", "a presented"]
 
 
 def test_a_submission_that_one_output_showed_and_another_never_will_was_presented(desk: Desk) -> None:
@@ -120,10 +121,10 @@ def test_a_submission_that_one_output_showed_and_another_never_will_was_presente
     node.submit(picture(1))
     desk.repaint(0)
     node.submit(picture(2))
-    assert desk.heard == ["a taken", "a presented by left"]
+    assert desk.heard == ["a taken", "a presented"]
     desk.repaint(1)
     desk.repaint(0)
-    assert desk.heard[2:] == ["a taken", "a presented by left"]
+    assert desk.heard[2:] == ["a taken", "a presented"]
 
 
 def test_where_nobody_sees_it_a_submission_is_discarded(desk: Desk) -> None:
@@ -142,7 +143,7 @@ def test_a_submission_moves_along_to_another_output(desk: Desk) -> None:
     node.set_outputs((1,))
     assert desk.heard == []
     desk.repaint(1)
-    assert desk.heard == ["a taken", "a presented by right"]
+    assert desk.heard == ["a taken", "a presented"]
 
 
 def test_an_unplugged_output_gives_its_submissions_back(desk: Desk) -> None:
@@ -204,3 +205,45 @@ def test_a_node_has_one_parent(desk: Desk) -> None:
     node.remove()
     with pytest.raises(Misuse, match="a node without a parent"):
         node.remove()
+
+
+def test_a_groups_opacity_multiplies_that_of_what_is_in_it(desk: Desk) -> None:
+    group, node = Node(alpha=0x8000, outputs=(0,)), SurfaceNode("a", alpha=0x8000)
+    desk.tree.content.add(group)
+    group.add(node)
+    node.submit(picture(200))
+    assert node.views[0].surface.plane.alpha == 0x4000
+    assert desk.repaint(0).snapshot()[0, 0, 0] == 50
+    group.set_alpha(0xFFFF)
+    assert desk.repaint(0).snapshot()[0, 0, 0] == 100
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("clip", [None, Rect(1, 2, 9, 7)])
+def test_a_turned_picture_is_cut_where_it_lies(desk: Desk, name: str, clip: Rect | None) -> None:
+    """Over two outputs, with and without a clip: as if the whole had been turned first and cut then."""
+    chance = np.random.default_rng(1)
+    pixels = chance.integers(0, 256, (20, 30, 4), np.uint8)
+    node = SurfaceNode("a", x=56, y=3, clip=clip, rotation=TRANSFORMS[name])
+    desk.tree.content.add(node)
+    node.submit(Buffer(pixels, PixelFormat.XRGB8888))
+    screen = np.hstack([desk.repaint(0).snapshot(), desk.repaint(1).snapshot()])[..., :3]
+    whole = pixels[:, ::-1] if name.startswith("flipped") else pixels
+    whole = np.rot90(whole, {"90": 1, "180": 2, "270": 3}.get(name.removeprefix("flipped-"), 0))
+    wanted = np.zeros((48, 128, 3), np.uint8)
+    height, width = whole.shape[:2]
+    wanted[3 : 3 + height, 56 : 56 + width] = whole[..., 2::-1]
+    if clip is not None:
+        outside = np.ones((48, 128), bool)
+        outside[3 + clip.y : 3 + clip.bottom, 56 + clip.x : 56 + clip.right] = False
+        wanted[outside] = 0
+    assert np.array_equal(screen, wanted)
+
+
+def test_a_picture_is_turned_while_it_is_shown(desk: Desk) -> None:
+    node = desk.node("a", outputs=(0,))
+    node.submit(picture(9, 32, 16))
+    desk.repaint(0)
+    node.turn(Rotation.ROTATE_90)
+    assert desk.scene(0) == [("a", Rect(0, 0, 16, 32))]
+    assert desk.repaint(0).snapshot()[31, 0, 0] == 9

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from compositor.errors import BadInput
 from compositor.geometry import EMPTY, Rect
 from compositor.pixel import PixelFormat
+from compositor.presentation import NO_FLAGS, Discarded, Feedback, Presented
 from compositor.surface import Buffer, Surface
 
 
@@ -16,10 +17,13 @@ class Watched(Surface):
     """A surface as in a scene, whose damage is kept."""
 
     def __init__(self, x: int = 0, y: int = 0) -> None:
-        super().__init__("watched", on_discarded=lambda: self.heard.append("discarded"), x=x, y=y)
-        self.heard: list[str] = []
+        super().__init__("watched", on_feedback=self._hear, x=x, y=y)
+        self.heard: list[Feedback] = []
         self.damage: list[Rect] = []
         self.on_changed = lambda rects: self.damage.extend(rect for rect in rects if not rect.empty)
+
+    def _hear(self, feedback: Feedback) -> None:
+        self.heard.append(feedback)
 
     def new_damage(self) -> list[Rect]:
         damage, self.damage = self.damage, []
@@ -96,8 +100,13 @@ def test_a_submission_is_presented_once() -> None:
     surface = Watched()
     surface.submit(buffer())
     assert surface.pending
-    assert surface.take()
+    taken = surface.take()
+    assert taken is not None
     assert not surface.take()
+    assert (surface.submitted, surface.presented, surface.discarded) == (1, 0, 0)
+    shown = Presented(taken.commit, 5, 0, 0, NO_FLAGS, 3)
+    taken.answered(shown)
+    assert surface.heard == [shown]
     assert (surface.submitted, surface.presented, surface.discarded) == (1, 1, 0)
 
 
@@ -105,7 +114,7 @@ def test_a_submission_that_is_replaced_was_discarded() -> None:
     surface = Watched()
     surface.submit(buffer())
     surface.submit(buffer())
-    assert surface.heard == ["discarded"]
+    assert surface.heard == [Discarded(1)]
     assert (surface.submitted, surface.presented, surface.discarded) == (2, 0, 1)
     assert surface.take()
 
@@ -135,7 +144,7 @@ def test_what_nobody_can_see_is_discarded_at_once() -> None:
     for surface in (hidden, alone):
         surface.submit(buffer())
         assert (surface.submitted, surface.discarded, surface.pending) == (1, 1, False)
-    assert hidden.heard == ["discarded"]
+    assert hidden.heard == [Discarded(1)]
     alone.hide()
     alone.show()
 

@@ -10,6 +10,7 @@ from guest.simulated import SimulatedGuest
 from guest.workloads import read_stamp
 from virtio.gpu.device import GpuDevice
 from virtio.gpu.wire import Response
+from virtio.inproc import InProcessTransport
 
 if TYPE_CHECKING:
     from tests.guest.conftest import RecordingDisplay
@@ -22,6 +23,7 @@ def test_the_device_answers_as_expected_and_serves_the_next_guest(
     reasons: list[str] = []
     with SimulatedGuest("gears", size=(64, 64)) as guest:
         guest.attach(device)
+        assert isinstance(guest.transport, InProcessTransport)
         guest.transport.on_fault = device.on_fault = reasons.append
         guest.start()
         guest.frame_tick()

@@ -237,3 +237,23 @@ def test_wrong_descriptions_are_refused() -> None:
 def test_two_devices_are_one_too_many(device: GpuDevice) -> None:
     with started(device) as guest, pytest.raises(Misuse, match="has a device already"):
         guest.attach(device)
+
+
+def test_a_guest_of_so_many_frames_draws_them_and_then_sleeps_until_its_display_changes(
+    device: GpuDevice, display: RecordingDisplay
+) -> None:
+    with started(device, frames=2) as guest:
+        assert [guest.frame_tick() for _ in range(4)] == [True, True, False, False]
+        assert guest.finished
+        assert guest.frames_missed == 0
+        display.mode_list[0] = DisplayMode(64, 32, 60_000)
+        device.display_changed()
+        assert not guest.finished
+        assert guest.frame_tick()
+
+
+def test_a_guest_can_have_more_buffers_than_it_needs(device: GpuDevice) -> None:
+    for asked, made in ((0, 2), (4, 4)):
+        device.commands.clear()
+        with started(device, buffers=asked):
+            assert device.commands["RESOURCE_CREATE_BLOB"] == made

@@ -85,3 +85,37 @@ class SharedTime:
         for fd in fds:
             os.close(fd)
         self._map.close()
+
+
+class KernelTime:
+    """The same page as the kernel has it. `close` it."""
+
+    def __init__(self, fd: int, client: int) -> None:
+        """Map the page, and take it up.
+
+        Args:
+            fd: Its memory, which stays the caller's.
+            client: Whose place is the kernel's.
+
+        Raises:
+            OSError: This is no such memory.
+            ValueError: It is too short.
+        """
+        self._map = mmap.mmap(fd, _HEADER_SIZE + (client + 1) * _CLIENT_SIZE)
+        self._place = _HEADER_SIZE + client * _CLIENT_SIZE
+        _U32.pack_into(self._map, self._place + _CAPABILITIES, _TIME_SHARE)
+
+    def now_ns(self) -> int:
+        """The time, which is right while the kernel runs, and when its device speaks to it."""
+        time: int = _U64.unpack_from(self._map, _CURRENT_TIME)[0]
+        return time
+
+    def request(self, when_ns: int | None) -> None:
+        """Say when the kernel wants to run; None: whenever somebody makes it."""
+        if when_ns is not None:
+            _U64.pack_into(self._map, self._place + _REQUEST, when_ns)
+        _U32.pack_into(self._map, self._place + _FLAGS, 0 if when_ns is None else _REQUESTED)
+
+    def close(self) -> None:
+        """Unmap it; once more does nothing."""
+        self._map.close()

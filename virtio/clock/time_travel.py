@@ -36,8 +36,8 @@ Send = Callable[[bytes, Sequence[int]], None]
 EPOCH_NS = 1_767_225_600 * NANOSECONDS
 
 # op, seq, time
-_MESSAGE = struct.Struct("=IIQ")
-MESSAGE_SIZE = _MESSAGE.size
+MESSAGE = struct.Struct("=IIQ")
+MESSAGE_SIZE = MESSAGE.size
 
 
 class Op(IntEnum):
@@ -106,7 +106,7 @@ class TimeTravel:
         data = self._rest + data
         whole = len(data) - len(data) % MESSAGE_SIZE
         self._rest = data[whole:]
-        for op, sequence, time in _MESSAGE.iter_unpack(data[:whole]):
+        for op, sequence, time in MESSAGE.iter_unpack(data[:whole]):
             self.messages += 1
             self._handle(op, sequence, time)
 
@@ -138,8 +138,12 @@ class TimeTravel:
             proceed()
 
     def announce(self, what: int) -> None:
-        """Say to the kernel what another one has said to all; it means nothing to the calendar."""
-        if self._start is None and self.participant.turn in (Turn.WAITING, Turn.RUNNING):
+        """Say to the kernel what is said to all; it means nothing to the calendar.
+
+        `settle` waits until it was heard. A kernel that is not there, or not yet, is not told.
+        """
+        present = self._send is not None and self._start is None
+        if present and self.participant.turn in (Turn.WAITING, Turn.RUNNING):
             self._write(self._message(Op.BROADCAST, what))
 
     def close(self) -> None:
@@ -173,7 +177,7 @@ class TimeTravel:
             raise ProtocolFault(f"{self.participant.name}: {late}")
         answer = handler(self, sequence, time)
         if answer is not None:
-            self._write(_MESSAGE.pack(Op.ACK, sequence, answer))
+            self._write(MESSAGE.pack(Op.ACK, sequence, answer))
 
     def _confirm(self, sequence: int) -> None:
         if not self._unconfirmed or self._unconfirmed[0][0] != sequence:
@@ -195,7 +199,7 @@ class TimeTravel:
             self._take_request()
         else:
             # Waiting can bring the next event about, so the answer goes first.
-            self._write(_MESSAGE.pack(Op.ACK, sequence, 0))
+            self._write(MESSAGE.pack(Op.ACK, sequence, 0))
         self.participant.wait()
 
     def _take_request(self) -> None:
@@ -228,11 +232,11 @@ class TimeTravel:
         start, self._start = self._start, None
         if start is not None:
             # A bound comes with the first RUN: in one piece with this a kernel might take it for the answer.
-            self._write(_MESSAGE.pack(Op.ACK, start, KERNEL), self._shared.fds)
+            self._write(MESSAGE.pack(Op.ACK, start, KERNEL), self._shared.fds)
             self.on_started()
         elif self._shared.in_use:
             self._sequence += 1
-            self._write(_MESSAGE.pack(Op.RUN, self._sequence & 0xFFFF_FFFF, now_ns))
+            self._write(MESSAGE.pack(Op.RUN, self._sequence & 0xFFFF_FFFF, now_ns))
         else:
             self._write(self._message(Op.FREE_UNTIL, bound_ns) + self._message(Op.RUN, now_ns))
 
@@ -245,7 +249,7 @@ class TimeTravel:
     def _message(self, op: Op, time: int) -> bytes:
         self._sequence = self._sequence % 0xFFFF_FFFF + 1
         self._unconfirmed.append((self._sequence, []))
-        return _MESSAGE.pack(op, self._sequence, time)
+        return MESSAGE.pack(op, self._sequence, time)
 
     def _write(self, data: bytes, fds: Sequence[int] = ()) -> None:
         if self._send is not None:

@@ -112,7 +112,7 @@ class GuestMemory:
         """
         return b"".join(self.views(address, length))
 
-    def write(self, address: int, data: bytes) -> None:
+    def write(self, address: int, data: bytes | memoryview) -> None:
         """Store bytes, also across adjoining regions.
 
         Raises:

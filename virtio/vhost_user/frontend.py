@@ -69,6 +69,8 @@ class VhostUserFrontend:
         protocol_features: Likewise, of the protocol.
         on_config_change: Called when the device's config space has changed.
         on_queue_error: Called with a queue's index when the device found it broken.
+        on_notice: Called before a notification of the back end is acknowledged. Whoever keeps virtual time
+            asks for his turn here: as soon as it is acknowledged, time may go on.
         on_close: Called when the back end has gone.
     """
 
@@ -84,6 +86,7 @@ class VhostUserFrontend:
         self.protocol_features = 0
         self.on_config_change: Callable[[], None] = lambda: None
         self.on_queue_error: Callable[[int], None] = lambda _index: None
+        self.on_notice: Callable[[], None] = lambda: None
         self.on_close: Callable[[], None] = lambda: None
         self._wanted = _WANTED | (ProtocolFeature.INBAND_NOTIFICATIONS.mask if inband else 0)
         self._loop = asyncio.get_running_loop()
@@ -201,9 +204,13 @@ class VhostUserFrontend:
         await self.request(Request.SET_PROTOCOL_FEATURES, pack_u64(agreed))
         self.protocol_features = agreed
         await self._open_channel()
-        self.features = self.offered & (features | SPLIT_RING | F_PROTOCOL_FEATURES)
-        await self.request(Request.SET_FEATURES, pack_u64(self.features))
+        await self.set_features(features | SPLIT_RING)
         return self.features
+
+    async def set_features(self, features: int) -> None:
+        """Have the device work with those of `features` that it offers, from when its queues start."""
+        self.features = self.offered & (features | F_PROTOCOL_FEATURES)
+        await self.request(Request.SET_FEATURES, pack_u64(self.features))
 
     async def queue_count(self) -> int:
         """How many queues the device has."""
@@ -269,6 +276,15 @@ class VhostUserFrontend:
             self._transmit(Request.VRING_KICK, VringState(index).pack(), need_reply=True)
             self._answer(Request.VRING_KICK).add_done_callback(_ignore)
 
+    async def kicked(self) -> None:
+        """Wait until every in-band kick has been answered: until the device has a time for its work.
+
+        Raises:
+            ProtocolFault: The back end has gone.
+        """
+        if self._waiting:
+            await self._waiting[-1][1]
+
     # Notifications.
 
     @property
@@ -305,6 +321,7 @@ class VhostUserFrontend:
         """Requests of the back end's; acknowledged first, as UML does."""
         close_fds(fds)
         for message in self._channel_decoder.feed(data):
+            self.on_notice()
             if message.needs_reply and self._channel is not None:
                 self._channel.send(message.reply(pack_u64(0)).encode())
             if message.request == BackendRequest.CONFIG_CHANGE:

@@ -16,7 +16,8 @@ _FILES = {
     for resource in sorted(_HERE.iterdir(), key=lambda resource: resource.name)
     if resource.name.endswith(".toml")
 }
-SCENES = ("demo", *WORKLOADS, *(name for name in _FILES if name != "demo"))
+_FIRST = ("demo", "workloads")
+SCENES = (*_FIRST, *WORKLOADS, *(name for name in _FILES if name not in _FIRST))
 """Names that `builtin` knows."""
 
 

@@ -4,7 +4,7 @@
 |---|---|
 | `layout` | where the picture lies in the window |
 | `driver` | pyglet and OpenGL, or one line that says why not |
-| `texture` | the picture on the display's side, updated by damage |
+| `picture` | the picture on the display's side, updated by damage |
 | `events` | the X connection, served by the asyncio loop |
 | `shell` | `WindowScreen`: keys, resizing, drawing |
 

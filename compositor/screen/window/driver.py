@@ -7,17 +7,9 @@ from typing import Any, NamedTuple
 
 from compositor.errors import ScreenError
 from compositor.mode import Mode
+from compositor.render.gl import library
 
 _WITHOUT = "or run without a window (--headless)"
-
-_ERRORS = {
-    0x0500: "INVALID_ENUM",
-    0x0501: "INVALID_VALUE",
-    0x0502: "INVALID_OPERATION",
-    0x0505: "OUT_OF_MEMORY",
-    0x0506: "INVALID_FRAMEBUFFER_OPERATION",
-    0x0507: "CONTEXT_LOST",
-}
 
 
 class Driver(NamedTuple):
@@ -36,20 +28,14 @@ def load() -> Driver:
         ScreenError: No pyglet, no OpenGL or no display here; the message says which and what to do.
     """
     try:
+        gl = library.load()
         import pyglet  # noqa: PLC0415 - only where there is a window
-    except ImportError:
-        raise ScreenError(
-            f"no window: pyglet is missing; pip install 'scanout[window]', {_WITHOUT}"
-        ) from None
-    pyglet.options.shadow_window = False  # a hidden window per process, to share textures with
-    pyglet.options.debug_gl = False  # an error check after each call; see `check` for ours
-    try:
-        from pyglet import gl, window  # noqa: PLC0415 - they read the options above
+        from pyglet import window  # noqa: PLC0415
         from pyglet.window import key  # noqa: PLC0415
+    except ScreenError as error:
+        raise ScreenError(f"no window: {error}, {_WITHOUT}") from None
     except ImportError as error:
-        raise ScreenError(
-            f"no window: {error} Install OpenGL (apt install libgl1 libegl1), {_WITHOUT}"
-        ) from None
+        raise ScreenError(f"no window: {error} {library.INSTALL}, {_WITHOUT}") from None
     return Driver(pyglet, gl, window, key)
 
 
@@ -86,14 +72,3 @@ def window_size(driver: Driver, mode: Mode) -> tuple[int, int]:
     desktop = driver.pyglet.display.get_display().get_default_screen()
     scale = min(1.0, desktop.width / mode.width, desktop.height / mode.height)
     return max(1, int(mode.width * scale)), max(1, int(mode.height * scale))
-
-
-def check(gl: Any, doing: str) -> None:
-    """Raise what OpenGL complained about since the last check.
-
-    Raises:
-        ScreenError: Names the error, and what we were doing.
-    """
-    code = gl.glGetError()
-    if code:
-        raise ScreenError(f"the display's OpenGL driver reports {_ERRORS.get(code, hex(code))} while {doing}")

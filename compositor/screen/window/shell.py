@@ -7,6 +7,7 @@ paces it: swapping buffers never waits for a vblank.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,9 @@ from compositor.output import Output
 from compositor.screen.window import driver
 from compositor.screen.window.events import pump_of
 from compositor.screen.window.layout import fit
-from compositor.screen.window.texture import Texture
+from compositor.screen.window.picture import Picture
+
+_log = logging.getLogger("scanout.window")
 
 
 class WindowScreen:
@@ -25,11 +28,12 @@ class WindowScreen:
 
     Attributes:
         realtime: True: somebody watches.
-        upload_bytes: Bytes copied into the texture so far.
+        picture: What it shows, and how it got there.
         error: What made the window close itself; None while all is well.
     """
 
     realtime = True
+    one_plane = True
 
     def __init__(
         self,
@@ -49,14 +53,15 @@ class WindowScreen:
         Raises:
             ScreenError: No pyglet, no display, no OpenGL.
         """
-        self.upload_bytes = 0
         self.error: CompositorError | None = None
         self._on_close = on_close
         self._on_screenshot = on_screenshot
         self._driver = driver.load()
         title = f"{output.name} - scanout" if output.name else "scanout"
         self._window = driver.open_window(self._driver, output.mode, title)
-        self._texture: Texture | None = None
+        self._window.switch_to()
+        self.picture = Picture(self._driver.gl)
+        _log.debug("%s: %s; uploads: %s", title, *self.picture.describe())
         self._closed = False
         self._window.push_handlers(
             on_close=self._close_wanted,
@@ -68,6 +73,11 @@ class WindowScreen:
         self._pump.add(self._window, self._fail)
         self._pump.dispatch()  # also sends what Xlib holds back, the request for the keyboard's focus
 
+    @property
+    def upload_bytes(self) -> int:
+        """Bytes copied into the texture so far."""
+        return self.picture.upload_bytes
+
     def show(self, output: Output, frame: Frame) -> None:
         """Copy the frame's damage into the texture and draw; nothing once the window is gone.
 
@@ -77,16 +87,10 @@ class WindowScreen:
         if self._closed or self._pump.lost:
             return
         self._window.switch_to()
-        damage = frame.damage
-        if self._texture is None or not self._texture.fits(frame):
-            if self._texture is not None:  # the output has another mode: follow it
-                self._texture.delete()
-                if not self._window.fullscreen:
-                    self._window.set_size(*driver.window_size(self._driver, output.mode))
-            height, width = frame.pixels.shape[:2]
-            self._texture = Texture(self._driver.gl, width, height)
-            damage = (Rect(0, 0, width, height),)
-        self.upload_bytes += self._texture.update(frame.pixels, frame.format, damage)
+        before = self.picture.size
+        self.picture.update(frame)
+        if before not in (None, self.picture.size) and not self._window.fullscreen:
+            self._window.set_size(*driver.window_size(self._driver, output.mode))  # another mode: follow it
         self._draw()
         self._pump.dispatch()
 
@@ -99,16 +103,15 @@ class WindowScreen:
         if self._pump.lost:
             return
         self._window.switch_to()
-        if self._texture is not None:
-            self._texture.delete()
+        self.picture.delete()
         self._window.close()
 
     def _draw(self) -> None:
-        if self._texture is None:
+        if self.picture.size is None:
             return
         gl = self._driver.gl
         width, height = self._window.get_framebuffer_size()
-        place = fit((self._texture.width, self._texture.height), (width, height))
+        place = fit(self.picture.size, (width, height))
         if place.empty:
             return
         self._window.switch_to()
@@ -116,7 +119,7 @@ class WindowScreen:
         if place != Rect(0, 0, width, height):
             gl.glClearColor(0.0, 0.0, 0.0, 1.0)
             gl.glClear(gl.GL_COLOR_BUFFER_BIT)
-        self._texture.blit(place, height)
+        self.picture.draw(place, height)
         if self._window.config.alpha_size:
             self._make_opaque()
         self._window.flip()

@@ -8,6 +8,8 @@ from compositor.errors import BadInput
 from compositor.frame import Frame
 from compositor.observe.statistics import GuestStatistics, OutputStatistics, document, to_json, write_json
 from compositor.pixel import PixelFormat
+from compositor.plane import DEFAULT_PLANES
+from compositor.plane_assignment import Grant, Why
 
 
 def frame(time_ns: int, *, direct: bool = True, compose_bytes: int = 0) -> Frame:
@@ -21,6 +23,7 @@ def frame(time_ns: int, *, direct: bool = True, compose_bytes: int = 0) -> Frame
         {},
         np.zeros((1, 1, 4), np.uint8),
         PixelFormat.XRGB8888,
+        grants={"guest-0": Grant(DEFAULT_PLANES.primary, Why.FILLS) if direct else Grant(None, Why.SMALLER)},
     )
 
 
@@ -61,6 +64,15 @@ def test_the_document_has_the_published_shape() -> None:
                 "direct_scanout": 3,
                 "missed_vblanks": 0,
                 "interval_ms": {"p50": 16.67, "p99": 16.67, "max": 16.67},
+                "planes": [
+                    {
+                        "layer": "guest-0",
+                        "plane": None,
+                        "why": "it does not fill the screen exactly, and no overlay is free",
+                        "frames": 1,
+                    },
+                    {"layer": "guest-0", "plane": "primary", "why": "it fills the screen", "frames": 3},
+                ],
             }
         ],
         "guests": [

@@ -18,7 +18,7 @@ def written(chunks: Sequence[bytes]) -> bytes:
     file = io.BytesIO()
     writer = ChunkWriter(file)
     for number, chunk in enumerate(chunks):
-        writer.add(chunk, last=number == len(chunks) - 1)
+        writer.add([chunk[:9], chunk[9:]], last=number == len(chunks) - 1)
     assert writer.written == len(file.getvalue())
     return file.getvalue()
 
@@ -72,7 +72,7 @@ def test_a_file_may_not_go_on_behind_its_end() -> None:
 def test_another_version_is_named() -> None:
     other = bytearray(written([b"a"]))
     other[len(MAGIC)] = 77
-    with pytest.raises(BadInput, match="version 77, this program reads 1"):
+    with pytest.raises(BadInput, match="version 77, this program reads 2"):
         read(bytes(other))
 
 

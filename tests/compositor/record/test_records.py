@@ -17,7 +17,7 @@ commands = st.builds(Command, st.integers(0, 255), u32, u32, st.binary(max_size=
 
 @given(st.lists(records, max_size=5))
 def test_records_come_back(stream: list[Record]) -> None:
-    assert list(decode(b"".join(record.encode() for record in stream))) == stream
+    assert list(decode(b"".join(part for record in stream for part in record.encode()))) == stream
 
 
 @given(commands)
@@ -45,7 +45,7 @@ def test_no_bytes_at_all_raise_anything_but_bad_input(garbage: bytes) -> None:
 
 
 def test_an_unknown_kind_is_named() -> None:
-    encoded = bytearray(Record(Kind.END, 0, 0).encode())
+    encoded = bytearray(b"".join(Record(Kind.END, 0, 0).encode()))
     encoded[0] = 99
     with pytest.raises(BadInput, match="kind 99"):
         list(decode(bytes(encoded)))

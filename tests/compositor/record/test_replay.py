@@ -23,7 +23,7 @@ from compositor.run import StopReason
 from compositor.scanout import Placement
 from compositor.sync.policy import SyncPolicy
 from guest import SimulatedGuest
-from guest.driver.kms import Framebuffer
+from guest.driver.framebuffer import Framebuffer
 from virtio.gpu.formats import Format
 from virtio.gpu.wire import Rect
 
@@ -269,8 +269,8 @@ def rewritten(path: Path, change: Callable[[Record], Record]) -> None:
     writer = ChunkWriter(file)
     chunks = list(ChunkReader(io.BytesIO(path.read_bytes()), "f"))
     for number, chunk in enumerate(chunks):
-        content = b"".join(change(record).encode() for record in decode(chunk))
-        writer.add(content, last=number == len(chunks) - 1)
+        parts = [part for record in decode(chunk) for part in change(record).encode()]
+        writer.add(parts, last=number == len(chunks) - 1)
     path.write_bytes(file.getvalue())
 
 
@@ -308,6 +308,21 @@ async def test_records_that_make_no_sense_are_bad_input(whole: bytes, tmp_path: 
     with pytest.raises(BadInput, match="cannot be replayed beyond") as caught:
         await replayed(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("policy", [policy for policy in SyncPolicy if policy is not SyncPolicy.NONE])
+@pytest.mark.parametrize("render_ms", [3, 11])
+async def test_frames_that_are_committed_before_they_are_presented(
+    tmp_path: Path, policy: SyncPolicy, render_ms: int
+) -> None:
+    async def play(machine: Machine) -> None:
+        for workload in ("gears", "plasma"):
+            guest = SimulatedGuest(workload, size=(60, 40), render_ns=render_ms * 1_000_000, sync=policy)
+            await machine.attach(guest, [Placement(x=20 * (workload == "plasma"))])
+        await machine.run(seconds=0.5)
+
+    stats = await check(tmp_path / "f", play, repaint_delay_ns=9_000_000)
+    assert stats["outputs"][0]["presented"] >= 14
 
 
 async def test_a_machine_that_repaints_by_itself_cannot_replay(whole: bytes, tmp_path: Path) -> None:

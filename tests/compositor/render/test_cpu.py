@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from compositor.geometry import Rect
 from compositor.pixel import PixelFormat
+from compositor.plane_state import OPAQUE, BlendMode, PlaneState
 from compositor.region import Region
 from compositor.render import blend
 from compositor.render.cpu import Layer, compose
@@ -30,7 +31,7 @@ def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         def missing(pixels: int) -> ModuleType | None:
             return None
 
-        monkeypatch.setattr(blend, "_kernels", missing)
+        monkeypatch.setattr(blend, "ready", missing)
     else:
         pytest.importorskip("numba")
         assert blend.load() is not None
@@ -50,6 +51,9 @@ def images(draw: st.DrawFn, max_width: int = WIDTH + 4, max_height: int = HEIGHT
     return np.ndarray((height, width, 4), np.uint8, memory, offset, (pitch, 4, 1))
 
 
+# Such opacities and modes are blended as they are; others are sampled.
+opacities = st.just(OPAQUE) | st.integers(0, 255).map(lambda value: value * 0x101)
+MODES = [BlendMode.PREMULTIPLIED, BlendMode.NONE]
 layers = st.lists(
     st.builds(
         Layer,
@@ -58,6 +62,8 @@ layers = st.lists(
         st.integers(-9, WIDTH),
         st.integers(-9, HEIGHT),
         st.none(),
+        plane=st.builds(PlaneState, alpha=opacities, blend_mode=st.sampled_from(MODES)),
+        chroma=st.none(),
     ),
     max_size=4,
 )

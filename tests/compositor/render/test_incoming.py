@@ -62,7 +62,7 @@ def test_large_pictures_are_fetched_on_two_threads(
     monkeypatch: pytest.MonkeyPatch, compiled: bool, pixel_format: PixelFormat
 ) -> None:
     kernels = blend.load() if compiled else None
-    monkeypatch.setattr(blend, "_kernels", lambda _pixels: kernels)
+    monkeypatch.setattr(blend, "ready", lambda _pixels: kernels)
     parts: list[tuple[int, int]] = []
     run = lanes.run
 

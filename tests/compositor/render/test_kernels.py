@@ -1,10 +1,10 @@
 """The compiled loops: equal to the exact ones everywhere, and not to be kept from running by a cache."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from compositor.pixel import PixelFormat
 from compositor.render import blend, exact
 
 pytest.importorskip("numba")
-from compositor.render import kernels
 
 blend.load()
 
@@ -24,18 +23,20 @@ from compositor.render import blend
 blend.load()
 target, source = numpy.full((2, 2, 2, 4), 200, numpy.uint8)
 blend.over(target, source, PixelFormat.ARGB8888)
-assert "compositor.render.kernels" in sys.modules
+assert "compositor.render.fused.kernel" in sys.modules
 print(target[0, 0].tolist())
 """
 DRAWN = "[243, 243, 243, 255]"  # 200 + 200 * 55 / 255
 
 
-def draw(**environment: str) -> str:
+ROOT = Path(blend.__file__).parents[2]
+
+
+def draw(root: Path = ROOT, **environment: str) -> str:
     """What a new process draws."""
-    root = str(Path(blend.__file__).parents[2])
     done = subprocess.run(
         [sys.executable, "-c", DRAW],
-        env={**os.environ, "PYTHONPATH": root, **environment},
+        env={**os.environ, "PYTHONPATH": str(root), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -67,14 +68,11 @@ def test_convert_puts_every_channel_in_its_place(pixel_format: PixelFormat) -> N
     np.testing.assert_array_equal(target, expected)
 
 
-def test_kernels_run_where_nothing_can_be_cached() -> None:
-    """numba refuses to decorate a function when it has no place for its cache: as here, without a file."""
-    source = Path(kernels.__file__).read_text()
-    fresh: dict[str, Any] = {"__name__": "fresh"}
-    exec(compile(source, "<no file>", "exec"), fresh)
-    target = np.zeros(1, np.uint32)
-    fresh["over"](target, 1, np.full(1, 0xC8C8C8C8, np.uint32), 1, 1, 1, 0, 8, 16, 24)
-    assert target[0] == 0xFFC8C8C8
+def test_kernels_run_where_nothing_can_be_cached(tmp_path: Path) -> None:
+    """Also where only root would be let in: a file is in the way of the cache's directory."""
+    blocked = tmp_path / "file"
+    blocked.touch()
+    assert draw(NUMBA_CACHE_DIR=str(blocked / "cache")) == DRAWN
 
 
 def test_kernels_run_where_the_cache_is_damaged(tmp_path: Path) -> None:
@@ -84,3 +82,16 @@ def test_kernels_run_where_the_cache_is_damaged(tmp_path: Path) -> None:
     for path in files:
         path.write_bytes(path.read_bytes()[:40])
     assert draw(NUMBA_CACHE_DIR=str(tmp_path)) == DRAWN
+
+
+def test_the_cache_knows_every_source_that_is_compiled_into_a_kernel(tmp_path: Path) -> None:
+    """An edit of a helper makes new machine code, also where the module of the kernel is unchanged."""
+    copy = tmp_path / "project"
+    shutil.copytree(Path(blend.__file__).parents[1], copy / "compositor")
+    cache = tmp_path / "cache"
+    assert draw(copy, NUMBA_CACHE_DIR=str(cache)) == DRAWN
+    arithmetic = copy / "compositor/render/fused/arithmetic.py"
+    source = arithmetic.read_text()
+    assert source.count("_constant(_HALVES, 128)") == 1
+    arithmetic.write_text(source.replace("_constant(_HALVES, 128)", "_constant(_HALVES, 255)"))
+    assert draw(copy, NUMBA_CACHE_DIR=str(cache)) == "[244, 244, 244, 255]"  # rounded up

@@ -192,7 +192,7 @@ def test_every_scene_that_ships_is_sound_and_has_a_title(name: str) -> None:
 
 def test_every_workload_is_a_scene() -> None:
     assert set(WORKLOADS) < set(SCENES)
-    with pytest.raises(BadInput, match="there is no scene 'nosuch'; there are: demo, gears, plasma"):
+    with pytest.raises(BadInput, match="there is no scene 'nosuch'; there are: demo, workloads, gears"):
         builtin("nosuch")
 
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guest.driver.kms import FlipMode, Framebuffer, Swapchain
+from guest.driver.framebuffer import Framebuffer
+from guest.driver.kms import FlipMode, Swapchain
 from guest.driver.session import DriverState
 from virtio.errors import Misuse
 from virtio.gpu.formats import Format

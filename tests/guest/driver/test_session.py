@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,3 +109,18 @@ def test_sessions_leave_no_memory_behind(rig: Rig) -> None:
     assert rig.ram.free_bytes == before
     with pytest.raises(Misuse, match="the device is closed"):
         rig.driver.queue(0)
+
+
+def test_closing_ends_fences_that_are_out(rig: Rig) -> None:
+    rig.driver.probe()
+    fences = [rig.driver.new_fence(), rig.driver.new_fence(1)]
+    rig.driver.close()
+    assert [fence.error for fence in fences] == [-errno.ECANCELED] * 2
+
+
+def test_rings_have_timelines_of_their_own(rig: Rig) -> None:
+    rig.driver.probe()
+    on_ring, plain = rig.driver.new_fence(1), rig.driver.new_fence()
+    answer_with(rig, Header(Response.OK_NODATA, Flag.FENCE, plain.seqno))
+    assert (plain.signaled, on_ring.signaled) == (True, False)
+    assert plain.context != on_ring.context

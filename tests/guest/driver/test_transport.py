@@ -39,6 +39,9 @@ class Bus:
     def kick(self, index: int) -> None:
         self.log.append(index)
 
+    def close(self) -> None:
+        self.log.append("closed")
+
 
 def test_the_device_is_taken_over_in_the_order_of_the_specification() -> None:
     bus, queues = Bus(int(SPLIT_RING) | 0b1010), {0: QueueConfig(8, 1, 2, 3), 1: QueueConfig(4, 4, 5, 6)}

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guest.workloads.stamp import MARK_WIDTH, Stamp, mark_rows, read_stamp, write_stamp
+from guest.workloads.stamp import MARK_WIDTH, Stamp, hide_stamp, mark_rows, read_stamp, write_stamp
 from virtio.errors import Misuse
 
 
@@ -16,6 +16,22 @@ def test_what_was_written_is_read(frame_id: int, height: int, value: int) -> Non
     pixels = picture(height, value=value)
     write_stamp(pixels, frame_id)
     assert read_stamp(pixels) == Stamp(frame_id, torn=False)
+
+
+@given(frame_id=st.integers(0, 2**24 - 1), colour=st.tuples(*[st.integers(0, 255)] * 4))
+def test_a_hidden_stamp_is_read_and_not_seen(frame_id: int, colour: tuple[int, int, int, int]) -> None:
+    colour = (min(colour[0], colour[3]), min(colour[1], colour[3]), min(colour[2], colour[3]), colour[3])
+    pixels = np.full((40, 64, 4), colour, np.uint8)
+    hide_stamp(pixels, frame_id)
+    assert read_stamp(pixels) == Stamp(frame_id, torn=False)
+    assert np.abs(pixels.astype(int) - np.array(colour)).max() <= 1
+    assert (pixels[:, :, :3] <= pixels[:, :, 3:]).all(), "still premultiplied"
+
+
+@given(st.binary(min_size=5 * MARK_WIDTH, max_size=5 * MARK_WIDTH))
+def test_grey_content_is_no_hidden_stamp(content: bytes) -> None:
+    pixels = np.repeat(np.frombuffer(content, np.uint8).reshape(5, MARK_WIDTH, 1) % 254 + 1, 4, axis=2)
+    assert read_stamp(pixels).frame_id is None
 
 
 def test_layout_is_the_documented_one() -> None:

@@ -109,20 +109,3 @@ def test_whatever_goes_wrong_is_one_line(
     pyglet = MagicMock(**{"display.get_display.side_effect": raised})
     with pytest.raises(ScreenError, match=f"^no window: {re.escape(line)}"):
         driver.open_window(driver.Driver(pyglet, MagicMock(), MagicMock(), MagicMock()), Mode(640, 480), "")
-
-
-class FakeGl:
-    def __init__(self, *codes: int) -> None:
-        self.codes = list(codes)
-
-    def glGetError(self) -> int:
-        return self.codes.pop(0)
-
-
-def test_errors_of_the_driver_are_named_with_what_we_were_doing() -> None:
-    gl = FakeGl(0, 0x0505, 0x9999)
-    driver.check(gl, "drawing a frame")
-    with pytest.raises(ScreenError, match="OpenGL driver reports OUT_OF_MEMORY while drawing a frame"):
-        driver.check(gl, "drawing a frame")
-    with pytest.raises(ScreenError, match="reports 0x9999 while uploading"):
-        driver.check(gl, "uploading a frame")

@@ -16,9 +16,10 @@ from compositor.frame import Frame
 from compositor.geometry import Rect
 from compositor.output import Output
 from compositor.pixel import PixelFormat
+from compositor.render.gl.library import check
 from compositor.scene import Buffer, Surface
 from compositor.screen import window
-from compositor.screen.window import WindowScreen, driver
+from compositor.screen.window import WindowScreen
 
 pytestmark = pytest.mark.real
 
@@ -131,7 +132,7 @@ def test_a_window_with_alpha_lets_nothing_shine_through(open_screen: Open) -> No
     screen.show(monitor.output, monitor.frame(pixels(320, 240)))
     assert cleared == [True] * bool(screen._window.config.alpha_size)
     WindowScreen._make_opaque(screen)
-    driver.check(screen._driver.gl, "making the window opaque")
+    check(screen._driver.gl, "making the window opaque")
 
 
 def test_a_closed_window_shows_nothing_and_closes_once(open_screen: Open) -> None:
@@ -163,6 +164,7 @@ def test_a_minimised_window_is_not_drawn(open_screen: Open, monkeypatch: pytest.
 def test_a_driver_error_is_one_line(open_screen: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monitor = Monitor()
     screen = open_screen(monitor.output)
+    screen.show(monitor.output, monitor.frame(pixels(320, 240)))
     gl = screen._driver.gl
     monkeypatch.setattr(gl, "GL_NEAREST", 0x1234)
     with pytest.raises(ScreenError, match=r"OpenGL driver reports INVALID_\w+ while drawing a frame$"):

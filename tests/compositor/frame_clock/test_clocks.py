@@ -1,35 +1,21 @@
-from hypothesis import given
-from hypothesis import strategies as st
+from __future__ import annotations
 
-from compositor.frame_clock import FixedRefresh, OnDemand, VblankGrid
+from typing import Any
+from unittest.mock import Mock
+
+from compositor.frame_clock import AtVblank, OnDemand, Told, VblankGrid
 from virtio.clock import Calendar
 
 
 def test_everything_between_two_vblanks_shares_one_repaint_at_the_next() -> None:
     calendar, log = Calendar(), list[int]()
     grid = VblankGrid(calendar, 60_000)
-    clock = FixedRefresh(calendar, grid, lambda: log.append(calendar.now_ns()))
+    clock = AtVblank(calendar, grid, lambda: log.append(calendar.now_ns()))
     for when in (1, 2, 16_666_666, 16_666_668, 20_000_000):
         calendar.call_at(when, clock.schedule)
     while calendar.run_next():
         pass
     assert log == [16_666_667, 33_333_334]
-
-
-@given(st.integers(1_000, 1_000_000), st.integers(0, 10**9))
-def test_the_grid_has_no_drift(refresh_mhz: int, index: int) -> None:
-    grid = VblankGrid(Calendar(), refresh_mhz)
-    exact = index * 10**12 / refresh_mhz
-    assert abs(grid.vblank_ns(index) - exact) <= max(1, exact * 1e-15)
-
-
-@given(st.integers(1_000, 1_000_000), st.integers(0, 10**6))
-def test_a_vblank_counts_itself_as_the_last_one(refresh_mhz: int, index: int) -> None:
-    calendar = Calendar()
-    grid = VblankGrid(calendar, refresh_mhz)
-    calendar.advance_to(grid.vblank_ns(index))
-    assert grid.last_vblank() == index
-    assert grid.next_vblank_ns() == grid.vblank_ns(index + 1)
 
 
 def test_a_late_repaint_counts_the_vblanks_it_missed() -> None:
@@ -44,7 +30,7 @@ def test_a_late_repaint_counts_the_vblanks_it_missed() -> None:
             self.pending = callback
 
     late = LateClock()
-    clock = FixedRefresh(late, VblankGrid(late, 60_000), lambda: None)
+    clock = AtVblank(late, VblankGrid(late, 60_000), lambda: None)
     clock.schedule()
     late.now = 51_000_000  # vblank 1 was asked for; 2 and 3 have passed as well
     assert callable(late.pending)
@@ -78,3 +64,48 @@ def test_on_demand_with_a_latency_repaints_once_for_all_that_comes_meanwhile() -
     while calendar.run_next():
         pass
     assert log == [15]
+
+
+class Painter:
+    """A stage whose frames are numbers."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple[str, object]] = []
+
+    def repaint(self) -> None:
+        self.log.append(("at once", None))
+
+    def paint(self) -> Any:
+        frame = Mock()
+        self.log.append(("painted", frame))
+        return frame
+
+    def show(self, frame: Any, time_ns: int) -> None:
+        self.log.append(("shown", frame))
+
+
+def test_a_clock_that_is_told_makes_no_appointments() -> None:
+    calendar, painter = Calendar(), Painter()
+    clock = Told(calendar, painter)
+    clock.schedule()
+    assert not calendar.run_next()
+    assert (clock.missed_vblanks, painter.log) == (0, [])
+
+
+def test_frames_that_were_committed_are_shown_in_their_order_and_then_what_there_is() -> None:
+    painter = Painter()
+    clock = Told(Calendar(), painter)
+    clock.commit()
+    clock.commit()
+    for _ in range(3):
+        clock.show()
+    (_, first), (_, second) = painter.log[:2]
+    assert painter.log[2:] == [("shown", first), ("shown", second), ("at once", None)]
+
+
+def test_frames_that_are_never_shown_are_discarded() -> None:
+    painter = Painter()
+    clock = Told(Calendar(), painter)
+    clock.commit()
+    clock.cancel()
+    painter.log[0][1].discard.assert_called_once_with()  # type: ignore[attr-defined]

@@ -1,0 +1,152 @@
+"""The frame clocks that show what they paint at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from compositor.frame import Frame
+from compositor.frame_clock.panel import Scheduler, VblankGrid
+
+
+class Stage(Protocol):
+    """Who paints and shows."""
+
+    def repaint(self) -> None:
+        """Commit a frame and show it at once, unless there is nothing to do."""
+
+    def paint(self) -> Frame | None:
+        """Commit a frame that will be shown later; None when there is nothing to do."""
+
+    def show(self, frame: Frame, time_ns: int) -> None:
+        """The frame is on the screen."""
+
+
+class FrameClock(Protocol):
+    """Decides when the repaint that was asked for happens.
+
+    Attributes:
+        missed_vblanks: Vblanks that passed between the one a frame was meant for and the one that showed it.
+    """
+
+    missed_vblanks: int
+
+    def schedule(self) -> None:
+        """A repaint is wanted; asking again before it happened changes nothing."""
+
+    def cancel(self) -> None:
+        """Frames that wait for their vblank are not shown; a repaint that is scheduled still comes."""
+
+
+class AtVblank:
+    """Repaints at the vblank, of all that came before it, and shows at once.
+
+    Args:
+        clock: The run's.
+        grid: The vblanks.
+        repaint: Paints and shows.
+
+    Attributes:
+        missed_vblanks: Vblanks that passed while a repaint was due and did not happen.
+    """
+
+    def __init__(self, clock: Scheduler, grid: VblankGrid, repaint: Callable[[], None]) -> None:
+        self.missed_vblanks = 0
+        self._clock = clock
+        self._grid = grid
+        self._repaint = repaint
+        self._due_ns: int | None = None
+
+    def schedule(self) -> None:
+        """Repaint at the next vblank; what comes at that very moment is too late for it."""
+        if self._due_ns is None:
+            self._due_ns = self._grid.next_vblank_ns()
+            self._clock.call_at(self._due_ns, self._fire)
+
+    def _fire(self) -> None:
+        assert self._due_ns is not None
+        self.missed_vblanks += max(0, self._grid.last_vblank() - self._grid.index_at(self._due_ns))
+        self._due_ns = None
+        self._repaint()
+
+    def cancel(self) -> None:
+        """See `FrameClock.cancel`: what it paints is shown at once."""
+
+
+class OnDemand:
+    """Repaints at once, or when the work that this is has taken its time, at most every `min_interval_ns`."""
+
+    def __init__(
+        self,
+        clock: Scheduler,
+        repaint: Callable[[], None],
+        *,
+        min_interval_ns: int = 0,
+        latency_ns: int = 0,
+    ) -> None:
+        self.missed_vblanks = 0
+        self._clock = clock
+        self._repaint = repaint
+        self._min_interval_ns = min_interval_ns
+        self._latency_ns = latency_ns
+        self._earliest_ns = 0
+        self._scheduled = False
+
+    def schedule(self) -> None:
+        """Repaint after the latency, or as soon as the last frame has been shown for long enough."""
+        if self._scheduled:
+            return
+        now_ns = self._clock.now_ns()
+        due_ns = max(now_ns + self._latency_ns, self._earliest_ns)
+        if now_ns >= due_ns:
+            self._run()
+        else:
+            self._scheduled = True
+            self._clock.call_at(due_ns, self._run)
+
+    def _run(self) -> None:
+        self._scheduled = False
+        self._earliest_ns = self._clock.now_ns() + self._min_interval_ns
+        self._repaint()
+
+    def cancel(self) -> None:
+        """See `FrameClock.cancel`: what it paints is shown at once."""
+
+
+class Told:
+    """Never repaints by itself: whoever replays a recording does it.
+
+    Args:
+        clock: The run's.
+        stage: Who paints and shows.
+    """
+
+    missed_vblanks = 0
+
+    def __init__(self, clock: Scheduler, stage: Stage) -> None:
+        self._clock = clock
+        self._stage = stage
+        self._waiting: deque[Frame] = deque()
+
+    def schedule(self) -> None:
+        """The recording says when."""
+
+    def commit(self) -> None:
+        """Paint a frame that will be shown later."""
+        frame = self._stage.paint()
+        if frame is not None:
+            self._waiting.append(frame)
+            frame.latch()
+
+    def show(self) -> None:
+        """Show what was committed first and waits; when nothing does, what is to be painted now."""
+        if self._waiting:
+            self._stage.show(self._waiting.popleft(), self._clock.now_ns())
+        else:
+            self._stage.repaint()
+
+    def cancel(self) -> None:
+        """See `FrameClock.cancel`."""
+        while self._waiting:
+            self._waiting.popleft().discard()

@@ -1,0 +1,80 @@
+"""What a renderer is given: images, bottom to top."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compositor.geometry import Rect
+from compositor.incoming import Incoming
+from compositor.pages import Pages
+from compositor.pixel import AnyFormat, PixelFormat, size_of
+from compositor.plane_state import OPAQUE, BlendMode, PlaneState
+
+Pixels = NDArray[np.uint8]
+
+AS_IT_IS = PlaneState()
+
+_255TH = OPAQUE // 255
+
+
+class Layer(NamedTuple):
+    """An image at a place.
+
+    Attributes:
+        pixels: (height, width, 4) uint8, any strides; only read. Of a format that is sampled, as
+            `compositor.pixel.check_layout` says.
+        format: Memory order; with alpha the colours are premultiplied, unless `plane` says otherwise.
+        x: Target column of its left edge; may be negative.
+        y: As `x`.
+        incoming: What has to be copied into `pixels` before they are read.
+        plane: How the image is shown; checked by whoever made the layer.
+        chroma: The second plane of NV12.
+        pages: Where `pixels` lie in shared memory, for renderers that can do without a copy.
+    """
+
+    pixels: Pixels
+    format: AnyFormat
+    x: int = 0
+    y: int = 0
+    incoming: Incoming | None = None
+    plane: PlaneState = AS_IT_IS
+    chroma: Pixels | None = None
+    pages: Pages | None = None
+
+    @property
+    def bounds(self) -> Rect:
+        """The rectangle of the target that it covers."""
+        return Rect(self.x, self.y, *self.plane.size_of(*self.image_size))
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(width, height) of the image, before its plane's state."""
+        return size_of(self.pixels, self.format)
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether nothing below it can be seen."""
+        return self.plane.alpha == OPAQUE and not self.has_pixel_alpha
+
+    @property
+    def has_pixel_alpha(self) -> bool:
+        """Whether the image has an alpha channel that counts."""
+        return self.format.has_alpha and self.plane.blend_mode is not BlendMode.NONE
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its pixels can be blended as they are in memory, with `opacity`."""
+        return (
+            isinstance(self.format, PixelFormat)
+            and self.plane.is_in_place
+            and self.plane.blend_mode is not BlendMode.COVERAGE
+            and self.plane.alpha % _255TH == 0
+        )
+
+    @property
+    def opacity(self) -> int:
+        """The plane's alpha, in 255ths, of a layer that is plain: as pixman's masks have it."""
+        return self.plane.alpha // _255TH

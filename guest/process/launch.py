@@ -1,0 +1,89 @@
+"""A guest in a process of its own, described, and started for a machine.
+
+await machine.attach(ProcessGuest("gears"))
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from guest.linux.options import VirtualTime
+from guest.linux.process import GuestProcess
+from guest.process.task import GuestTask
+from virtio.errors import Misuse
+
+_PACKAGES = Path(__file__).parents[2]  # where the process finds this package, wherever it starts
+
+
+class ProcessGuest:
+    """A `SimulatedGuest` that has a process of its own; nothing is started before `launch`.
+
+    Args:
+        workload: The name of one.
+        seed: Of all that is random; None takes what the machine gives it.
+        options: What else the process is told: fields of `GuestTask`.
+
+    Attributes:
+        kind: "simulated".
+        name: For people and statistics.
+        takes_virtual_time: It can take part in a calendar.
+        final_picture: None: its pictures never stay as they are.
+        sync: What its flips wait for.
+        render_ns: How long it draws; 0: once in every refresh.
+
+    Raises:
+        Misuse: There is no such workload, kind of synchronisation, or option.
+    """
+
+    kind = "simulated"
+    takes_virtual_time = True
+    final_picture = None
+
+    def __init__(self, workload: str, *, seed: int | None = None, **options: object) -> None:
+        try:
+            self.task = GuestTask(socket="", workload=workload, seed=seed or 0, **options)  # type: ignore[arg-type]
+        except TypeError as error:
+            raise Misuse(f"guest {workload}: {error}") from None
+        self._seeded = seed is not None
+        self.task.describe()
+        self.name = self.task.name or workload
+        self.sync, self.render_ns = self.task.sync, self.task.render_ns
+
+    def with_seed(self, seed: int) -> None:
+        """Take `seed` if it was given none of its own."""
+        if not self._seeded:
+            self.task = replace(self.task, seed=seed)
+
+    async def launch(
+        self, socket: Path, workdir: Path, echo: Callable[[str], None], time: VirtualTime | None = None
+    ) -> GuestProcess:
+        """Start the guest.
+
+        Args:
+            socket: Where its vhost-user virtio-gpu device listens.
+            workdir: An empty directory of its own.
+            echo: Called with what it prints.
+            time: Where its calendar is; None: it takes the real time.
+
+        Raises:
+            ToolMissing: `setpriv` is not installed.
+        """
+        task = replace(self.task, socket=str(socket), name=self.name)
+        if time is not None:
+            task = replace(task, time=str(time.socket), vblanks=True)
+        return await GuestProcess.launch(
+            [sys.executable, "-m", "guest.process", task.to_json()],
+            name=self.name,
+            directory=workdir,
+            environment={"PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_python_path()])},
+            echo=echo,
+        )
+
+
+def _python_path() -> list[str]:
+    """PYTHONPATH with its relative parts made absolute: the process starts elsewhere."""
+    return [str(Path(part).absolute()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]

@@ -1,0 +1,67 @@
+"""An event loop that synchronous code waits on.
+
+The simulated driver is synchronous, as a kernel's is: it resets its device, and goes on when that has been
+answered. So a guest's process is a plain sequence of steps that now and then waits here. Callbacks of the
+loop only take notes; whatever drives the device happens outside of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import Self, TypeVar
+
+T = TypeVar("T")
+
+
+class Reactor:
+    """The loop of a process that has one thing to do at a time; context manager.
+
+    Attributes:
+        stopped: A signal asked for the end.
+    """
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.stopped = False
+        self._noticed = False
+        self._sleeper: asyncio.Future[None] | None = None
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """The result of `awaitable`; the loop runs until then."""
+        return self.loop.run_until_complete(awaitable)
+
+    def notice(self) -> None:
+        """Something happened that `sleep` was waiting for."""
+        self._noticed = True
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)
+
+    def sleep(self, seconds: float | None = None) -> None:
+        """Run the loop until somebody has noticed something since the last `sleep`, or the time is up."""
+        if not self._noticed:
+            self._sleeper = self.loop.create_future()
+            timer = None if seconds is None else self.loop.call_later(seconds, self.notice)
+            self.loop.run_until_complete(self._sleeper)
+            if timer is not None:
+                timer.cancel()
+        self._noticed = False
+
+    def stop_on_signals(self) -> None:
+        """SIGINT and SIGTERM set `stopped`."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.loop.add_signal_handler(number, self._stop)
+
+    def _stop(self) -> None:
+        self.stopped = True
+        self.notice()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.loop.close()

@@ -1,0 +1,82 @@
+"""What a guest's process is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from guest.driver.memory import DEFAULT_SIZE
+from guest.simulated import SimulatedGuest
+
+PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestTask:
+    """One guest, and where its host is.
+
+    Attributes:
+        socket: Where a vhost-user virtio-gpu device listens.
+        time: Where a calendar listens whose time the guest takes; None: the real time.
+        vblanks: The calendar announces the vblanks of the guest's display. Otherwise it
+            has a timer of its own.
+        workload: Its name.
+        name: Of the guest, for its memory and for messages; empty: the workload's.
+        seed: Of all that is random in it.
+        size: (width, height) of its framebuffers; None: its display's.
+        sync: See `SimulatedGuest`.
+        memory: Bytes.
+        render_ns: See `SimulatedGuest`.
+        paced: Draw in every refresh; otherwise as soon as the last flip is complete.
+        frames: After how many it switches itself off; None: never.
+        patience_s: How long a fence may take before it counts as missed, with a timer of its own.
+    """
+
+    socket: str
+    time: str | None = None
+    vblanks: bool = False
+    workload: str
+    name: str = ""
+    seed: int = 0
+    size: tuple[int, int] | None = None
+    sync: str = "release"
+    memory: int = DEFAULT_SIZE
+    render_ns: int = 0
+    paced: bool = True
+    frames: int | None = None
+    patience_s: float = PATIENCE_S
+
+    def to_json(self) -> str:
+        """For the command line of the process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `to_json` wrote."""
+        fields = json.loads(text)
+        if fields["size"] is not None:
+            fields["size"] = tuple(fields["size"])
+        return cls(**fields)
+
+    def describe(self) -> SimulatedGuest:
+        """The guest, without a device.
+
+        Raises:
+            Misuse: There is no such workload or kind of synchronisation.
+        """
+        return SimulatedGuest(
+            self.workload,
+            size=self.size,
+            seed=self.seed,
+            name=self.name or None,
+            sync=self.sync,
+            memory=self.memory,
+            render_ns=self.render_ns,
+        )
+
+    @property
+    def socket_path(self) -> Path:
+        """`socket` as a path."""
+        return Path(self.socket)

@@ -1,0 +1,92 @@
+"""Every misdeed under every way to share: it gets its name, and the guest beside it does not notice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from guest.gpu.address_space import BAR
+from guest.gpu.commands import Fill, Rect, StorePhysical, encode
+from guest.gpu.misdeeds import MISDEEDS, Misdeed
+from guest.gpu.sharing import SHARINGS
+
+if TYPE_CHECKING:
+    from guest.driver.render import GpuBuffer, RenderDriver
+    from tests.guest.gpu.conftest import Bench
+
+MS = 1_000_000
+SHARED = [name for name, sharing in SHARINGS.items() if sharing.most_guests != 1]
+ALL = Rect(0, 0, 32, 32)
+
+
+def painted(driver: RenderDriver, colour: int) -> GpuBuffer:
+    buffer = driver.allocate_vram(4096, visible=True)
+    driver.submit([Fill(buffer.surface(32, 32), ALL, colour)], writes=[buffer])
+    return buffer
+
+
+def foreign(victim: RenderDriver, page: GpuBuffer) -> tuple[int, int]:
+    """VRAM that is the victim's; the first that is nobody's own where guests count from 0."""
+    part = victim.function.partition
+    return (part.size if part.relative else page.runs[0][0] - BAR), 4096
+
+
+@pytest.mark.parametrize("mode", SHARED)
+@pytest.mark.parametrize("misdeed", MISDEEDS.values(), ids=list(MISDEEDS))
+def test_it_is_named_and_the_other_guest_does_not_notice(bench: Bench, misdeed: Misdeed, mode: str) -> None:
+    bench.share(mode)
+    victim, culprit = bench.driver("victim"), bench.driver("culprit")
+    page = painted(victim, 0x1234_5678)
+    bench.run_to(50 * MS)
+    fence = misdeed.attempt(culprit, foreign(victim, page))
+    going_on = victim.submit([Fill(page.surface(32, 32), Rect(0, 0, 1, 1), 9)], writes=[page])
+    bench.run_to(2000 * MS)
+    faults = culprit.function.statistics.faults
+    if fence is not None:
+        assert fence.error == misdeed.expected.error
+        assert faults == {misdeed.expected.name: 1}
+    assert faults.keys() <= {misdeed.expected.name}
+    assert culprit.function.statistics.violations == misdeed.against_others
+    assert not victim.function.statistics.faults
+    assert going_on.signaled
+    assert going_on.error is None
+    pixels = page.memory.map_scattered(page.runs).data.view(np.uint32)
+    assert pixels[0] == 9
+    assert (pixels[1:1024] == 0x1234_5678).all()
+
+
+@pytest.mark.parametrize("mode", list(SHARINGS))
+@pytest.mark.parametrize("misdeed", MISDEEDS.values(), ids=list(MISDEEDS))
+def test_the_culprit_can_go_on_as_well(bench: Bench, misdeed: Misdeed, mode: str) -> None:
+    bench.share(mode)
+    culprit = bench.driver("culprit")
+    misdeed.attempt(culprit, (1 << 40, 4096))
+    bench.run_to(1000 * MS)
+    buffer = culprit.allocate(4096)
+    fence = culprit.submit([Fill(buffer.surface(32, 32), ALL, 1)], writes=[buffer])
+    bench.run_to(2000 * MS)
+    assert fence.signaled
+    assert fence.error is None
+
+
+def test_a_batch_that_is_rewritten_after_the_audit_reaches_nothing_either(bench: Bench) -> None:
+    bench.share("mediated")
+    victim, culprit = bench.driver("victim"), bench.driver("culprit")
+    page = painted(victim, 0x1234_5678)
+    bench.run_to(50 * MS)
+    own = culprit.function.partition.visible[0]
+    batch = culprit.next_batch - culprit._control.address
+    fence = culprit.submit([StorePhysical(own, 1)])
+    data = encode(StorePhysical(foreign(victim, page)[0], 0xBAD))
+    culprit._words[batch : batch + len(data)] = np.frombuffer(data, np.uint8)
+    bench.run_to(100 * MS)
+    assert culprit.function.statistics.faults == {"outside-partition": 1}
+    assert fence.error == -13
+    assert (page.memory.map_scattered(page.runs).data.view(np.uint32) == 0x1234_5678).all()
+
+
+def test_every_misdeed_has_a_name_and_says_what_it_is() -> None:
+    assert all(name == m.name and m.description.endswith(".") for name, m in MISDEEDS.items())
+    assert sum(m.against_others for m in MISDEEDS.values()) == 3
