@@ -29,7 +29,7 @@ from compositor.sync.policy import QUEUE_DEPTH, SyncPolicy
 from compositor.sync.reuse import EarlyReuse
 from compositor.transform import turned
 from compositor.view import SurfaceNode
-from virtio.fence import Fence
+from virtio.fence import Fence, Producer
 from virtio.gpu.display import CursorImage, DisplayMode, Incoming, ScanoutImage
 from virtio.gpu.display import Rect as GuestRect
 
@@ -50,6 +50,7 @@ class Head:
         self._guest = guest
         self._format = PixelFormat.XRGB8888
         self._count_flushes = 0
+        self._producer = Producer(name, place_name(place, self._outputs()))  # of the fences, for messages
         self._release: Fence | None = None  # waits for the image that the next flip replaces
         self._last: Flip | None = None  # not discarded: on the screen, or on its way there
         self._waiting: deque[Flip] = deque()  # behind the pending one
@@ -91,6 +92,7 @@ class Head:
     def put(self, place: Placement) -> None:
         """Appear elsewhere; the guest is told by whoever calls this."""
         self.place = place
+        self._producer = self._producer._replace(owner=place_name(place, self._outputs()))
         for node in (self.surface, self.cursor):
             node.set_outputs(place.outputs)
             node.set_alpha(place.alpha)
@@ -113,7 +115,7 @@ class Head:
             return None
         self._format = PixelFormat.from_fourcc(image.format.fourcc)
         if self._guest.policy is SyncPolicy.OUT_FENCE and self._release is None and self._last is not None:
-            self._release = Fence(seqno=self._last.number)
+            self._release = Fence(seqno=self._last.number, producer=self._producer)
         return self._release
 
     def _show_nothing(self) -> None:
@@ -145,7 +147,7 @@ class Head:
         latest = image.pixels if incoming is None else incoming.source
         flip.frame_id, flip.torn = self._guest.read_stamp(latest)
         flip.previous, self._last = last, flip
-        flip.order(policy, self._release)
+        flip.order(policy, self._release, self._producer)
         flip.watch()
         self._release = None
         self._out.add(flip)

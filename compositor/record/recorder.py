@@ -73,13 +73,13 @@ class Recorder:
         """An output is unplugged."""
         self._journal.write(Kind.UNPLUG, index)
 
-    def committed(self, output: int, frame: Frame) -> None:
+    def committed(self, output: int, _frame: Frame) -> None:
         """An output commits a frame that it presents later; the guests have not heard of it."""
         if not self._journal.recording:
             return
         for tap in self._taps:
             tap.look(output)
-        self._journal.write(Kind.COMMIT, output, frame.present_time_ns.to_bytes(8, "little"))
+        self._journal.write(Kind.COMMIT, output)
 
     def presented(self, output: int, frame: Frame) -> None:
         """An output presents a frame, which is not released yet."""

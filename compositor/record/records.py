@@ -19,7 +19,7 @@ The subject is the number of a guest, in the order of their `GUEST` records, or 
 | MODE | output | UTF-8: the output switched to this mode |
 | PLUG | output | JSON, as one of MACHINE's `outputs`: it is plugged in, or comes new |
 | UNPLUG | output | nothing |
-| COMMIT | output | u64: a frame is composed now, to be presented at that time; not where that is the same |
+| COMMIT | output | nothing: a frame is composed now, and presented by a FRAME that follows it |
 | FRAME | output | see `Presented` |
 | END | 0 | nothing: the run ended at that time |
 

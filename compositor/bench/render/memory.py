@@ -18,7 +18,7 @@ _SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 
 
 def rows(_peers: Peers) -> list[Row]:
-    """Either reads two pictures and writes one of them; warm, each measurement begins with one for practice."""
+    """Either reads two pictures and writes one of them; warm: each measurement has one for practice."""
     found = []
     for size, (width, height) in _SIZES.items():
         source, target = noise(width, height), opaque(width, height, 2)
