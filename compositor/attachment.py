@@ -115,6 +115,11 @@ class Attachment:
         if self._device is not None:
             self._device.blocking = chosen is SyncPolicy.BLOCKING
 
+    @property
+    def last_fault(self) -> str | None:
+        """Why its last refused command was refused."""
+        return None if self._device is None else self._device.last_fault
+
     def statistics(self) -> GuestStatistics:
         """The counters up to now, the device's included."""
         device, collected = self._device, self._collected

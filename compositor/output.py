@@ -115,6 +115,7 @@ class Output:
             Set it before the run.
         position: (x, y) in the layout of outputs, pixels; None: to the right of those before it.
         plugged: Whether there is a monitor; else this is a connector that waits for one.
+        modes: Those that the monitor has; empty: any.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Output:
         variable_refresh: VariableRefresh | None = None,
         position: tuple[int, int] | None = None,
         plugged: bool = True,
+        modes: Sequence[Mode] = (),
         linear_light: bool = False,
     ) -> None:
         """A monitor that shows nothing yet.
@@ -143,6 +145,7 @@ class Output:
             variable_refresh: See the attribute.
             position: See the attribute.
             plugged: See the attribute.
+            modes: See the attribute.
             linear_light: See `OutputState`.
 
         Raises:
@@ -156,6 +159,7 @@ class Output:
         self.variable_refresh = variable_refresh
         self.position = position
         self.plugged = plugged
+        self.modes = tuple(modes)
         self.on_needs_frame: Callable[[], None] | None = None
         self.commit_seq = self.presented_seq = 0
         self.state = FrameState.IDLE
@@ -164,6 +168,7 @@ class Output:
             Mode.parse(mode) if isinstance(mode, str) else mode, background, linear_light
         )
         self.test()
+        self.check_mode(self.mode)
         self._front: _Front | None = None
         self.framebuffers = Framebuffers()
         self._on_screen: Framebuffer | None = None
@@ -217,7 +222,21 @@ class Output:
         Raises:
             BadInput: No such mode; the output goes on as it was.
         """
-        self._set(self.stage(mode=Mode.parse(mode) if isinstance(mode, str) else mode))
+        mode = Mode.parse(mode) if isinstance(mode, str) else mode
+        self.check_mode(mode)
+        self._set(self.stage(mode=mode))
+
+    def check_mode(self, mode: Mode) -> None:
+        """Whether the monitor could show `mode`; changes nothing.
+
+        Raises:
+            BadInput: It is out of range, or the monitor has not got it.
+        """
+        mode.check()
+        if self.modes and mode not in self.modes:
+            raise BadInput(
+                f"{self.name or 'this output'} has no mode {mode}; it has {', '.join(map(str, self.modes))}"
+            )
 
     def set_background(self, background: int) -> None:
         """Paint 0xRRGGBB where no surface is, from the next commit on.

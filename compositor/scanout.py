@@ -27,6 +27,7 @@ from compositor.surface import Buffer
 from compositor.sync.flip import Flip
 from compositor.sync.policy import QUEUE_DEPTH, SyncPolicy
 from compositor.sync.reuse import EarlyReuse
+from compositor.transform import turned
 from compositor.view import SurfaceNode
 from virtio.fence import Fence, Producer
 from virtio.gpu.display import CursorImage, DisplayMode, Incoming, ScanoutImage
@@ -63,11 +64,20 @@ class Head:
             z=place.z,
             clip=place.clip_rect,
             outputs=place.outputs,
+            alpha=place.alpha,
+            rotation=place.rotation,
             on_taken=self._on_taken,
             on_feedback=self._on_feedback,
             on_frame=self._count,
         )
-        self.cursor = SurfaceNode(f"{name}-cursor", x=place.x, y=place.y, outputs=place.outputs)
+        self.cursor = SurfaceNode(
+            f"{name}-cursor",
+            x=place.x,
+            y=place.y,
+            outputs=place.outputs,
+            alpha=place.alpha,
+            rotation=place.rotation,
+        )
         self._cursor_at = (0, 0)  # on the scanout
         tree.content.add(self.surface)
         tree.cursors.add(self.cursor)
@@ -85,6 +95,8 @@ class Head:
         self._producer = self._producer._replace(owner=place_name(place, self._outputs()))
         for node in (self.surface, self.cursor):
             node.set_outputs(place.outputs)
+            node.set_alpha(place.alpha)
+            node.turn(place.rotation)
         self.surface.move(place.x, place.y)
         self.move_cursor(*self._cursor_at)
         self.surface.set_clip(place.clip_rect)
@@ -239,6 +251,10 @@ class Head:
     def move_cursor(self, x: int, y: int) -> None:
         """Move its upper left corner to (x, y) of the scanout; either may be negative."""
         self._cursor_at = x, y
+        if self.image is not None and self.cursor.buffer is not None:
+            height, width = self.image.pixels.shape[:2]
+            picture = Rect(x, y, *self.cursor.buffer.size)
+            x, y = turned(picture, self.surface.plane, (width, height))[:2]
         self.cursor.move(self.place.x + x, self.place.y + y)
 
     def remove(self) -> None:
