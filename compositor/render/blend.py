@@ -36,10 +36,15 @@ def load() -> ModuleType | None:
         return None
 
 
+def is_decided() -> bool:
+    """Whether numba has been loaded, or was found missing."""
+    return load.cache_info().currsize > 0
+
+
 def ready(pixels: int) -> ModuleType | None:
     """The compiled kernels for so many pixels more that numpy is slow at; None while they would not pay."""
     global _spent  # noqa: PLW0603 - the time of the process, not of an object
-    if _spent < _PATIENCE and not load.cache_info().currsize:
+    if _spent < _PATIENCE and not is_decided():
         _spent += pixels
         return None
     return load()

@@ -15,8 +15,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from compositor.render.compiled import helper
-from compositor.render.expressions import Lanes, expression, late_kernel, load_first, loads, of_arity
+from compositor.render.compiled import helper, late_kernel
+from compositor.render.expressions import Lanes, expression, load_first, loads, of_arity
 from compositor.render.fused.vectors import (
     LANES,
     PIXELS,

@@ -11,14 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from types import ModuleType
 
+import numpy as np
+
 from compositor.geometry import Rect
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
 from compositor.region import Region
 from compositor.render import blend, lanes, pieces
 from compositor.render.fused import tables
+from compositor.render.fused.tables import Image
 from compositor.render.layer import Layer, Pixels
 
 __all__ = ["Layer", "compose"]
+
+_NO_IMAGE = Image(np.empty((0, 0, 4), np.uint8), OUTPUT_FORMAT, has_alpha=True)
 
 
 def compose(
@@ -45,14 +50,15 @@ def compose(
     """
     screen = Rect(0, 0, target.shape[1], target.shape[0])
     rects = [part for rect in damage if not (part := rect.intersect(screen)).empty]
-    kernel = _kernel(target, layers, rects)
+    images = [_image(layer) for layer in layers]
+    kernel = _kernel(target, images, rects)
     if kernel is None:
         return pieces.compose(target, layers, rects, background)
-    sampled = Region(layer.bounds for layer in layers if not layer.is_plain)
+    sampled = Region(layer.bounds for layer, image in zip(layers, images, strict=True) if image is _NO_IMAGE)
     plain = rects
     for bounds in sampled:
         plain = [rest for rect in plain for rest in rect.subtract(bounds)]
-    written = _fused(kernel, target, layers, plain, background, run)
+    written = _fused(kernel, target, layers, images, plain, background, run)
     for bounds in sampled:
         cut = [part for rect in rects if not (part := rect.intersect(bounds)).empty]
         more = pieces.compose(target, layers, cut, background)
@@ -60,12 +66,13 @@ def compose(
     return written
 
 
-def _kernel(target: Pixels, layers: Sequence[Layer], rects: Sequence[Rect]) -> ModuleType | None:
+def _kernel(target: Pixels, images: Sequence[Image], rects: Sequence[Rect]) -> ModuleType | None:
     """The fused kernel, if it can and should be used."""
-    plain = [layer for layer in layers if layer.is_plain]
-    if not rects or not tables.can_take(target, *(layer.pixels for layer in plain)):
+    if not rects or not tables.can_take(target, *[image.pixels for image in images]):
         return None
-    slow = [layer.bounds for layer in plain if not (layer.is_opaque and blend.is_copied(layer.format))]
+    if blend.is_decided():
+        return blend.load()
+    slow = [image.bounds for image in images if not (image.covers and blend.is_copied(image.format))]
     return blend.ready(sum(rect.intersect(bounds).area for rect in rects for bounds in slow))
 
 
@@ -73,11 +80,11 @@ def _fused(
     kernel: ModuleType,
     target: Pixels,
     layers: Sequence[Layer],
+    images: list[Image],
     rects: list[Rect],
     background: int,
     run: lanes.Run,
 ) -> list[int]:
-    images = [_image(layer) for layer in layers]
     fetched: dict[int, int] = {}
     for index, layer in enumerate(layers):
         if layer.incoming is None or layer.incoming.done:
@@ -88,15 +95,17 @@ def _fused(
             out = target[y : y + height, x : x + width]
             pieces.fetch(out, layer)
             # It is in the target already: what lies above is blended in place, the rest is done.
-            images[index] = tables.Image(out, OUTPUT_FORMAT, False, x, y)
+            images[index] = Image(out, OUTPUT_FORMAT, False, x, y)
             rects = _without(rects, layer.bounds, layers[index + 1 :])
             fetched[index] = 4 * layer.bounds.area
         elif seen:
             layer.incoming.finish()
-    written = [0] * (len(layers) + 1)
-    if rects:
-        written = tables.compose(kernel, target, images, rects, background, run=run)
-    return [fetched.get(index, count) for index, count in enumerate(written)]
+    if not rects:
+        return [fetched.get(index, 0) for index in range(len(layers) + 1)]
+    written = tables.compose(kernel, target, images, rects, background, run=run)
+    for index, count in fetched.items():
+        written[index] = count
+    return written
 
 
 def _without(rects: list[Rect], done: Rect, above: Sequence[Layer]) -> list[Rect]:
@@ -107,9 +116,9 @@ def _without(rects: list[Rect], done: Rect, above: Sequence[Layer]) -> list[Rect
     return list(left)
 
 
-def _image(layer: Layer) -> tables.Image:
+def _image(layer: Layer) -> Image:
     """A plain layer as the kernel sees it; of another, nothing, since no rectangle touches it."""
     if not layer.is_plain:
-        return tables.Image(layer.pixels[:0], OUTPUT_FORMAT, has_alpha=True)
+        return _NO_IMAGE
     assert isinstance(layer.format, PixelFormat)
-    return tables.Image(layer.pixels, layer.format, layer.has_pixel_alpha, layer.x, layer.y, layer.opacity)
+    return Image(layer.pixels, layer.format, layer.has_pixel_alpha, layer.x, layer.y, layer.opacity)

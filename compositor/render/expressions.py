@@ -9,32 +9,15 @@ Importing this module loads numba; import it when the first pixel needs it.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 
-from compositor.render.compiled import Kernel, kernel
 from compositor.render.fused.vectors import LANES, PIXELS, VECTOR, Function, all_lanes, declare, instruction
 
 NUMBER = types.int64  # sizes, addresses and factors
-
-
-def late_kernel(arguments: int) -> Callable[[Kernel], Kernel]:
-    """As `kernel`, of so many numbers, but compiled at the first call: few pictures need all of them."""
-
-    def decorate(function: Kernel) -> Kernel:
-        compiled = functools.cache(lambda: kernel(*[NUMBER] * arguments)(function))
-
-        @functools.wraps(function)
-        def call(*values: Any) -> None:
-            compiled()(*values)
-
-        return call
-
-    return decorate
 
 
 class Lanes:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from compositor.render.compiled import helper
-from compositor.render.expressions import Lanes, choose, expression, late_kernel, load_word, store_word
+from compositor.render.compiled import helper, late_kernel
+from compositor.render.expressions import Lanes, choose, expression, load_word, store_word
 from compositor.render.fused.arithmetic import opaque, over
 from compositor.render.fused.vectors import BLOCK, LANES, load, load_some, prefetch, store, store_some, table
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from numba import types
-
-from compositor.render.compiled import kernel
+from compositor.render.compiled import late_kernel
 from compositor.render.fused.arithmetic import opaque, reorder
 from compositor.render.fused.vectors import BLOCK, load, load_some, store, store_some
 
 
-@kernel(*[types.int64] * 12)
+@late_kernel(12)
 def fetch(
     target: int,
     target_pitch: int,

@@ -11,9 +11,7 @@ pixel has to be blended (see `compositor.render.blend`). The kernel releases the
 
 from __future__ import annotations
 
-from numba import types
-
-from compositor.render.compiled import helper, kernel
+from compositor.render.compiled import helper, kernel, part
 from compositor.render.fused.fetch import fetch
 from compositor.render.fused.rows import BOTTOM, COVERS, INDEX, LEFT, ORIGIN, PITCH, RECORD, RIGHT, TOP, run
 from compositor.render.fused.vectors import table
@@ -22,8 +20,6 @@ __all__ = ["compose", "fetch", "scratch_size"]
 
 # A cell: its first column, the column after its last, the number of its layers, and their stack.
 _LEFT, _RIGHT, _DEPTH, _STACK = range(4)
-_ADDRESS = types.int64
-_NUMBER = types.int64
 
 
 def scratch_size(layers: int) -> int:
@@ -39,7 +35,7 @@ def _cell_size(layers: int) -> int:
 _cell_words = helper(_cell_size)
 
 
-@helper
+@part
 def _active(
     records: int, layers: int, left: int, right: int, top: int, bottom: int, active: int
 ) -> tuple[int, int]:
@@ -57,7 +53,7 @@ def _active(
     return count, bottom
 
 
-@helper
+@part
 def _cut(active: int, count: int, left: int, right: int, top: int, cells: int, cell_bytes: int) -> int:
     """Cut a band where one of its layers begins or ends; returns the number of cells."""
     found = 0
@@ -81,7 +77,7 @@ def _cut(active: int, count: int, left: int, right: int, top: int, cells: int, c
     return found
 
 
-@helper
+@part
 def _count(address: int, height: int, written: int) -> None:
     """Add up what a cell's layers contribute."""
     cell = table(address)
@@ -90,7 +86,7 @@ def _count(address: int, height: int, written: int) -> None:
         table(written)[index] += 4 * height * (cell[_RIGHT] - cell[_LEFT])
 
 
-@helper
+@part
 def _cell_row(out: int, address: int) -> None:
     """Make one row of a cell, and go on to the next."""
     cell = table(address)
@@ -99,7 +95,7 @@ def _cell_row(out: int, address: int) -> None:
         cell[_STACK + 2 * layer + 1] += table(cell[_STACK + 2 * layer])[PITCH]
 
 
-@kernel(*[_NUMBER] * 10)
+@kernel(10)
 def compose(
     target: int,
     pitch: int,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compositor.render.compiled import helper
+from compositor.render.compiled import helper, part
 from compositor.render.fused.arithmetic import all_clear, all_opaque, fade, opaque, over, reorder
 from compositor.render.fused.vectors import BLOCK, load, load_some, prefetch, store, store_some, table
 
@@ -28,7 +28,7 @@ BLUE, GREEN, RED, ALPHA, IGNORE_ALPHA, OPACITY, INDEX, RECORD = range(8, 16)
 AHEAD = 6144  # bytes
 
 
-@helper
+@part
 def run(out: int, left: int, right: int, stack: int, depth: int) -> None:
     """Make the pixels from column `left` to `right` of the target's row that begins at address `out`."""
     begin, end = 4 * left, 4 * right
@@ -44,7 +44,7 @@ def run(out: int, left: int, right: int, stack: int, depth: int) -> None:
     _some(out, tail, end, stack, depth)
 
 
-@helper
+@part
 def _copy(out: int, begin: int, end: int, stack: int) -> None:
     """One layer."""
     record, row = table(stack)[0], table(stack)[1]
@@ -56,7 +56,7 @@ def _copy(out: int, begin: int, end: int, stack: int) -> None:
         store(out + at, opaque(_fetch(row + at, plain, record)))
 
 
-@helper
+@part
 def _blend(out: int, begin: int, end: int, stack: int) -> None:
     """Two layers."""
     base, base_row = table(stack)[0], table(stack)[1]
@@ -68,13 +68,15 @@ def _blend(out: int, begin: int, end: int, stack: int) -> None:
         pixels = _fetch(row + at, plain, above)
         if all_opaque(pixels):
             store(out + at, pixels)
-        elif not all_clear(pixels):
-            store(out + at, opaque(over(_fetch(base_row + at, base_plain, base), pixels)))
-        elif not in_place:
-            store(out + at, opaque(_fetch(base_row + at, base_plain, base)))
+        elif in_place:
+            if not all_clear(pixels):
+                store(out + at, opaque(over(load(out + at), pixels)))
+        else:
+            below = _fetch(base_row + at, base_plain, base)
+            store(out + at, opaque(over(below, pixels)))
 
 
-@helper
+@part
 def _pile(out: int, begin: int, end: int, stack: int, depth: int) -> None:
     """Any number of layers."""
     layers = table(stack)

@@ -43,6 +43,17 @@ class Image(NamedTuple):
     y: int = 0
     opacity: int = 255
 
+    @property
+    def bounds(self) -> Rect:
+        """The rectangle of the target that it covers."""
+        height, width = self.pixels.shape[:2]
+        return Rect(self.x, self.y, width, height)
+
+    @property
+    def covers(self) -> bool:
+        """Whether nothing below it can be seen."""
+        return self.opacity == _OPAQUE and not self.has_alpha
+
 
 def can_take(*images: Pixels) -> bool:
     """Whether the kernel can read or write all of them: pixels of a row adjoin, rows may lie anywhere."""
@@ -105,9 +116,8 @@ def _record(image: Image, index: int) -> list[int]:
     pitch = pixels.strides[0]
     origin = pixels.ctypes.data - y * pitch - _PIXEL * x
     plain = form.shifts == OUTPUT_FORMAT.shifts and opacity == _OPAQUE
-    covers = opacity == _OPAQUE and not has_alpha
     place = (x, y, x + width, y + height, origin, pitch)
-    return [*place, covers, plain, *form.shifts, not has_alpha, opacity, index + 1]
+    return [*place, image.covers, plain, *form.shifts, not has_alpha, opacity, index + 1]
 
 
 def _background(width: int, height: int, colour: int) -> list[int]:

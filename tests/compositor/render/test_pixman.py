@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compositor.geometry import Rect
 from compositor.pixel import PixelFormat
+from compositor.plane_state import PlaneState
 from compositor.render import blend
 from compositor.render.cpu import Layer, compose
 
@@ -58,6 +59,22 @@ def pixman_over(target: Pixels, source: Pixels, source_format: PixelFormat, x: i
         pixman().pixman_image_unref(image)
 
 
+def pixman_opacity(target: Pixels, source: Pixels, opacity: int) -> None:
+    """ARGB8888 through a mask of one colour, as compositors do opacity."""
+    mask = np.full(4, opacity, np.uint8)
+    create = pixman().pixman_image_create_bits
+    masked = create(0x08018000, 1, 1, mask.ctypes.data, 4)  # PIXMAN_a8
+    pixman().pixman_image_set_repeat(ctypes.c_void_p(masked), 1)  # PIXMAN_REPEAT_NORMAL
+    height, width = source.shape[:2]
+    below, above = (
+        create(FORMATS[form], width, height, image.ctypes.data, image.strides[0])
+        for form, image in ((PixelFormat.XRGB8888, target), (PixelFormat.ARGB8888, source))
+    )
+    pixman().pixman_image_composite32(OVER, above, masked, below, 0, 0, 0, 0, 0, 0, width, height)
+    for image in (masked, below, above):
+        pixman().pixman_image_unref(image)
+
+
 def random_pixels(seed: int, width: int = WIDTH, height: int = HEIGHT) -> Pixels:
     """Random in all channels: most colours exceed their alpha. Some pixels opaque, some clear."""
     rng = np.random.default_rng(seed)
@@ -96,3 +113,19 @@ def test_every_alpha_on_every_background_looks_as_pixman_draws_it() -> None:
         )
         pixman_over(expected, source, PixelFormat.ARGB8888, 0, 0)
         np.testing.assert_array_equal(target[..., :3], expected[..., :3])
+
+
+@pytest.mark.parametrize("opacity", [0, 1, 64, 127, 128, 200, 254, 255])
+def test_opacity_looks_as_pixman_draws_it(opacity: int) -> None:
+    backdrop, source = random_pixels(opacity), random_pixels(opacity + 1000)
+    expected = backdrop.copy()
+    compose(
+        backdrop,
+        [
+            Layer(backdrop, PixelFormat.XRGB8888),
+            Layer(source, PixelFormat.ARGB8888, plane=PlaneState(alpha=opacity * 0x101)),
+        ],
+        [Rect(0, 0, WIDTH, HEIGHT)],
+    )
+    pixman_opacity(expected, source, opacity)
+    np.testing.assert_array_equal(backdrop[..., :3], expected[..., :3])

@@ -1,0 +1,28 @@
+"""What `scanout doctor` says about the renderer."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from compositor.commands import doctor
+from compositor.render import blend
+
+
+def test_the_cache_of_compiled_kernels_is_named() -> None:
+    pytest.importorskip("numba")
+    assert (doctor.kernels().found or "").endswith("__pycache__")
+
+
+def test_it_is_said_when_numpy_blends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blend, "load", lambda: None)
+    finding = doctor.kernels()
+    assert finding.found is None
+    assert "pip install numba" in finding.remedy
+
+
+def test_it_is_said_when_every_process_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    uncached = SimpleNamespace(compose=SimpleNamespace(stats=SimpleNamespace(cache_path=None)))
+    monkeypatch.setattr(blend, "load", lambda: uncached)
+    finding = doctor.kernels()
+    assert finding.found is None
+    assert "NUMBA_CACHE_DIR" in finding.remedy
