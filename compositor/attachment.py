@@ -115,6 +115,11 @@ class Attachment:
         if self._device is not None:
             self._device.blocking = chosen is SyncPolicy.BLOCKING
 
+    @property
+    def last_fault(self) -> str | None:
+        """Why its last refused command was refused."""
+        return None if self._device is None else self._device.last_fault
+
     def statistics(self) -> GuestStatistics:
         """The counters up to now, the device's included."""
         device, collected = self._device, self._collected
@@ -181,6 +186,7 @@ class SimulatedAttachment(Attachment):
         self._clock = clock
         self._tree = tree
         self._next: Cancellable | None = None
+        self._asleep = False
         self._resources.callback(self._stop)
         self.display.policy = SyncPolicy(guest.sync)
         guest.on_fault = lambda line: self.display.report(f"{name}: {line}")
@@ -215,12 +221,14 @@ class SimulatedAttachment(Attachment):
     def _tick(self) -> None:
         """Draw, and come back at the next vblank: behind the repaint there, which drawing has scheduled."""
         self._guest.frame_tick()
-        awake = not self._guest.finished
-        self._next = self._clock.call_at(self._grid().next_vblank_ns(), self._tick) if awake else None
+        self._asleep = self._guest.finished
+        if not self._asleep:
+            self._next = self._clock.call_at(self._grid().next_vblank_ns(), self._tick)
 
     def _wake(self) -> None:
         """Another mode may want to be drawn for by a guest that had finished; not inside of this call."""
-        if self._next is None and not self._guest.finished:
+        if self._asleep and not self._guest.finished:
+            self._asleep = False
             self._next = self._clock.call_at(self._clock.now_ns(), self._tick)
 
     def _grid(self) -> VblankGrid:

@@ -32,9 +32,15 @@ app.add_typer(rootfs, name="rootfs")
 
 Kernel = Annotated[Path | None, typer.Option(help="The kernel to boot.")]
 Initrd = Annotated[Path | None, typer.Option(help="An initramfs of your own, instead of --program.")]
-Program = Annotated[str | None, typer.Option(help="A guest program that ships: pageflip, pattern.")]
+Program = Annotated[str | None, typer.Option(help="A guest program that ships: pageflip, pattern, hotplug.")]
 Memory = Annotated[int, typer.Option(help="Guest memory, MiB.")]
 Console = Annotated[bool, typer.Option("--console", help="Show the guest's console.")]
+Hotplug = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="S:MODE", help="At second S the first output's monitor is swapped; S:off: unplugged."
+    ),
+]
 Rest = Annotated[list[str] | None, typer.Argument(metavar="[-- ARGS ...]", show_default=False)]
 
 
@@ -51,14 +57,13 @@ def demo(*, run: RunOptions) -> None:
 @running
 def run_scene(
     scene: Annotated[
-        str,
-        typer.Argument(help="demo, a workload's name, a study, or a TOML file; none such: lists all."),
-    ],
+        str | None, typer.Argument(metavar="[SCENE | FILE.toml]", help="Without one: which there are.")
+    ] = None,
     kernel: Annotated[Path | None, typer.Option(help="Of a study: the UML kernel to boot.")] = None,
     *,
     run: RunOptions,
 ) -> None:
-    """Run a built-in scene of simulated guests, headless and on the virtual clock, or a study of them."""
+    """Run a scene, built in or of a file, headless and on the virtual clock; or a study."""
     from compositor.commands.scenes import run_scene
 
     run_scene(scene, run, kernel)
@@ -125,6 +130,7 @@ def uml(
     program: Program = None,
     memory: Memory = 256,
     console: Console = False,
+    hotplug: Hotplug = None,
     *,
     run: RunOptions,
 ) -> None:
@@ -140,6 +146,7 @@ def uml(
         command=command or [],
         memory=memory,
         console=console,
+        hotplug=hotplug or [],
     )
 
 
@@ -153,6 +160,7 @@ def qemu(
     arch: Annotated[Literal["x86_64", "aarch64"], typer.Option(help="The guest's processor.")] = "x86_64",
     memory: Memory = 512,
     console: Console = False,
+    hotplug: Hotplug = None,
     *,
     run: RunOptions,
 ) -> None:
@@ -168,6 +176,7 @@ def qemu(
         qemu_args=qemu_args or [],
         memory=memory,
         console=console,
+        hotplug=hotplug or [],
     )
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from compositor.errors import Misuse
 from compositor.geometry import Rect
+from compositor.plane_state import OPAQUE
 
 
 class Site(NamedTuple):
@@ -17,12 +18,14 @@ class Site(NamedTuple):
         y: As `x`.
         clip: What may be seen of it, in the same coordinates; None: everything.
         outputs: Where alone it appears, and mirrored on all of them; None: wherever it lies in the layout.
+        alpha: Opacity of all of them together, 0 to 0xffff.
     """
 
     x: int = 0
     y: int = 0
     clip: Rect | None = None
     outputs: tuple[int, ...] | None = None
+    alpha: int = OPAQUE
 
 
 class Node:
@@ -36,6 +39,7 @@ class Node:
         outputs: Indices of the outputs on which alone it appears, (x, y) being relative to each one's upper
             left corner: it is mirrored. None: as its parent; at the root, wherever it lies in the layout.
         visible: Whether it is shown at all.
+        alpha: Opacity, 0 to 0xffff; every surface in a group is made as translucent as the group is.
 
     Attributes:
         on_changed: Set by the tree on its root: called when anything in it has moved.
@@ -50,12 +54,14 @@ class Node:
         clip: Rect | None = None,
         outputs: Sequence[int] | None = None,
         visible: bool = True,
+        alpha: int = OPAQUE,
     ) -> None:
         self.on_changed: Callable[[], None] | None = None
         self._x, self._y, self._z = x, y, z
         self._clip = clip
         self._outputs = None if outputs is None else tuple(outputs)
         self._visible = visible
+        self._alpha = alpha
         self._parent: Node | None = None
         self._children: list[Node] = []
 
@@ -116,6 +122,11 @@ class Node:
         self._outputs = None if outputs is None else tuple(outputs)
         self._changed()
 
+    def set_alpha(self, alpha: int) -> None:
+        """Be so opaque, 0 to 0xffff."""
+        self._alpha = alpha
+        self._changed()
+
     def show(self, visible: bool = True) -> None:
         """Show or hide it, and all below it."""
         self._visible = visible
@@ -158,7 +169,7 @@ class Node:
         if self._clip is not None:
             own = self._clip.translate(x, y)
             clip = own if clip is None else clip.intersect(own)
-        return Site(x, y, clip, outputs)
+        return Site(x, y, clip, outputs, (parent.alpha * self._alpha + OPAQUE // 2) // OPAQUE)
 
     def _insert(self, child: Node) -> None:
         siblings = self._children

@@ -31,7 +31,7 @@ from compositor.mode import Mode
 from compositor.pixel import OUTPUT_FORMAT, PixelFormat
 from compositor.plane import DEFAULT_PLANES, PlaneBudget
 from compositor.region import Region
-from compositor.render.cpu import compose
+from compositor.render import cpu, linear
 from compositor.scene import Scene
 from compositor.surface import Surface
 from compositor.visible_picture import VisiblePicture
@@ -46,10 +46,13 @@ class OutputState:
     Attributes:
         mode: Size and refresh rate.
         background: 0xRRGGBB where no surface is.
+        linear_light: Whether surfaces are blended by amounts of light (`compositor.render.linear`), not
+            by the codes of colours as displays' hardware commonly does.
     """
 
     mode: Mode
     background: int = 0
+    linear_light: bool = False
 
     def check(self) -> None:
         """The one validity check, of `test` and of `commit`.
@@ -112,6 +115,7 @@ class Output:
             Set it before the run.
         position: (x, y) in the layout of outputs, pixels; None: to the right of those before it.
         plugged: Whether there is a monitor; else this is a connector that waits for one.
+        modes: Those that the monitor has; empty: any.
     """
 
     def __init__(
@@ -126,6 +130,8 @@ class Output:
         variable_refresh: VariableRefresh | None = None,
         position: tuple[int, int] | None = None,
         plugged: bool = True,
+        modes: Sequence[Mode] = (),
+        linear_light: bool = False,
     ) -> None:
         """A monitor that shows nothing yet.
 
@@ -139,6 +145,8 @@ class Output:
             variable_refresh: See the attribute.
             position: See the attribute.
             plugged: See the attribute.
+            modes: See the attribute.
+            linear_light: See `OutputState`.
 
         Raises:
             BadInput: The mode, the background or the pacing makes no sense.
@@ -151,12 +159,16 @@ class Output:
         self.variable_refresh = variable_refresh
         self.position = position
         self.plugged = plugged
+        self.modes = tuple(modes)
         self.on_needs_frame: Callable[[], None] | None = None
         self.commit_seq = self.presented_seq = 0
         self.state = FrameState.IDLE
         self.scene = Scene(self._changed)
-        self._staged = OutputState(Mode.parse(mode) if isinstance(mode, str) else mode, background)
+        self._staged = OutputState(
+            Mode.parse(mode) if isinstance(mode, str) else mode, background, linear_light
+        )
         self.test()
+        self.check_mode(self.mode)
         self._front: _Front | None = None
         self.framebuffers = Framebuffers()
         self._on_screen: Framebuffer | None = None
@@ -177,6 +189,11 @@ class Output:
     def background(self) -> int:
         """0xRRGGBB where no surface is."""
         return self._staged.background
+
+    @property
+    def linear_light(self) -> bool:
+        """Whether surfaces are blended by amounts of light."""
+        return self._staged.linear_light
 
     def stage(self, *, mode: Mode | None = None, background: int | None = None) -> OutputState:
         """What the output would be set to with these changes; nothing happens yet."""
@@ -205,7 +222,21 @@ class Output:
         Raises:
             BadInput: No such mode; the output goes on as it was.
         """
-        self._set(self.stage(mode=Mode.parse(mode) if isinstance(mode, str) else mode))
+        mode = Mode.parse(mode) if isinstance(mode, str) else mode
+        self.check_mode(mode)
+        self._set(self.stage(mode=mode))
+
+    def check_mode(self, mode: Mode) -> None:
+        """Whether the monitor could show `mode`; changes nothing.
+
+        Raises:
+            BadInput: It is out of range, or the monitor has not got it.
+        """
+        mode.check()
+        if self.modes and mode not in self.modes:
+            raise BadInput(
+                f"{self.name or 'this output'} has no mode {mode}; it has {', '.join(map(str, self.modes))}"
+            )
 
     def set_background(self, background: int) -> None:
         """Paint 0xRRGGBB where no surface is, from the next commit on.
@@ -214,6 +245,10 @@ class Output:
             BadInput: Not a colour; the output goes on as it was.
         """
         self._set(self.stage(background=background))
+
+    def set_linear_light(self, linear_light: bool) -> None:
+        """Blend by amounts of light, or by the codes of colours, from the next commit on."""
+        self._set(replace(self._staged, linear_light=linear_light))
 
     def _set(self, state: OutputState) -> None:
         self.test(state)
@@ -298,9 +333,11 @@ class Output:
     def _arrange(self, surfaces: Sequence[Surface]) -> Arrangement:
         """Give planes to the surfaces; who leaves the primary plane, or comes back, changes it there."""
         screen = self.mode.rect
-        planes = PlaneBudget((self.planes.primary,)) if self.one_plane else self.planes
+        linear_light = self.linear_light  # which planes do not blend in
+        planes = PlaneBudget((self.planes.primary,)) if self.one_plane or linear_light else self.planes
+        black = not self.background and not linear_light
         arrangement = self._arranger.arrange(
-            surfaces, screen, planes, black=not self.background, direct=self.direct_scanout
+            surfaces, screen, planes, black=black, direct=self.direct_scanout
         )
         # Who is hidden, or beside the screen, is not on the primary plane, and needs no repaint to return.
         away = self._above.intersection(self.scene).difference(surfaces)
@@ -325,6 +362,7 @@ class Output:
         written = [0] * (len(surfaces) + 1)
         if framebuffer.stale:
             layers = [layer_of(surface) for surface in surfaces]
+            compose = linear.compose if self.linear_light else cpu.compose
             written = compose(framebuffer.pixels, layers, framebuffer.stale, self.background)
             framebuffer.stale.clear()
         front = framebuffer.pixels.view()

@@ -13,6 +13,8 @@ from compositor.geometry import Rect
 from compositor.layout import bounding_box
 from compositor.mode import MAX_SIZE, MIN_SIZE
 from compositor.output import Output
+from compositor.plane_state import OPAQUE, Rotation
+from compositor.transform import TRANSFORMS, parse_transform
 from virtio.gpu.display import DisplayMode
 
 
@@ -29,7 +31,9 @@ class Placement:
         height: As `width`.
         z: Stacking order; later guests lie above earlier ones of the same z.
         mirrors: Further outputs that show the same at the same place.
-        clip: (x, y, width, height) of what is shown of the scanout's picture; None: all of it.
+        clip: (x, y, width, height) of what is shown of the scanout's picture, turned; None: all of it.
+        opacity: From 0, which is invisible, to 1.
+        transform: How the picture is turned, one of `compositor.transform.TRANSFORMS`.
     """
 
     output: int | None = 0
@@ -40,6 +44,8 @@ class Placement:
     z: int = 0
     mirrors: tuple[int, ...] = ()
     clip: tuple[int, int, int, int] | None = None
+    opacity: float = 1.0
+    transform: str = "normal"
 
     @property
     def outputs(self) -> tuple[int, ...] | None:
@@ -51,6 +57,16 @@ class Placement:
         """`clip` as a rectangle."""
         return None if self.clip is None else Rect(*self.clip)
 
+    @property
+    def alpha(self) -> int:
+        """`opacity` as planes have it, 0 to 0xffff."""
+        return round(self.opacity * OPAQUE)
+
+    @property
+    def rotation(self) -> Rotation:
+        """`transform` as planes have it."""
+        return TRANSFORMS[self.transform]
+
 
 def display_mode(place: Placement, outputs: Sequence[Output]) -> DisplayMode:
     """What a guest is told about the monitor behind a scanout: of several, the first that is plugged in."""
@@ -61,6 +77,8 @@ def display_mode(place: Placement, outputs: Sequence[Output]) -> DisplayMode:
     if place.output is None and plugged:
         box = bounding_box(outputs)
         width, height = min(box.right - place.x, MAX_SIZE), min(box.bottom - place.y, MAX_SIZE)
+    if place.rotation.swaps_axes:
+        width, height = height, width
     return DisplayMode(
         place.width or max(width, MIN_SIZE),
         place.height or max(height, MIN_SIZE),
@@ -79,7 +97,8 @@ def check_placement(name: str, place: Placement, outputs: int) -> None:
     """Refuse a placement that cannot be shown, by the name of what is wrong.
 
     Raises:
-        BadInput: No such output, one that is named twice, or a size that no mode can have.
+        BadInput: No such output, one that is named twice, a size that no mode can have, an opacity or
+            a transform that is none.
     """
     for output in place.outputs or ():
         if not 0 <= output < outputs:
@@ -88,6 +107,9 @@ def check_placement(name: str, place: Placement, outputs: int) -> None:
         raise BadInput(f"guest {name}: an output cannot mirror itself")
     if place.output is None and place.mirrors:
         raise BadInput(f"guest {name}: mirrors belong to an output, and a place in the layout has none")
+    if not 0 <= place.opacity <= 1:
+        raise BadInput(f"guest {name}: opacity {place.opacity:g} is not in 0 to 1")
+    parse_transform(place.transform)
     for what, size in (("width", place.width), ("height", place.height)):
         if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
             raise BadInput(f"guest {name}: {what} {size} is not in {MIN_SIZE} to {MAX_SIZE}")

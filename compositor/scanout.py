@@ -27,8 +27,9 @@ from compositor.surface import Buffer
 from compositor.sync.flip import Flip
 from compositor.sync.policy import QUEUE_DEPTH, SyncPolicy
 from compositor.sync.reuse import EarlyReuse
+from compositor.transform import turned
 from compositor.view import SurfaceNode
-from virtio.fence import Fence
+from virtio.fence import Fence, Producer
 from virtio.gpu.display import CursorImage, DisplayMode, Incoming, ScanoutImage
 from virtio.gpu.display import Rect as GuestRect
 
@@ -49,6 +50,7 @@ class Head:
         self._guest = guest
         self._format = PixelFormat.XRGB8888
         self._count_flushes = 0
+        self._producer = Producer(name, place_name(place, self._outputs()))  # of the fences, for messages
         self._release: Fence | None = None  # waits for the image that the next flip replaces
         self._last: Flip | None = None  # not discarded: on the screen, or on its way there
         self._waiting: deque[Flip] = deque()  # behind the pending one
@@ -62,11 +64,20 @@ class Head:
             z=place.z,
             clip=place.clip_rect,
             outputs=place.outputs,
+            alpha=place.alpha,
+            rotation=place.rotation,
             on_taken=self._on_taken,
             on_feedback=self._on_feedback,
             on_frame=self._count,
         )
-        self.cursor = SurfaceNode(f"{name}-cursor", x=place.x, y=place.y, outputs=place.outputs)
+        self.cursor = SurfaceNode(
+            f"{name}-cursor",
+            x=place.x,
+            y=place.y,
+            outputs=place.outputs,
+            alpha=place.alpha,
+            rotation=place.rotation,
+        )
         self._cursor_at = (0, 0)  # on the scanout
         tree.content.add(self.surface)
         tree.cursors.add(self.cursor)
@@ -81,8 +92,11 @@ class Head:
     def put(self, place: Placement) -> None:
         """Appear elsewhere; the guest is told by whoever calls this."""
         self.place = place
+        self._producer = self._producer._replace(owner=place_name(place, self._outputs()))
         for node in (self.surface, self.cursor):
             node.set_outputs(place.outputs)
+            node.set_alpha(place.alpha)
+            node.turn(place.rotation)
         self.surface.move(place.x, place.y)
         self.move_cursor(*self._cursor_at)
         self.surface.set_clip(place.clip_rect)
@@ -101,7 +115,7 @@ class Head:
             return None
         self._format = PixelFormat.from_fourcc(image.format.fourcc)
         if self._guest.policy is SyncPolicy.OUT_FENCE and self._release is None and self._last is not None:
-            self._release = Fence(seqno=self._last.number)
+            self._release = Fence(seqno=self._last.number, producer=self._producer)
         return self._release
 
     def _show_nothing(self) -> None:
@@ -133,7 +147,7 @@ class Head:
         latest = image.pixels if incoming is None else incoming.source
         flip.frame_id, flip.torn = self._guest.read_stamp(latest)
         flip.previous, self._last = last, flip
-        flip.order(policy, self._release)
+        flip.order(policy, self._release, self._producer)
         flip.watch()
         self._release = None
         self._out.add(flip)
@@ -237,6 +251,10 @@ class Head:
     def move_cursor(self, x: int, y: int) -> None:
         """Move its upper left corner to (x, y) of the scanout; either may be negative."""
         self._cursor_at = x, y
+        if self.image is not None and self.cursor.buffer is not None:
+            height, width = self.image.pixels.shape[:2]
+            picture = Rect(x, y, *self.cursor.buffer.size)
+            x, y = turned(picture, self.surface.plane, (width, height))[:2]
         self.cursor.move(self.place.x + x, self.place.y + y)
 
     def remove(self) -> None:

@@ -61,9 +61,9 @@ class SceneTree:
             if site.outputs is None:
                 shown = shown.intersect(self._areas[index].translate(-site.x, -site.y))
             if shown == extent and (site.outputs is not None or not extent.empty):
-                spots[index] = Spot(site.x - corner[0], site.y - corner[1])
+                spots[index] = Spot(site.x - corner[0], site.y - corner[1], alpha=site.alpha)
             elif not shown.empty:
-                spots[index] = Spot(site.x - corner[0], site.y - corner[1], shown)
+                spots[index] = Spot(site.x - corner[0], site.y - corner[1], shown, site.alpha)
         return spots
 
     def _arrange(self) -> None:

@@ -149,7 +149,12 @@ class Surface:
             damage: What differs from the content before, relative to the buffer; None: everything. A
                 buffer of another size, format or hotspot differs in everything.
             hotspot: See the attribute.
+
+        Raises:
+            BadInput: The plane's state cannot show this buffer; the surface stays as it was.
         """
+        if buffer is not None:
+            self._check(self._plane, buffer)
         self.discard()
         old, before = self.buffer, self.bounds
         self.buffer, self.hotspot = buffer, hotspot

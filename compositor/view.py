@@ -15,9 +15,11 @@ from typing import NamedTuple, Protocol
 from compositor.frame import Frame
 from compositor.geometry import Rect
 from compositor.node import Node, Site
+from compositor.plane_state import OPAQUE, PlaneState, Rotation
 from compositor.presentation import Discarded, Feedback, Presented
 from compositor.presenter import Presenter
 from compositor.surface import Buffer, Surface
+from compositor.transform import cropped
 
 
 class Spot(NamedTuple):
@@ -27,11 +29,13 @@ class Spot(NamedTuple):
         x: Of the node's left edge on the output, pixels; may lie outside.
         y: As `x`, of its top edge.
         crop: What is shown of the node, in its own coordinates; None: all of it.
+        alpha: How opaque it is, 0 to 0xffff.
     """
 
     x: int
     y: int
     crop: Rect | None = None
+    alpha: int = OPAQUE
 
 
 class Submission:
@@ -120,24 +124,33 @@ class View:
         """Show it elsewhere; a submission that waits is not lost."""
         if spot == self._spot:
             return
-        cropped_otherwise, self._spot = spot.crop != self._spot.crop, spot
-        if cropped_otherwise:
-            waiting, self._pending = self._pending, None
-            self.surface.discard()
-            self.submit(self._node.buffer, None, None if waiting is None else waiting[1])
+        before, self._spot = self._spot, spot
+        if (spot.crop, spot.alpha) != (before.crop, before.alpha):
+            self.renew()
         self._move()
         self.presenter.schedule()
 
+    def renew(self) -> None:
+        """Show the node's buffer in its present state; a submission that waits is not lost."""
+        if self._node.buffer is not None:
+            waiting, self._pending = self._pending, None
+            self.surface.discard()
+            self.submit(self._node.buffer, None, None if waiting is None else waiting[1])
+
     def submit(self, buffer: Buffer | None, damage: Rect | None, submission: Submission | None) -> None:
         """Show its part of `buffer`; nobody hears of it without a `submission`."""
-        crop = self._spot.crop
+        crop, plane = self._spot.crop, self._node.plane
         if buffer is not None and crop is not None:
-            buffer = _part(buffer, crop)
-            damage = None if damage is None else damage.intersect(crop).translate(-crop.x, -crop.y)
+            if plane.is_in_place:
+                buffer = _part(buffer, crop)
+                damage = None if damage is None else damage.intersect(crop).translate(-crop.x, -crop.y)
+            else:
+                plane = cropped(plane, crop, buffer.size)
         self.surface.discard()
         if submission is not None:
             self._pending = self.surface.submitted + 1, submission
         self.surface.submit(buffer, damage)
+        self.surface.set_plane(replace(plane, alpha=self._spot.alpha, zpos=self.surface.z))
 
     def close(self) -> None:
         """Take it off the output."""
@@ -148,7 +161,7 @@ class View:
         self.presenter.schedule()
 
     def _move(self) -> None:
-        x, y, crop = self._spot
+        x, y, crop, _ = self._spot
         self.surface.move(x + crop.x, y + crop.y) if crop is not None else self.surface.move(x, y)
 
     def _on_taken(self) -> None:
@@ -173,6 +186,8 @@ class View:
 
 def _part(buffer: Buffer, crop: Rect) -> Buffer:
     """A window onto a buffer's pixels."""
+    if buffer.incoming is not None:
+        buffer.incoming.finish()  # what is outside of the window is wanted elsewhere
     pixels = buffer.pixels[crop.y : crop.bottom, crop.x : crop.right]
     return Buffer(pixels, buffer.format, buffer.zero_copy, buffer.frame_id)
 
@@ -183,6 +198,7 @@ class SurfaceNode(Node):
     Attributes:
         name: For statistics and messages.
         buffer: What it shows; None: nothing.
+        plane: How its buffer is turned; the node covers what that gives.
         on_taken: Called when every output that shall show a submission has committed it.
         on_feedback: Called once for every submission: `Presented` when every one of them shows it, with what
             the last one said; `Discarded` when none ever will. Submissions are numbered from 1.
@@ -199,12 +215,15 @@ class SurfaceNode(Node):
         z: int = 0,
         clip: Rect | None = None,
         outputs: Sequence[int] | None = None,
+        alpha: int = OPAQUE,
+        rotation: Rotation = Rotation.ROTATE_0,
         on_taken: Callable[[], None] = lambda: None,
         on_feedback: Callable[[Feedback], None] = lambda _feedback: None,
         on_frame: Callable[[Frame], None] = lambda _frame: None,
     ) -> None:
-        super().__init__(x=x, y=y, z=z, clip=clip, outputs=outputs)
+        super().__init__(x=x, y=y, z=z, clip=clip, outputs=outputs, alpha=alpha)
         self.name = name
+        self.plane = PlaneState(rotation=rotation)
         self.buffer: Buffer | None = None
         self.on_taken, self.on_feedback, self.on_frame = on_taken, on_feedback, on_frame
         self.submitted = 0
@@ -259,6 +278,15 @@ class SurfaceNode(Node):
             self._x, self._y = x, y
             self._arrange()
 
+    def turn(self, rotation: Rotation) -> None:
+        """Show the buffer turned, about its upper left corner, which stays where it is."""
+        if rotation != self.plane.rotation:
+            self.plane = PlaneState(rotation=rotation)
+            self._arrange()
+            for view in self._views.values():
+                view.renew()
+                view.presenter.schedule()
+
     def stack(self, level: int) -> None:
         """Lie at this level of its outputs' scenes, which are sorted afterwards."""
         self._level = level
@@ -300,7 +328,7 @@ class SurfaceNode(Node):
             presenter.schedule()
 
     def _rect(self) -> Rect:
-        width, height = (0, 0) if self.buffer is None else self.buffer.size
+        width, height = (0, 0) if self.buffer is None else self.plane.size_of(*self.buffer.size)
         return Rect(0, 0, width, height)
 
 

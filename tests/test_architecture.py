@@ -10,6 +10,7 @@ PACKAGES = ("virtio", "guest", "compositor")
 # The composition root may import everything.
 COMPOSITION_ROOT = {
     "machine", "run", "cli", "testing", "pytest_plugin", "bench", "commands", "attachment", "record",
+    "scene_file",
     "process_attachment",
 }  # fmt: skip
 # The adapter between the device and the scene.

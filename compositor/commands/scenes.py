@@ -1,11 +1,15 @@
-"""Built-in scenes of simulated guests."""
+"""`scanout run` and `scanout demo`: scenes, built in or as files, and studies."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
 
 from compositor.commands.eight_processes import eight_processes
 from compositor.commands.fifty_ms import fifty_ms
@@ -17,25 +21,36 @@ from compositor.commands.sharing_study import sharing_study
 from compositor.commands.sync_study import sync_study
 from compositor.commands.torn_study import torn_study
 from compositor.errors import BadInput
-from compositor.machine import Machine
-from compositor.scanout import Placement
-from guest.simulated import SimulatedGuest
-from guest.workloads import WORKLOADS
+from compositor.scene_file import SCENES, SceneFile, builtin, read_scene
+from guest.linux import shown_progress
 
-Study = Callable[[RunOptions, Path | None], None]
+
+class Study(NamedTuple):
+    """A scene that prints figures instead of showing pictures.
+
+    Attributes:
+        title: One line.
+        run: Does it, given the options and a UML kernel to boot.
+    """
+
+    title: str
+    run: Callable[[RunOptions, Path | None], None]
+
+
 STUDIES: Mapping[str, Study] = {
-    "sync-study": sync_study,
-    "torn-study": torn_study,
-    "fifty-ms": fifty_ms,
-    "frame-clock-study": frame_clock_study,
-    "hotplug-storm": hotplug_storm,
-    "sharing-study": sharing_study,
-    "eight-processes": eight_processes,
+    "sync-study": Study("what every sync policy makes of every render time", sync_study),
+    "torn-study": Study("what every sync policy promises, checked in a hundred thousand frames", torn_study),
+    "fifty-ms": Study("what becomes of a guest whose fences are held", fifty_ms),
+    "frame-clock-study": Study(
+        "when to begin a frame: fixed window, adaptive deadline, triple buffering", frame_clock_study
+    ),
+    "hotplug-storm": Study("16 outputs, 8 guests, a thousand monitors that come and go", hotplug_storm),
+    "sharing-study": Study("four ways to share a GPU, side by side", sharing_study),
+    "eight-processes": Study(
+        "guests in processes of their own, each killed and started again", eight_processes
+    ),
 }
-"""Scenes that print figures instead of showing pictures."""
 
-_DEMO_OUTPUT = "1280x720@60"
-_OUTPUTS = {"demo": _DEMO_OUTPUT, "workloads": "1920x720@60"}  # of the scenes of several guests
 _DEFAULT_FRAMES = 300  # of a run that was given no limit and has no window to close
 
 
@@ -44,67 +59,62 @@ def demo(run: RunOptions) -> None:
     window = bool(os.environ.get("DISPLAY")) if run.window is None else run.window
     if not window and run.screenshot is None:
         run = replace(run, screenshot=Path("demo.png"))
-    if run.outputs == RunOptions().outputs:
-        run = replace(run, outputs=_DEMO_OUTPUT)
-    _run(replace(run, window=window), "demo")
+    play(builtin("demo"), replace(run, window=window))
 
 
-def run_scene(scene: str, run: RunOptions, kernel: Path | None = None) -> None:
-    """A built-in scene by name: "demo", "workloads", a workload's own, on the whole output, or a study.
+def run_scene(scene: str | None, run: RunOptions, kernel: Path | None = None) -> None:
+    """A built-in scene by name, a study, or a scene file; without any of them, say which there are.
 
     Raises:
-        BadInput: There is no such scene, or it has no use for a kernel.
+        BadInput: There is no such scene, it says something that cannot be, or it has no use for a kernel.
     """
+    if scene is None:
+        Console().print(catalogue())
+        return
     if kernel is not None and scene not in STUDIES:
         raise BadInput(f"--kernel {kernel}: only a study boots one ({', '.join(STUDIES)}); see scanout boot")
     if scene in STUDIES:
-        STUDIES[scene](run, kernel)
-        return
-    if scene not in (*_OUTPUTS, *WORKLOADS):
-        known = ", ".join((*_OUTPUTS, *WORKLOADS, *STUDIES))
-        raise BadInput(f"there is no scene {scene!r}; there are: {known}")
-    if scene in _OUTPUTS and run.outputs == RunOptions().outputs:
-        run = replace(run, outputs=_OUTPUTS[scene])
-    _run(run, scene)
+        STUDIES[scene].run(run, kernel)
+    elif scene in SCENES:
+        play(builtin(scene), run)
+    elif scene.endswith(".toml") or Path(scene).exists():
+        play(read_scene(Path(scene)), run)
+    else:
+        known = ", ".join((*SCENES, *STUDIES))
+        raise BadInput(f"there is no scene {scene!r}; there are: {known}; a file's name ends in .toml")
 
 
-def _run(run: RunOptions, scene: str) -> None:
-    if not run.window and run.seconds is None and run.frames is None:
-        run = replace(run, frames=_DEFAULT_FRAMES)
+def play(scene: SceneFile, run: RunOptions) -> None:
+    """Run a scene for as long as the options say, else as it says itself.
 
-    async def start(machine: Machine) -> None:
-        for guest, place in cast(scene, machine):
-            await machine.attach(guest, [place])
-
-    run_session(run, start, clock="real" if run.window else "virtual")
-
-
-def _tiles(machine: Machine) -> Sequence[tuple[SimulatedGuest, Placement]]:
-    """Every workload in a tile of its own, three in a row; what lets light through lies over plasma."""
-    width, height = machine.outputs[0].mode[:2]
-    width, height = width // 3, height // 2
-    guests = []
-    for index, name in enumerate(("terminal", "video", "drag", "desktop", "stress", "plasma")):
-        place = Placement(x=index % 3 * width, y=index // 3 * height, width=width, height=height)
-        guests.append((SimulatedGuest(name), place))
-    guests.append((SimulatedGuest("gears"), place))
-    return guests
-
-
-def cast(scene: str, machine: Machine) -> Sequence[tuple[SimulatedGuest, Placement]]:
-    """The guests of a scene, and where they appear on the first output."""
-    if scene == "workloads":
-        return _tiles(machine)
-    if scene != "demo":
-        return [(SimulatedGuest(scene), Placement())]
-    width, height = machine.outputs[0].mode[:2]
-    inset = height // 12
-    upper = Placement(
-        x=inset, y=inset, width=min(width // 2, 4 * height // 7), height=min(height // 2, 3 * height // 7)
+    Raises:
+        BadInput: The options do not go with it.
+        ScanoutError: A guest cannot be started; the message says why.
+    """
+    if run.outputs != RunOptions().outputs:
+        scene = scene.with_modes(run.modes)
+    if run.seconds is None and run.frames is None:
+        run = replace(run, seconds=scene.seconds, frames=scene.frames)
+        if not run.window and run.seconds is None and run.frames is None:
+            run = replace(run, frames=_DEFAULT_FRAMES)
+    with shown_progress() as progress:
+        scene.prepare(progress)
+    run_session(
+        replace(run, seed=run.seed or scene.seed),
+        scene.cast,
+        clock="real" if run.window else scene.clock,
+        repaint=scene.repaint,
+        outputs=scene.outputs(),
+        timing=scene.timing,
+        repaint_delay_ns=scene.repaint_delay_ns,
     )
-    lower = replace(upper, x=width - (upper.width or 0) - inset, y=height - (upper.height or 0) - inset)
-    return [
-        (SimulatedGuest("plasma"), Placement()),
-        (SimulatedGuest("gears"), upper),
-        (SimulatedGuest("gears"), lower),
-    ]
+
+
+def catalogue() -> Table:
+    """The scenes that ship, one line each."""
+    shown = Table(title="scanout run SCENE, or FILE.toml", title_justify="left", show_header=False)
+    for name in SCENES:
+        shown.add_row(name, builtin(name).title)
+    for name, study in STUDIES.items():
+        shown.add_row(name, f"study: {study.title}")
+    return shown

@@ -21,6 +21,7 @@ from compositor.output import Output
 from compositor.presenter import Repaint
 from compositor.run import StopReason
 from compositor.screenshot import save_png
+from compositor.timing import INFINITELY_FAST, TimingModel
 
 Start = Callable[[Machine], Awaitable[None]]
 
@@ -33,6 +34,8 @@ def run_session(
     repaint: Repaint = "vblank",
     console: bool = False,
     outputs: Sequence[Output] | None = None,
+    timing: TimingModel = INFINITELY_FAST,
+    repaint_delay_ns: int = 0,
 ) -> None:
     """Build the machine, let `start` attach guests to it, run it, write what was asked for, say what it did.
 
@@ -43,6 +46,8 @@ def run_session(
         repaint: See `Machine`.
         console: Show the consoles of real guests.
         outputs: Instead of those of `--outputs`.
+        timing: See `Machine`.
+        repaint_delay_ns: See `Machine`.
 
     Raises:
         RunFailed: A guest died, or a limit passed before what was asked for had happened.
@@ -52,6 +57,8 @@ def run_session(
         outputs=run.modes if outputs is None else outputs,
         clock=run.clock or clock,
         repaint=repaint,
+        repaint_delay_ns=repaint_delay_ns,
+        timing=timing,
         seed=run.seed,
         window=bool(run.window),
         digest=(run.clock or clock) == "virtual" or run.stats is not None or repaint == "recorded",

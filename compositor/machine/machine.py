@@ -81,6 +81,7 @@ class Machine:
 
     Attributes:
         seed: As given.
+        report: As given.
 
     Raises:
         BadInput: No output or more than 16, an impossible mode, a window on the virtual clock.
@@ -126,7 +127,7 @@ class Machine:
                 on_picture=self._picture_is_up,
             ),
         )
-        self._report = report
+        self.report = report
         self._clock_kind = clock
         self._repaint = repaint
         self._record = record
@@ -152,7 +153,7 @@ class Machine:
         return self
 
     def _open_recorder(self, path: Path, clock: Clock) -> Recorder:
-        return Recorder(path, clock.now_ns, self._report, clock=self._clock_kind, outputs=self.outputs)
+        return Recorder(path, clock.now_ns, self.report, clock=self._clock_kind, outputs=self.outputs)
 
     def _listen(self, index: int, presenter: Presenter) -> None:
         """Have an output's frames recorded, if anything is."""
@@ -321,7 +322,7 @@ class Machine:
 
         def ended() -> None:
             if recording.cut_off:
-                self._report(f"{recording.path}: cut off; replayed up to its end")
+                self.report(f"{recording.path}: cut off; replayed up to its end")
             self.stop(StopReason.RECORDING)
 
         self._player = Player(

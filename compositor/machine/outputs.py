@@ -127,7 +127,7 @@ class Outputs:
             BadInput: No such mode, or it overlaps another output.
             Misuse: It shall be plugged in, and is.
         """
-        mode.check()
+        self.all[index].check_mode(mode)
         if plug and self.all[index].plugged:
             raise Misuse(f"{self.all[index].name} is plugged in already")
         monitors = self._monitors()

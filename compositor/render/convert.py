@@ -166,6 +166,7 @@ def rgb565(out: int, pitch: int, width: int, height: int, source: int, source_pi
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
+            prefetch(row + 2 * x + _AHEAD)
             _put(to + 4 * x, _from_565(_load16(row + 2 * x)))
         if whole < width:
             rest = width - whole

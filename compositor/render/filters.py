@@ -15,8 +15,10 @@ from typing import Any
 
 from compositor.render.compiled import helper, late_kernel
 from compositor.render.expressions import Lanes, choose, expression, load_word, store_word
-from compositor.render.fused.vectors import BLOCK, LANES, load, load_some, store, store_some, table
+from compositor.render.fused.arithmetic import opaque, over
+from compositor.render.fused.vectors import BLOCK, LANES, load, load_some, prefetch, store, store_some, table
 
+_AHEAD = 4096  # bytes; a core's own prefetchers stop at every page
 _TILE = 64  # columns: a turned picture touches as many rows of the source, whose cache lines stay
 
 
@@ -109,12 +111,22 @@ def _line(line: int, source: int, left: int, right: int, weights: int, width: in
         _far_line(line, source, left, right, weights, width)
 
 
-@late_kernel(14)
+@helper
+def _write(address: int, pixels: Any, count: int, above: int) -> None:
+    """Put up to sixteen pixels where they belong, or above what is there."""
+    if above != 0:
+        prefetch(address + _AHEAD)
+        pixels = opaque(over(load_some(address, count), pixels))
+    store_some(address, pixels, count)
+
+
+@late_kernel(15)
 def bilinear(
     out: int,
     pitch: int,
     width: int,
     height: int,
+    above: int,
     source: int,
     left: int,
     right: int,
@@ -131,7 +143,8 @@ def bilinear(
     First along a row, without rounding, then between two such lines, which are kept for the next row of
     `out`: an enlarged picture needs each only once.
 
-    Args: as in all filters, and
+    Args: as in all filters, and, before the source,
+        above: Whether the picture is blended OVER what is there, which is opaque; 0 or 1. And then
         left: Distances of the first of two columns; with `blocks`, places in the block's pixels. Of 32 bits,
             and a multiple of sixteen of them, as the next two.
         right: Of the second.
@@ -160,7 +173,7 @@ def bilinear(
         for x in range(0, width, LANES):
             a, b = upper + 8 * x, lower + 8 * x
             pixels = _between_lines(load(a), load(a + BLOCK), load(b), load(b + BLOCK), weight, second)
-            store_some(out + y * pitch + 4 * x, pixels, min(width - x, LANES))
+            _write(out + y * pitch + 4 * x, pixels, min(width - x, LANES), above)
 
 
 @helper

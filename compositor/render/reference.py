@@ -25,9 +25,23 @@ Positions = NDArray[np.int64]
 
 
 def compose(
-    target: NDArray[np.uint8], layers: Sequence[Layer], damage: Iterable[Rect], background: int = 0
+    target: NDArray[np.uint8],
+    layers: Sequence[Layer],
+    damage: Iterable[Rect],
+    background: int = 0,
+    *,
+    linear_light: bool = False,
 ) -> None:
-    """What `compositor.render.cpu.compose` shall do to `target`, with every layer blended in full."""
+    """What a renderer shall do to `target`, with every layer blended in full.
+
+    Args:
+        target: (height, width, 4) uint8, XRGB8888.
+        layers: Bottom to top.
+        damage: What is painted of `target`.
+        background: 0xRRGGBB below all layers.
+        linear_light: As `compositor.render.linear` does it, else as `compositor.render.cpu`.
+    """
+    blend = over_in_linear_light if linear_light else over
     screen = Rect(0, 0, target.shape[1], target.shape[0])
     picture = np.zeros((screen.height, screen.width, 4), np.int64)
     picture[:] = (background & 255, background >> 8 & 255, background >> 16 & 255, 255)
@@ -35,7 +49,7 @@ def compose(
         piece = layer.bounds.intersect(screen)
         if not piece.empty:
             below = picture[piece.y : piece.bottom, piece.x : piece.right]
-            below[:] = over(sample(layer, piece), below)
+            below[:] = blend(sample(layer, piece), below)
     for rect in damage:
         inside = rect.intersect(screen)
         window = slice(inside.y, inside.bottom), slice(inside.x, inside.right)
@@ -49,7 +63,26 @@ def over(above: Picture, below: Picture) -> Picture:
     return picture
 
 
-def divided(value: Picture, by: int) -> Picture:
+def over_in_linear_light(above: Picture, below: Picture) -> Picture:
+    """As `over`, by amounts of light in 65535ths; pixels without alpha change nothing."""
+    alpha = above[..., 3:]
+    straight = np.minimum(divided(above * 255, np.maximum(alpha, 1)), 255)
+    mixed = divided(_light(straight) * alpha + _light(below) * (255 - alpha), 255) / 65535
+    code = np.where(mixed <= 0.0031308, 12.92 * mixed, 1.055 * mixed ** (1 / 2.4) - 0.055)
+    picture: Picture = np.where(alpha > 0, np.rint(255 * code).astype(np.int64), below)
+    picture[..., 3] = 255
+    return picture
+
+
+def _light(code: Picture) -> Picture:
+    """IEC 61966-2-1, in 65535ths, rounded to nearest."""
+    value = code / 255
+    light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    rounded: Picture = np.rint(65535 * light).astype(np.int64)
+    return rounded
+
+
+def divided(value: Picture, by: int | Picture) -> Picture:
     """The quotient rounded to the nearest integer, halves up."""
     return (2 * value + by) // (2 * by)
 

@@ -79,14 +79,17 @@ def draw(target: Pixels, layer: Layer, piece: Rect) -> None:
         BadInput: The layer's state does not fit its image, and would look outside of it.
     """
     layer.plane.check(*layer.image_size)
+    out = _words(target)
+    blends = not layer.is_opaque
+    if out is not None and (not blends or _can_blend(layer, piece)):
+        for band in bands(piece) if _fetches(layer, piece) else [piece]:
+            sample(layer, band, out[band.y - piece.y : band.bottom - piece.y], over=blends)
+        return
     for band in bands(piece):
+        drawn = _scratch.words("drawn", band.height, band.width)
+        sample(layer, band, drawn)
         rows = target[band.y - piece.y : band.bottom - piece.y]
-        if layer.is_opaque and (out := _words(rows)) is not None:
-            sample(layer, band, out)
-        else:
-            drawn = _scratch.words("drawn", band.height, band.width)
-            sample(layer, band, drawn)
-            blend.over(rows, drawn.view(np.uint8).reshape(*drawn.shape, 4), PixelFormat.ARGB8888)
+        blend.over(rows, drawn.view(np.uint8).reshape(*drawn.shape, 4), PixelFormat.ARGB8888)
 
 
 def bands(piece: Rect) -> Iterator[Rect]:
@@ -96,31 +99,53 @@ def bands(piece: Rect) -> Iterator[Rect]:
         yield Rect(piece.x, y, piece.width, min(step, piece.bottom - y))
 
 
-def sample(layer: Layer, piece: Rect, out: Words) -> None:
+def _fetches(layer: Layer, piece: Rect) -> bool:
+    """Whether a part of the buffer is converted before it is filtered, and so has to fit into the cache."""
+    view = _view(layer, piece)
+    if view.is_straight:
+        return False
+    return not isinstance(layer.format, PixelFormat) or (
+        _is_coverage(layer) and view.filter is not Filter.NEAREST
+    )
+
+
+def _can_blend(layer: Layer, piece: Rect) -> bool:
+    """Whether the filter is the last step, and can blend what it draws."""
+    last = _fetches(layer, piece) or (layer.format is PixelFormat.ARGB8888 and layer.has_pixel_alpha)
+    bilinear = _view(layer, piece).filter is Filter.BILINEAR
+    return load() is not None and last and bilinear and layer.plane.alpha == OPAQUE
+
+
+def _is_coverage(layer: Layer) -> bool:
+    return layer.has_pixel_alpha and layer.plane.blend_mode is BlendMode.COVERAGE
+
+
+def sample(layer: Layer, piece: Rect, out: Words, *, over: bool = False) -> None:
     """Draw a part of a layer as premultiplied ARGB8888.
 
     Args:
         layer: Any; its state has been checked.
         piece: What is drawn, a rectangle of the screen within the layer's bounds.
         out: (height, width) of `piece`, contiguous within rows.
+        over: Blend it OVER the opaque pixels that are in `out`; only if `_can_blend`.
     """
     if (modules := load()) is None:
         out[...] = reference.sample(layer, piece) @ np.array([1, 1 << 8, 1 << 16, 1 << 24])
         return
     view = _view(layer, piece)
-    coverage = layer.has_pixel_alpha and layer.plane.blend_mode is BlendMode.COVERAGE
     if view.is_straight:
         _fetch(modules, layer, view.region, out)
-        _prepare(modules, layer, coverage, out)
-    elif isinstance(layer.format, PixelFormat) and (view.filter is Filter.NEAREST or not coverage):
-        _filter(modules, layer.pixels, (0, 0), view, out)
-        _prepare(modules, layer, coverage, out)
+        _prepare(modules, layer, out)
+    elif not _fetches(layer, piece):
+        _filter(modules, layer.pixels, (0, 0), view, out, over)
+        if not over:
+            _prepare(modules, layer, out)
     else:
         fetched = _scratch.words("fetched", view.region.height, view.region.width)
         _fetch(modules, layer, view.region, fetched)
-        _prepare(modules, layer, coverage, fetched)
+        _prepare(modules, layer, fetched)
         image = fetched.view(np.uint8).reshape(*fetched.shape, 4)
-        _filter(modules, image, (view.region.x, view.region.y), view, out)
+        _filter(modules, image, (view.region.x, view.region.y), view, out, over)
     if layer.plane.alpha != OPAQUE:
         modules.convert.fade(*_image(out), layer.plane.alpha)
 
@@ -267,18 +292,20 @@ def _convert(modules: _Modules, layer: Layer, form: SampledFormat, region: Rect,
             )
 
 
-def _prepare(modules: _Modules, layer: Layer, coverage: bool, words: Words) -> None:
+def _prepare(modules: _Modules, layer: Layer, words: Words) -> None:
     """From fetched words to premultiplied ARGB8888, in place."""
     if isinstance(layer.format, PixelFormat) and (
         layer.format is not PixelFormat.ARGB8888 or not layer.has_pixel_alpha
     ):
         opaque = 0 if layer.has_pixel_alpha else _ALPHA
         modules.convert.reorder(*_image(words), *layer.format.shifts, opaque)
-    if coverage:
+    if _is_coverage(layer):
         modules.convert.premultiply(*_image(words))
 
 
-def _filter(modules: _Modules, image: Pixels, origin: tuple[int, int], view: _View, out: Words) -> None:
+def _filter(
+    modules: _Modules, image: Pixels, origin: tuple[int, int], view: _View, out: Words, over: bool
+) -> None:
     """Turn and scale.
 
     Args:
@@ -287,6 +314,7 @@ def _filter(modules: _Modules, image: Pixels, origin: tuple[int, int], view: _Vi
         origin: Column and row of the buffer that lie at the image's upper left corner.
         view: What is drawn.
         out: As in `sample`.
+        over: As in `sample`; by the bilinear filter alone.
     """
     pitch = image.strides[0]
     column, row = (pitch, 4) if view.turned else (4, pitch)
@@ -299,7 +327,7 @@ def _filter(modules: _Modules, image: Pixels, origin: tuple[int, int], view: _Vi
         blocks = columns[3:] or (0,)
         lines = _scratch.words("lines", 4, -(-out.shape[1] // _BLOCK) * _BLOCK)
         room = _address(lines[0]), _address(lines[2])
-        modules.filters.bilinear(*arguments, *columns[:3], *blocks, *rows, *room)
+        modules.filters.bilinear(*arguments[:4], over, arguments[4], *columns[:3], *blocks, *rows, *room)
         return
     columns = [_address(table) for table in _tables(view.filter, view.x, left, column)]
     if view.filter is Filter.NEAREST:

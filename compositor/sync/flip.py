@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compositor.sync.policy import SyncPolicy
 from compositor.sync.reuse import EarlyReuse, Samples
-from virtio.fence import Fence
+from virtio.fence import Fence, Producer
 from virtio.gpu.display import Incoming, Rect, ScanoutImage
 
 
@@ -42,17 +42,19 @@ class Flip:
         self._on_done: list[Fence] = []
         self._watched: tuple[Samples, ...] = ()
 
-    def order(self, policy: SyncPolicy, release: Fence | None) -> None:
+    def order(self, policy: SyncPolicy, release: Fence | None, producer: Producer) -> None:
         """Decide what the guest will hear.
 
         Args:
             policy: What the flush waits for.
             release: A fence that waits for the image before to be free.
+            producer: Who signals the answer, for whoever asks why it is late.
         """
         if release is not None:
             self._on_done.append(release)
         if policy is not SyncPolicy.NONE:
-            self.answer = Fence(seqno=self.number)
+            # Of a context of its own: a flip that is discarded overtakes the one on the screen.
+            self.answer = Fence(seqno=self.number, producer=producer)
             if policy is not SyncPolicy.OUT_FENCE:
                 self._on_done.append(self.answer)
 

@@ -9,7 +9,10 @@ from guest.linux.cache import cache_dir, cached, content_key
 from guest.linux.errors import ToolFailed
 from guest.linux.tool import missing_packages, require, run_tool
 
-PROGRAMS = ("pageflip", "pattern")
+_PARTS = {"init": (), "pageflip": ("kms",), "pattern": ("kms", "bars"), "hotplug": ("kms", "bars")}
+"""What is linked to each program."""
+
+PROGRAMS = tuple(name for name in _PARTS if name != "init")
 """The programs that `--program` can name."""
 
 SOURCES = Path(__file__).with_name("programs")
@@ -44,7 +47,7 @@ def _compile(name: str, architecture: str, output: Path) -> Path:
     headers = next((path for path in _DRM_HEADERS if (path / "drm.h").exists()), None)
     if headers is None:
         raise missing_packages("drm.h: the kernel's DRM headers are not installed", "libdrm-dev")
-    sources = [SOURCES / f"{name}.c"] + ([] if name == "init" else [SOURCES / "kms.c"])
+    sources = [SOURCES / f"{part}.c" for part in (name, *_PARTS[name])]
     try:
         run_tool([compiler, *_FLAGS, f"-I{headers}", "-o", output, *sources], what=f"compiling {name}.c")
     except ToolFailed as error:

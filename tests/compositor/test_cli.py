@@ -114,6 +114,14 @@ def test_compare_says_what_differs_and_paints_it(run: Run) -> None:
         ("compare a.png b.png", "cannot read a.png: No such file or directory"),
         ("boot uml", "boot uml: nothing to run"),
         ("boot qemu", "boot qemu: nothing to run"),
+        (
+            "boot uml --program hotplug --hotplug 5",
+            "--hotplug 5: not of the form S:MODE, as in 2.5:800x600@60",
+        ),
+        ("boot uml --program hotplug --hotplug x:off", "--hotplug x:off: not of the form S:MODE"),
+        ("boot uml --program hotplug --hotplug 1:9x9", 'mode "9x9": width 9 is not in 16 to 8192'),
+        ("run nowhere.toml", "nowhere.toml: No such file or directory"),
+        ("run wall --outputs 64x64", "1 outputs: this scene has 3"),
         ("boot uml --program pageflip --memory 1", "--memory 1: a Linux guest needs at least 64"),
     ],
 )
@@ -173,6 +181,23 @@ def test_doctor_says_what_is_there(run: Run) -> None:
     assert status == 0
     assert "numpy" in out
     assert "UML kernel" in out
+
+
+def test_without_a_scene_the_command_says_which_there_are(run: Run) -> None:
+    status, out, err = run("run")
+    assert (status, err) == (0, "")
+    assert all(name in out for name in ("demo", "gears", "wall", "hotplug-storm"))
+
+
+def test_a_scene_file_is_run_and_its_mistakes_are_named(run: Run) -> None:
+    Path("a.toml").write_text('seconds = 0.1\n[[outputs]]\nmode = "64x48"\n[[guests]]\nkind = "simulated"\n')
+    status, _, err = run("run", "a.toml")
+    assert (status, err) == (2, "scanout: a.toml: guests[0]: table missing required field workload\n")
+    with Path("a.toml").open("a") as scene:
+        scene.write('workload = "plasma"\n')
+    assert run("run", "a.toml", "--stats", "s.json")[::2] == (0, "")
+    stats = json.loads(Path("s.json").read_text())
+    assert (stats["duration_s"], stats["outputs"][0]["presented"]) == (0.1, 6)
 
 
 def test_a_run_is_recorded_and_replayed_with_the_same_digest(run: Run) -> None:

@@ -12,6 +12,7 @@ from compositor.scanout import GuestDisplay, Placement
 from compositor.scene_tree import SceneTree
 from compositor.screen.headless import HeadlessScreen
 from virtio.clock import Calendar
+from virtio.fence.watchdog import Watchdog
 from virtio.gpu.display import CursorImage, Rect, ScanoutImage
 from virtio.gpu.formats import Format
 
@@ -76,6 +77,16 @@ def test_a_flush_waits_for_the_vblank_and_its_fence_for_the_presentation(grid: B
     assert fence.signaled
     assert [frame.frame_ids for frame in grid.frames] == [{"guest": 5}]
     assert grid.statistics.as_dict()["latency_ms"]["p50"] == 16.67
+
+
+def test_a_watchdog_names_the_output_that_holds_a_late_flips_fence(grid: Bench) -> None:
+    grid.display.set_scanout(0, grid.image(5))
+    fence = grid.display.flush(0, FULL)
+    assert fence is not None
+    watchdog = Watchdog()
+    watchdog.watch(fence, 1_000_000)
+    (late,) = watchdog.check(3_000_000)
+    assert (late.timeline, late.seqno, late.owner, late.late_ns) == ("guest", 1, "left", 2_000_000)
 
 
 def test_a_flush_that_is_overtaken_is_discarded_and_its_fence_signals(grid: Bench) -> None:

@@ -22,7 +22,7 @@ Callback = Callable[["Fence"], None]
 
 _AFTER_SIGNAL = after(Event.SIGNAL)
 _AFTER_ERROR = after(Event.SET_ERROR)
-# Names of this module: looking a member up in its enumeration costs more than making a slot.
+# Names of this module, and tuples: an enumeration's members are slow to look up, and slow to hash.
 _ACTIVE = State.ACTIVE
 _SIGNALED = State.SIGNALED
 
@@ -101,7 +101,7 @@ class Fence:
         Raises:
             Misuse: The fence has signalled, or `error` is not negative.
         """
-        following = _AFTER_ERROR.get(self.state)
+        following = _AFTER_ERROR[self.state]
         if following is None:
             raise Misuse(f"{self.describe()} has signalled: its error cannot be set any more")
         check_error(error, self.describe())
@@ -122,7 +122,7 @@ class Fence:
         """
         if error is not None and self.state < _SIGNALED:
             self.set_error(error)
-        following = _AFTER_SIGNAL.get(self.state)
+        following = _AFTER_SIGNAL[self.state]
         if following is None:
             raise Misuse(f"{self.describe()} is signalled twice")
         self.state = following

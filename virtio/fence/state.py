@@ -36,9 +36,9 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
 """An error comes before the signal or never, and a fence never becomes active again (linux/dma-fence.h)."""
 
 
-def after(event: Event) -> dict[State, State]:
-    """The column of one event: state before to state after."""
-    return {state: row[event] for state, row in TRANSITIONS.items() if event in row}
+def after(event: Event) -> tuple[State | None, ...]:
+    """The column of one event: by the state before, the state after; None: there the event is a mistake."""
+    return tuple(TRANSITIONS[state].get(event) for state in State)
 
 
 def diagram() -> str:

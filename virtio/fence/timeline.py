@@ -57,18 +57,21 @@ class Timeline:
         Raises:
             Misuse: The timeline is closed.
         """
-        self.check_open()
+        if self.closed:
+            self.check_open()
+        issued, value = self._issued, self.value
         if seqno is None:
-            seqno = max(self._issued, self.value) + 1
+            seqno = (issued if issued > value else value) + 1
         fence = self._fences.get(seqno)
         if fence is None:
             fence = Fence(self.context, seqno, producer=self.producer)
-            if seqno <= self.value:
+            if seqno <= value:
                 fence.signal(now_ns=self._value_ns)
             else:
                 self._fences[seqno] = fence
                 heappush(self._order, seqno)
-                self._issued = max(self._issued, seqno)
+                if seqno > issued:
+                    self._issued = seqno
         return fence
 
     def signal(self, seqno: int, error: int | None = None, *, now_ns: int | None = None) -> None:
@@ -84,7 +87,8 @@ class Timeline:
         Raises:
             Misuse: `seqno` is below the value, `error` is not negative, or the timeline is closed.
         """
-        self.check_open()
+        if self.closed:
+            self.check_open()
         if error is not None:
             check_error(error, self.producer.timeline)
         if seqno < self.value:
@@ -93,7 +97,7 @@ class Timeline:
         order = self._order
         while order and order[0] <= seqno:
             self._due.append((self._fences.pop(heappop(order)), error, now_ns))
-        if self._due:
+        if self._due and not self._signaling:
             self._signal_due()
 
     def close(self, error: int = -errno.ENOENT, *, now_ns: int | None = None) -> None:
@@ -111,7 +115,8 @@ class Timeline:
         self.closed = True
         while self._order:
             self._due.append((self._fences.pop(heappop(self._order)), error, now_ns))
-        self._signal_due()
+        if not self._signaling:
+            self._signal_due()
 
     def check_open(self) -> None:
         """Raises `Misuse` where the timeline is closed."""
@@ -119,8 +124,7 @@ class Timeline:
             raise Misuse(f"timeline {self.producer.timeline} is closed")
 
     def _signal_due(self) -> None:
-        if self._signaling:
-            return
+        """Signal in order; not while that is being done, for then it is done behind the others."""
         self._signaling = True
         failures: list[BaseException] = []
         while self._due:

@@ -64,7 +64,7 @@ int kms_open_card(const char *driver, int except, char name[32])
 	return -1;
 }
 
-/* All of a connector. The two arrays are never freed: it is asked for once. */
+/* All of a connector; to be given to free_connector. */
 static struct drm_mode_get_connector read_connector(int card, uint32_t id)
 {
 	struct drm_mode_get_connector connector = { .connector_id = id };
@@ -76,6 +76,12 @@ static struct drm_mode_get_connector read_connector(int card, uint32_t id)
 	connector.count_props = 0;
 	kms_ioctl(card, DRM_IOCTL_MODE_GETCONNECTOR, &connector, "reading a connector");
 	return connector;
+}
+
+static void free_connector(struct drm_mode_get_connector *connector)
+{
+	free((void *)(uintptr_t)connector->modes_ptr);
+	free((void *)(uintptr_t)connector->encoders_ptr);
 }
 
 static struct drm_mode_modeinfo preferred_mode(const struct drm_mode_get_connector *connector)
@@ -106,7 +112,7 @@ static uint32_t find_crtc(int card, const struct drm_mode_get_connector *connect
 	die("a connector without a CRTC");
 }
 
-struct output kms_find_output(int card)
+int kms_find_outputs(int card, struct output *outputs, int most)
 {
 	uint32_t connectors[MAX_OUTPUTS], crtcs[MAX_OUTPUTS];
 	struct drm_mode_card_res resources = {
@@ -115,15 +121,29 @@ struct output kms_find_output(int card)
 	};
 
 	kms_ioctl(card, DRM_IOCTL_MODE_GETRESOURCES, &resources, "reading the card's outputs");
-	if (resources.count_connectors > MAX_OUTPUTS || resources.count_crtcs > MAX_OUTPUTS)
-		die("more than %d outputs", MAX_OUTPUTS);
+	if (resources.count_connectors > (uint32_t)most || resources.count_crtcs > MAX_OUTPUTS)
+		die("more than %d outputs", most);
 	for (uint32_t i = 0; i < resources.count_connectors; i++) {
 		struct drm_mode_get_connector connector = read_connector(card, connectors[i]);
 
-		if (connector.connection == CONNECTED && connector.count_modes)
-			return (struct output){ card, connectors[i], find_crtc(card, &connector, &resources),
-						preferred_mode(&connector) };
+		outputs[i] = (struct output){ card, connectors[i], 0, { 0 } };
+		if (connector.connection == CONNECTED && connector.count_modes) {
+			outputs[i].crtc = find_crtc(card, &connector, &resources);
+			outputs[i].mode = preferred_mode(&connector);
+		}
+		free_connector(&connector);
 	}
+	return resources.count_connectors;
+}
+
+struct output kms_find_output(int card)
+{
+	struct output outputs[MAX_OUTPUTS];
+	int count = kms_find_outputs(card, outputs, MAX_OUTPUTS);
+
+	for (int i = 0; i < count; i++)
+		if (outputs[i].crtc)
+			return outputs[i];
 	die("no output is connected");
 }
 
@@ -161,7 +181,20 @@ struct buffer kms_create_buffer(const struct output *output, int allocator)
 	if (allocator != output->fd)
 		framebuffer.handles[0] = import_buffer(output->fd, allocator, dumb.handle);
 	kms_ioctl(output->fd, DRM_IOCTL_MODE_ADDFB2, &framebuffer, "adding a framebuffer");
-	return (struct buffer){ pixels, dumb.pitch, dumb.width, dumb.height, framebuffer.fb_id };
+	return (struct buffer){ pixels,		   dumb.pitch,	dumb.width, dumb.height,
+				framebuffer.fb_id, dumb.handle, dumb.size };
+}
+
+void kms_destroy_buffer(const struct output *output, struct buffer *buffer)
+{
+	struct drm_mode_destroy_dumb dumb = { .handle = buffer->handle };
+
+	if (!buffer->pixels)
+		return;
+	kms_ioctl(output->fd, DRM_IOCTL_MODE_RMFB, &buffer->framebuffer, "removing a framebuffer");
+	munmap(buffer->pixels, buffer->size);
+	kms_ioctl(output->fd, DRM_IOCTL_MODE_DESTROY_DUMB, &dumb, "giving a buffer back");
+	buffer->pixels = NULL;
 }
 
 void kms_set_mode(const struct output *output, const struct buffer *buffer)
@@ -173,6 +206,13 @@ void kms_set_mode(const struct output *output, const struct buffer *buffer)
 	};
 
 	kms_ioctl(output->fd, DRM_IOCTL_MODE_SETCRTC, &crtc, "setting the mode");
+}
+
+void kms_turn_off(const struct output *output)
+{
+	struct drm_mode_crtc crtc = { .crtc_id = output->crtc };
+
+	kms_ioctl(output->fd, DRM_IOCTL_MODE_SETCRTC, &crtc, "turning an output off");
 }
 
 int kms_flip(const struct output *output, const struct buffer *buffer)

@@ -211,15 +211,29 @@ async def test_scanouts_move_to_another_monitor_and_are_raised_while_they_run() 
             upper.put(0, Placement(output=7))
 
 
+async def test_a_guest_on_a_monitor_that_stands_upright_is_told_so_and_lies_on_it_turned() -> None:
+    async with Machine(outputs=["96x64@60"]) as machine:
+        guest = SimulatedGuest("plasma")
+        attachment = await machine.attach(guest, [Placement(transform="90")])
+        await machine.run(frames=2)
+        assert guest.size == (64, 96)
+        assert np.array_equal(machine.screenshot(), np.rot90(plasma(64, 96, 1)))
+        attachment.put(0, Placement(opacity=0.0))
+        await machine.run(frames=2)
+        assert not machine.screenshot()[..., :3].any()
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
         (Placement(mirrors=(0,)), "an output cannot mirror itself"),
         (Placement(mirrors=(9,)), "no output 9; there are 2"),
         (Placement(output=None, mirrors=(1,)), "a place in the layout has none"),
+        (Placement(opacity=1.5), "opacity 1.5 is not in 0 to 1"),
+        (Placement(transform="45"), 'there is no transform "45"; there are normal, 90'),
     ],
 )
-async def test_impossible_mirrors_are_refused(place: Placement, message: str) -> None:
+async def test_impossible_places_are_refused(place: Placement, message: str) -> None:
     async with Machine(outputs=["64x48", "64x48"]) as machine:
         with pytest.raises(BadInput, match=message):
             await machine.attach(SimulatedGuest("plasma"), [place])

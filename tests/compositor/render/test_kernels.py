@@ -36,7 +36,7 @@ def draw(root: Path = ROOT, **environment: str) -> str:
     """What a new process draws."""
     done = subprocess.run(
         [sys.executable, "-c", DRAW],
-        cwd=root,
+        cwd=root,  # which Python looks at first
         env={**os.environ, "PYTHONPATH": str(root), **environment},
         capture_output=True,
         text=True,

@@ -52,6 +52,7 @@ def test_the_window_shows_the_guests_pages_before_with_and_after_a_cursor(
     output.scene.add(surface)
     output.scene.add(cursor)
     screen = open_screen(output)
+    output.one_plane = screen.one_plane
     arrow = Buffer(np.full((16, 16, 4), 200, np.uint8), PixelFormat.ARGB8888)
     for shown in (None, arrow, None, None):
         content = random.integers(0, 256, (240, 320, 4), np.uint8)

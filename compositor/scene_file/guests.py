@@ -1,0 +1,148 @@
+"""The guests of a scene file: what each table asks for, as something that a machine can attach."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from compositor.errors import BadInput
+from compositor.output import Output
+from compositor.placement import Placement
+from compositor.scene_file.keys import at_key
+from compositor.scene_file.places import make_placement
+from compositor.scene_file.schema import AnyGuest, PlaceTable, QemuTable, SimulatedTable, UmlTable
+from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
+from guest.driver.memory import DEFAULT_SIZE
+from guest.real import LinuxGuest, QemuGuest, UmlGuest
+from guest.simulated import SimulatedGuest
+
+_MILLISECOND = 1_000_000
+_MIB = 1 << 20
+_LARGEST_MIB = 1 << 20
+_LONGEST_MS = 1e9
+_LINUX_MIB = 64  # the least that a kernel boots with
+
+
+def name_guests(tables: Sequence[AnyGuest]) -> list[str]:
+    """Each guest's name: its own, or its workload's or kind's, numbered from the second on.
+
+    Raises:
+        BadInput: Two guests were given one name.
+    """
+    names: list[str] = []
+    for index, table in enumerate(tables):
+        if table.name and table.name in names:
+            raise BadInput(f'guests[{index}].name: another guest is called "{table.name}"')
+        base = table.name or _kind(table)
+        names.append(next(n for n in (base, *(f"{base}-{i}" for i in range(2, 10**6))) if n not in names))
+    return names
+
+
+def _kind(table: AnyGuest) -> str:
+    if isinstance(table, SimulatedTable):
+        return table.workload
+    return "uml" if isinstance(table, UmlTable) else "qemu"
+
+
+def make_guest(table: AnyGuest, name: str, key: str) -> SimulatedGuest | LinuxGuest:
+    """A fresh guest, as its table has it.
+
+    Raises:
+        BadInput: It is impossible; the message names the key.
+    """
+    with at_key(f"{key}.sync"):
+        SyncPolicy.parse(table.sync, policies(table), name)
+    memory = _memory(table, key)
+    if isinstance(table, SimulatedTable):
+        return _simulated(table, name, memory, key)
+    if not (table.program or table.command or table.initrd or (isinstance(table, UmlTable) and table.root)):
+        raise BadInput(f"{key}.program: nothing to run; give program, command, initrd or, for uml, root")
+    kernel, initrd = (None if text is None else Path(text) for text in (table.kernel, table.initrd))
+    with at_key(f"{key}.program"):
+        if isinstance(table, UmlTable):
+            root = None if table.root is None else Path(table.root)
+            return UmlGuest(
+                table.program,
+                command=table.command,
+                kernel=kernel,
+                initrd=initrd,
+                root=root,
+                memory=memory,
+                name=name,
+            )
+        return QemuGuest(
+            table.program,
+            command=table.command,
+            kernel=kernel,
+            initrd=initrd,
+            memory=memory,
+            name=name,
+            architecture=table.arch,
+            qemu_arguments=table.arguments,
+        )
+
+
+def _simulated(table: SimulatedTable, name: str, memory: int, key: str) -> SimulatedGuest:
+    render_ns = nanoseconds(table.render_ms, f"{key}.render_ms")
+    patience_ns = None if table.patience_ms is None else nanoseconds(table.patience_ms, f"{key}.patience_ms")
+    check_seed(table.seed or 0, f"{key}.seed")
+    with at_key(f"{key}.workload"):
+        return SimulatedGuest(
+            table.workload,
+            seed=table.seed,
+            name=name,
+            sync=table.sync,
+            memory=memory,
+            render_ns=render_ns,
+            patience_ns=patience_ns,
+        )
+
+
+def _memory(table: AnyGuest, key: str) -> int:
+    """Bytes of a simulated guest, MiB of a real one."""
+    simulated = isinstance(table, SimulatedTable)
+    least = 1 if simulated else _LINUX_MIB
+    if table.memory is not None and not least <= table.memory <= _LARGEST_MIB:
+        raise BadInput(f"{key}.memory: {table.memory} is not in {least} to {_LARGEST_MIB} MiB")
+    if simulated:
+        return DEFAULT_SIZE if table.memory is None else table.memory * _MIB
+    return table.memory or (512 if isinstance(table, QemuTable) else 256)
+
+
+def policies(table: AnyGuest) -> Sequence[SyncPolicy]:
+    """The sync policies that a guest of this kind can live with."""
+    return tuple(SyncPolicy) if isinstance(table, SimulatedTable) else FOR_ANY_GUEST
+
+
+def make_placements(table: AnyGuest, outputs: Sequence[Output], name: str, key: str) -> list[Placement]:
+    """Where a guest's scanouts appear; by default on the first output.
+
+    Raises:
+        BadInput: One of them is impossible; the message names the key.
+    """
+    places = table.places or [PlaceTable()]
+    return [
+        make_placement(place, outputs, name, f"{key}.places[{number}]") for number, place in enumerate(places)
+    ]
+
+
+def nanoseconds(milliseconds: float, key: str) -> int:
+    """A duration of a file, in nanoseconds.
+
+    Raises:
+        BadInput: It is negative or absurd.
+    """
+    if not math.isfinite(milliseconds) or not 0 <= milliseconds <= _LONGEST_MS:
+        raise BadInput(f"{key}: {milliseconds} is not in 0 to {_LONGEST_MS:.0f}")
+    return round(milliseconds * _MILLISECOND)
+
+
+def check_seed(seed: int, key: str) -> None:
+    """Refuse a seed that is no non-negative 63-bit number.
+
+    Raises:
+        BadInput: It is none.
+    """
+    if not 0 <= seed < 1 << 63:
+        raise BadInput(f"{key}: {seed} is not in 0 to 2**63 - 1")

@@ -1,0 +1,235 @@
+"""What a scene file may say: every table and key, with its type. `msgspec` holds files to it.
+
+Times are in seconds or, where the name says so, milliseconds. Sizes and positions are in pixels; a number
+with a decimal point is a share of the output's width or height instead.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Union
+
+from msgspec import Struct, field
+
+Pixels = Union[int, float]  # noqa: UP007 - msgspec reads it at run time
+Colour = str
+
+
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file; what it does not know is refused."""
+
+
+class OutputTable(Table, frozen=True, kw_only=True):
+    """`[[outputs]]`: a monitor, or with `plugged = false` a connector without one.
+
+    Attributes:
+        mode: Width, height and refresh rate, "1024x768@60".
+        name: For events and statistics; by default numbered.
+        modes: Those that it can switch to; empty: any.
+        position: [x, y] in the layout of outputs; by default to the right of those before it.
+        background: "#rrggbb" where no guest is.
+        plugged: Whether it is there from the start.
+        direct_scanout: Whether a buffer that fills it may be scanned out as it is.
+    """
+
+    mode: str = "1024x768@60"
+    name: str = ""
+    modes: list[str] = field(default_factory=list)
+    position: tuple[int, int] | None = None
+    background: Colour = "#000000"
+    plugged: bool = True
+    direct_scanout: bool = True
+
+
+class PlaceTable(Table, frozen=True, kw_only=True):
+    """`[[guests.places]]`: where one scanout appears; a guest has as many scanouts as places.
+
+    Attributes:
+        output: Its name; by default the first one.
+        mirrors: Names of further outputs that show the same at the same place.
+        span: Lie in the layout of outputs, on as many of them as it reaches, instead of on one.
+        x: From the output's left edge; with `span`, in the layout.
+        y: As `x`, from its top edge.
+        width: What the guest is told; by default the output's, with `span` the layout's.
+        height: As `width`.
+        z: Stacking order; of equals, the later guest is above.
+        clip: [x, y, width, height] of the guest's picture that are shown.
+        opacity: From 0.0 to 1.0.
+        transform: "normal", "90", "180" or "270", counter-clockwise; "flipped", "flipped-90" and so on.
+    """
+
+    output: str | None = None
+    mirrors: list[str] = field(default_factory=list)
+    span: bool = False
+    x: Pixels = 0
+    y: Pixels = 0
+    width: Pixels | None = None
+    height: Pixels | None = None
+    z: int = 0
+    clip: tuple[int, int, int, int] | None = None
+    opacity: float = 1.0
+    transform: str = "normal"
+
+
+class GuestTable(Table, frozen=True, kw_only=True, tag_field="kind"):
+    """What all `[[guests]]` have in common.
+
+    Attributes:
+        name: For events and statistics; by default its workload's or kind's.
+        places: One for each scanout.
+        sync: What its flushes wait for.
+        memory: MiB.
+    """
+
+    name: str = ""
+    places: list[PlaceTable] = field(default_factory=list)
+    sync: str = "release"
+    memory: int | None = None
+
+
+class SimulatedTable(GuestTable, frozen=True, kw_only=True, tag="simulated"):
+    """`kind = "simulated"`.
+
+    Attributes:
+        workload: What it draws.
+        seed: Of all that is random in it; by default counted on from the scene's.
+        render_ms: How long it draws; 0: no time, once a refresh.
+        patience_ms: How long it waits for a flip's fence; by default for ever.
+    """
+
+    workload: str
+    seed: int | None = None
+    render_ms: float = 0
+    patience_ms: float | None = None
+
+
+class UmlTable(GuestTable, frozen=True, kw_only=True, tag="uml"):
+    """`kind = "uml"`: a real Linux kernel in User Mode Linux; keys as the options of `scanout boot uml`."""
+
+    program: str | None = None
+    command: list[str] = field(default_factory=list)
+    kernel: str | None = None
+    initrd: str | None = None
+    root: str | None = None
+
+
+class QemuTable(GuestTable, frozen=True, kw_only=True, tag="qemu"):
+    """`kind = "qemu"`; keys as the options of `scanout boot qemu`. It needs the real clock."""
+
+    program: str | None = None
+    command: list[str] = field(default_factory=list)
+    kernel: str | None = None
+    initrd: str | None = None
+    arch: Literal["x86_64", "aarch64"] = "x86_64"
+    arguments: list[str] = field(default_factory=list)
+
+
+class TimingTable(Table, frozen=True, kw_only=True):
+    """`[timing]`: what work costs on the virtual clock; see `compositor.timing.TimingModel`.
+
+    Attributes:
+        repaint_delay_ms: How long after a vblank the compositor repaints, for the next one to show.
+    """
+
+    command_ms: float = 0
+    compose_ms: float = 0
+    scanout_ms: float = 0
+    repaint_delay_ms: float = 0
+
+
+class EventTable(Table, frozen=True, kw_only=True, tag_field="do"):
+    """`[[events]]`: what happens, and `at` which second."""
+
+    at: float
+
+
+class Plug(EventTable, frozen=True, kw_only=True, tag="plug"):
+    """`do = "plug"`: a monitor is plugged in where there was none, perhaps with another mode."""
+
+    output: str
+    mode: str | None = None
+
+
+class Unplug(EventTable, frozen=True, kw_only=True, tag="unplug"):
+    """`do = "unplug"`: a monitor is taken away."""
+
+    output: str
+
+
+class SetMode(EventTable, frozen=True, kw_only=True, tag="mode"):
+    """`do = "mode"`: an output switches to another mode."""
+
+    output: str
+    mode: str
+
+
+class Move(EventTable, frozen=True, kw_only=True, tag="move"):
+    """`do = "move"`: a scanout appears elsewhere; what is not said stays as it was."""
+
+    guest: str
+    scanout: int = 0
+    output: str | None = None
+    mirrors: list[str] | None = None
+    x: Pixels | None = None
+    y: Pixels | None = None
+    width: Pixels | None = None
+    height: Pixels | None = None
+    z: int | None = None
+    clip: tuple[int, int, int, int] | None = None
+    opacity: float | None = None
+    transform: str | None = None
+
+
+class Raise(EventTable, frozen=True, kw_only=True, tag="raise"):
+    """`do = "raise"`: a scanout comes to lie above all others."""
+
+    guest: str
+    scanout: int = 0
+
+
+class SetSync(EventTable, frozen=True, kw_only=True, tag="sync"):
+    """`do = "sync"`: a guest's flushes wait for something else."""
+
+    guest: str
+    policy: str
+
+
+class CommitFault(EventTable, frozen=True, kw_only=True, tag="fault"):
+    """`do = "fault"`: a simulated guest's driver breaks the specification (see `guest.faults`)."""
+
+    guest: str
+    fault: str
+
+
+class Reboot(EventTable, frozen=True, kw_only=True, tag="reboot"):
+    """`do = "reboot"`: a simulated guest boots again, as after a fault that broke its rings."""
+
+    guest: str
+
+
+AnyGuest = Union[SimulatedTable, UmlTable, QemuTable]  # noqa: UP007
+AnyEvent = Union[Plug, Unplug, SetMode, Move, Raise, SetSync, CommitFault, Reboot]  # noqa: UP007
+
+
+class SceneTable(Table, frozen=True, kw_only=True):
+    """The file.
+
+    Attributes:
+        title: One line.
+        seed: Of all that is random.
+        clock: By default virtual, unless a guest cannot have it.
+        repaint: When outputs are repainted: on the vblank grid, or as soon as a guest flushes; by default the
+            latter where there is a real guest.
+        seconds: When to stop, unless an option says so.
+        frames: The same, in frames of the first output.
+    """
+
+    title: str = ""
+    seed: int = 0
+    clock: Literal["virtual", "real"] | None = None
+    repaint: Literal["vblank", "flush"] | None = None
+    seconds: float | None = None
+    frames: int | None = None
+    timing: TimingTable = TimingTable()
+    outputs: list[OutputTable] = field(default_factory=lambda: [OutputTable()])
+    guests: list[AnyGuest] = field(default_factory=list)
+    events: list[AnyEvent] = field(default_factory=list)

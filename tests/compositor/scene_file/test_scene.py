@@ -1,0 +1,204 @@
+"""Scene files, played: their outputs, guests and events."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compositor import Machine
+from compositor.errors import BadInput
+from compositor.run import StopReason
+from compositor.scene_file import SCENES, SceneFile, builtin
+from compositor.scene_file.read import parse_scene
+from guest.workloads import WORKLOADS
+
+
+async def play(scene: SceneFile, seconds: float) -> tuple[dict[str, Any], list[Any], list[str]]:
+    """Statistics, a screenshot of every output that showed something, and what was reported."""
+    reported: list[str] = []
+    async with Machine(
+        outputs=scene.outputs(),
+        seed=scene.seed,
+        repaint=scene.repaint,
+        timing=scene.timing,
+        repaint_delay_ns=scene.repaint_delay_ns,
+        report=reported.append,
+    ) as machine:
+        await scene.cast(machine)
+        assert await machine.run(seconds=seconds) is StopReason.SECONDS
+        shots = [
+            machine.screenshot(index)
+            for index, output in enumerate(machine.outputs)
+            if machine.pictures.has(output.name)
+        ]
+        return machine.stats(), shots, reported
+
+
+SMALL = """
+seed = 5
+[[outputs]]
+name = "left"
+mode = "96x64@60"
+background = "#102030"
+[[outputs]]
+name = "right"
+mode = "96x64@60"
+background = "#102030"
+[[guests]]
+kind = "simulated"
+name = "mural"
+workload = "plasma"
+[[guests.places]]
+span = true
+x = 48
+width = 96
+height = 0.5
+[[guests]]
+kind = "simulated"
+name = "window"
+workload = "plasma"
+seed = 9
+[[guests.places]]
+output = "left"
+mirrors = ["right"]
+x = 8
+y = 8
+width = 48
+height = 32
+"""
+
+
+async def test_guests_span_and_are_mirrored_where_the_file_says() -> None:
+    _, (left, right), _ = await play(parse_scene(SMALL, "small.toml"), 0.11)
+    assert np.array_equal(left[8:40, 8:56], right[8:40, 8:56]), "mirrored"
+    assert (left[50:] == [0x10, 0x20, 0x30, 0xFF]).all(), "background"
+    assert (left[:32, :8] == [0x10, 0x20, 0x30, 0xFF]).all()
+    assert not (left[:8, 60:] == [0x10, 0x20, 0x30, 0xFF]).all(axis=2).any(), "the mural begins here"
+    assert not (right[:8, :40] == [0x10, 0x20, 0x30, 0xFF]).all(axis=2).any(), "and goes on there"
+
+
+async def test_events_happen_at_their_times() -> None:
+    scene = parse_scene(
+        SMALL
+        + """
+[[events]]
+at = 0.1
+do = "move"
+guest = "window"
+output = "right"
+x = 40
+y = 20
+[[events]]
+at = 0.2
+do = "unplug"
+output = "left"
+[[events]]
+at = 0.3
+do = "plug"
+output = "left"
+mode = "128x80@75"
+[[events]]
+at = 0.35
+do = "sync"
+guest = "window"
+policy = "queue"
+[[events]]
+at = 0.35
+do = "raise"
+guest = "mural"
+""",
+        "events.toml",
+    )
+    stats, (left, right), reported = await play(scene, 0.5)
+    assert reported == []
+    assert stats["outputs"][0]["mode"] == "128x80@75"
+    assert left.shape == (80, 128, 4)
+    assert (left[8:40, 8:40] == [0x10, 0x20, 0x30, 0xFF]).all(), "the window has moved away"
+    assert not (right[40:50, 45:80] == [0x10, 0x20, 0x30, 0xFF]).all(axis=2).any()
+    assert stats["digest"] == (await play(scene, 0.5))[0]["digest"]
+
+
+async def test_a_fault_is_refused_by_name_and_the_others_last_good_frames_go_on() -> None:
+    scene = parse_scene(
+        """
+[[outputs]]
+mode = "96x64@60"
+[[guests]]
+kind = "simulated"
+name = "bad"
+workload = "plasma"
+[[events]]
+at = 0.1
+do = "fault"
+guest = "bad"
+fault = "scanout-beyond-blob"
+[[events]]
+at = 0.2
+do = "fault"
+guest = "bad"
+fault = "looped-chain"
+[[events]]
+at = 0.25
+do = "fault"
+guest = "bad"
+fault = "looped-chain"
+[[events]]
+at = 0.3
+do = "reboot"
+guest = "bad"
+""",
+        "hostile.toml",
+    )
+    stats, (before,), reported = await play(scene, 0.28)
+    assert before[..., :3].any(), "the last good frame stays"
+    assert [line.split(":")[:2] for line in reported] == [
+        ["bad", " scanout-beyond-blob"], ["bad", " looped-chain"], ["bad", " looped-chain"],
+    ]  # fmt: skip
+    assert "ERR_INVALID_PARAMETER: SET_SCANOUT_BLOB: an image that ends at byte" in reported[0]
+    assert "the device needs a reset" in reported[1]
+    assert "its driver is lost; reboot it first" in reported[2]
+    after, _, _ = await play(scene, 0.5)
+    assert after["guests"][0]["frames"]["presented"] > stats["guests"][0]["frames"]["presented"]
+
+
+async def test_timing_and_limits_are_taken_from_the_file() -> None:
+    scene = parse_scene(
+        "seconds = 2.5\nframes = 7\n[timing]\ncompose_ms = 3.5\nrepaint_delay_ms = 9.0", "t.toml"
+    )
+    assert (scene.seconds, scene.frames) == (2.5, 7)
+    assert (scene.timing.compose_ns, scene.repaint_delay_ns) == (3_500_000, 9_000_000)
+
+
+def test_a_real_guest_is_repainted_on_flush_and_qemu_has_the_real_clock() -> None:
+    uml = parse_scene('[[guests]]\nkind = "uml"\nprogram = "pattern"', "u.toml")
+    qemu = parse_scene('[[guests]]\nkind = "qemu"\nprogram = "pattern"', "q.toml")
+    assert (uml.clock, uml.repaint) == ("virtual", "flush")
+    assert (qemu.clock, qemu.repaint) == ("real", "flush")
+
+
+def test_other_modes_may_be_more_but_not_fewer_than_the_scenes_outputs() -> None:
+    scene = parse_scene(SMALL, "small.toml")
+    assert [str(o.mode) for o in scene.with_modes(["64x48", "80x60", "32x32"]).outputs()] == [
+        "64x48@60", "80x60@60", "32x32@60",
+    ]  # fmt: skip
+    with pytest.raises(BadInput, match="1 outputs: this scene has 2"):
+        scene.with_modes(["64x48"])
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_every_scene_that_ships_is_sound_and_has_a_title(name: str) -> None:
+    assert builtin(name).title
+
+
+def test_every_workload_is_a_scene() -> None:
+    assert set(WORKLOADS) < set(SCENES)
+    with pytest.raises(BadInput, match="there is no scene 'nosuch'; there are: demo, workloads, gears"):
+        builtin("nosuch")
+
+
+async def test_the_scenes_that_ship_run_without_an_error() -> None:
+    for name in ("hotplug", "wall"):
+        stats, shots, reported = await play(builtin(name), 0.05)
+        assert reported == []
+        assert shots
+        assert all(guest["errors"] == {} for guest in stats["guests"])
