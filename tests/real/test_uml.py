@@ -17,19 +17,23 @@ pytestmark = pytest.mark.real
 Run = Callable[..., Any]
 
 
-def test_pageflip_is_scanned_out_from_the_guests_own_pages(scanout: Run) -> None:
-    done = scanout("boot", "uml", "--program", "pageflip", "--frames", "120")
-    assert (done.status, done.err) == (0, "")
+@pytest.mark.parametrize("clock", ["real", "virtual"])
+def test_pageflip_is_scanned_out_from_the_guests_own_pages(scanout: Run, clock: str) -> None:
+    """A machine that stands still for 50 ms of real time makes Linux reuse a buffer early, which is found."""
+    done = scanout("boot", "uml", "--program", "pageflip", "--frames", "120", "--clock", clock)
     (output,), (guest,) = done.stats["outputs"], done.stats["guests"]
+    stood_still = clock == "real" and guest["frames"]["early_reuse"] > 0
+    assert (done.status, done.err == "") == (0, not stood_still), done.err
     assert output["presented"] == output["direct_scanout"] == 120
-    assert guest["frames"] == {
-        "submitted": 120, "presented": 120, "discarded": 0, "torn": 0, "early_reuse": 0,
-    }  # fmt: skip
+    if not stood_still:
+        assert guest["frames"] == {
+            "submitted": 120, "presented": 120, "discarded": 0, "torn": 0, "early_reuse": 0,
+        }  # fmt: skip
+        # Frame 0 comes with the mode set.
+        assert np.array_equal(done.picture, expected.pageflip(1024, 768, 119)[..., 2::-1])
     assert guest["bytes"] == {"transfer": 0, "compose": 0, "upload": 0, "readback": 0}
     assert "TRANSFER_TO_HOST_2D" not in guest["commands"]
     assert guest["errors"] == {}
-    # Frame 0 comes with the mode set.
-    assert np.array_equal(done.picture, expected.pageflip(1024, 768, 119)[..., 2::-1])
 
 
 def test_a_frame_in_the_middle_can_be_photographed(scanout: Run) -> None:
@@ -57,7 +61,8 @@ async def test_two_kernels_on_two_outputs_and_a_simulated_guest_above_one() -> N
         stats = machine.stats()
     assert [guest["name"] for guest in stats["guests"]] == ["uml", "uml-2", "gears"]
     assert all(guest["errors"] == {} for guest in stats["guests"])
-    assert all(guest["frames"]["torn"] == 0 for guest in stats["guests"])
+    # Torn, on real time, only where the machine stood still for longer than Linux waits.
+    assert all(not guest["frames"]["torn"] or guest["frames"]["early_reuse"] for guest in stats["guests"])
 
 
 @pytest.mark.parametrize(
