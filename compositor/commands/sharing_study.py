@@ -174,34 +174,32 @@ def document(results: Study) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """A row for each way to share."""
-    shown = Table(
-        title=f"{GUESTS} guests, {DRAWS} draws of 4 ms in all a frame; traps and bytes a frame, ms",
-        title_justify="left",
-    )
-    shown.add_column("mode")
-    for column in (
-        "guests", "alone", "others idle", "together", "traps", "copied", "MiB each", "most", "Jain",
-        "p50", "p99", "caught",
-    ):  # fmt: skip
-        shown.add_column(column, justify="right")
+    """A column for each way to share: so it fits a narrow terminal."""
+    shown = Table(title=f"{GUESTS} guests, {DRAWS} draws of 4 ms in all a frame", title_justify="left")
+    shown.add_column("")
     for row in rows:
-        shown.add_row(
-            row.mode,
-            str(row.guests),
-            f"{row.alone:.1%}",
-            "-" if row.others_idle is None else f"{row.others_idle:.1%}",
-            f"{row.together:.1%}",
-            f"{row.traps_per_frame:.1f}",
-            f"{row.copied_per_frame:,}" if row.copied_per_frame else "-",
-            "pool" if row.memory_per_guest is None else str(row.memory_per_guest >> 20),
-            "any" if row.most_guests is None else str(row.most_guests),
-            f"{row.fairness:.3f}",
-            f"{row.latency_p50_ms:.1f}",
-            f"{row.latency_p99_ms:.1f}",
-            _caught(row.isolation),
-        )
+        shown.add_column(row.mode, justify="right")
+    columns = [_figures(row) for row in rows]
+    for label in columns[0]:
+        shown.add_row(label, *(column[label] for column in columns))
     return shown
+
+
+def _figures(row: Row) -> dict[str, str]:
+    return {
+        "guests": str(row.guests),
+        "alone, of native": f"{row.alone:.1%}",
+        "others idle": "-" if row.others_idle is None else f"{row.others_idle:.1%}",
+        "together": f"{row.together:.1%}",
+        "traps a frame": f"{row.traps_per_frame:.1f}",
+        "bytes copied": f"{row.copied_per_frame:,}" if row.copied_per_frame else "-",
+        "MiB a guest": "pool" if row.memory_per_guest is None else str(row.memory_per_guest >> 20),
+        "guests at most": "any" if row.most_guests is None else str(row.most_guests),
+        "fairness (Jain)": f"{row.fairness:.3f}",
+        "latency p50, ms": f"{row.latency_p50_ms:.1f}",
+        "latency p99, ms": f"{row.latency_p99_ms:.1f}",
+        "intrusions caught": _caught(row.isolation),
+    }
 
 
 def _caught(found: Isolation | None) -> str:

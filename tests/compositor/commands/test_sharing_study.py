@@ -76,13 +76,14 @@ def test_the_command_prints_a_table_and_writes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sharing_study, "SIZES", ("320x180",))
-    monkeypatch.setenv("COLUMNS", "150")
+    monkeypatch.setenv("COLUMNS", "80")
     path = tmp_path / "study.json"
     with pytest.raises(SystemExit) as end:
         main(["run", "sharing-study", "--seconds", "0.1", "--stats", str(path)])
     assert end.value.code == 0
     printed = capsys.readouterr().out
     assert all(mode in printed for mode in sharing_study.MODES)
+    assert "…" not in printed  # all of it fits
     written = json.loads(path.read_text())
     assert [row["mode"] for row in written["results"]] == list(sharing_study.MODES)
     assert written["results"][3]["memory_per_guest"] == 512 << 20
