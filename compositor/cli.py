@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that `scanout --help` is quick
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -278,6 +279,8 @@ def main(arguments: list[str] | None = None) -> None:
         arguments.remove("--debug")
         logging.basicConfig(format="scanout: %(message)s")
         logging.getLogger("scanout").setLevel(logging.DEBUG)  # not the libraries': they say far too much
+    # Whoever is told to end gives back what he holds: the processes and directories of his guests.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(arguments, prog_name="scanout")
     except (CompositorError, ScanoutError) as error:
@@ -287,6 +290,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(exit_status(error))
     except (KeyboardInterrupt, Interrupted):
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def exit_status(error: Exception) -> int:

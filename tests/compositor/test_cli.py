@@ -1,6 +1,8 @@
 """The command line: every mistake is one line on standard error, and an exit status."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -240,3 +242,20 @@ def test_a_run_takes_a_sync_policy_or_refuses_it_by_name(run: Run) -> None:
     status, _, err = run("run", "gears", "--frames", "2", "--outputs", "64x64", "--sync", "vsync")
     assert (status, err.count("\n")) == (2, 1)
     assert err.startswith("scanout: guest gears: sync 'vsync' is not for it; there are none, blocking")
+
+
+def test_a_command_that_is_told_to_end_ends_as_if_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not at once: what it holds is given back on the way."""
+    given_back: list[bool] = []
+
+    def command(*_arguments: object, **_options: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            given_back.append(True)
+
+    monkeypatch.setattr("compositor.cli.app", command)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert (end.value.code, given_back, signal.getsignal(signal.SIGTERM)) == (130, [True], before)
