@@ -10,8 +10,6 @@ inside that call, or inside the calls that the device makes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from guest.clock import Clock
 from guest.driver import DriverState, GpuDriver, GuestRam, Swapchain
@@ -23,6 +21,7 @@ from guest.gpu import Gpu, GpuSlot
 from guest.renderer import Renderer
 from guest.workloads import Workload, create_workload
 from guest.workloads.stamp import MARK_WIDTH, MARKS
+from virtio.closing import Closing
 from virtio.device import Device
 from virtio.errors import Misuse, ScanoutError
 from virtio.fence import Fence
@@ -40,7 +39,7 @@ FLIP_MODES = {
 """What the host's sync policies ask of the guest."""
 
 
-class SimulatedGuest:
+class SimulatedGuest(Closing):
     """One virtual machine that shows one workload on its first scanout; context manager.
 
     `attach` plugs a device in, `start` boots, `frame_tick` draws; `close` takes everything back.
@@ -315,14 +314,6 @@ class SimulatedGuest:
         transport.close()
         ram.close()
         self._parts = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _attached(self) -> tuple[GuestRam, Transport, GpuDriver]:
         if self._parts is None:

@@ -30,6 +30,7 @@ SHARED = {
     "virtio.device",
     "virtio.clock",
     "virtio.aio",
+    "virtio.closing",
 }
 # Modules that run an event loop or own one of its objects; everything else is sans-IO.
 SHELLS = {

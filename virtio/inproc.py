@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
+from virtio.closing import Closing
 from virtio.device import Device
 from virtio.errors import DriverFault, Misuse, QueueFault
 from virtio.features import SPLIT_RING, negotiate
@@ -23,7 +22,7 @@ from virtio.ring import QueueConfig, SplitQueue
 from virtio.status import DeviceState, DeviceStatus
 
 
-class InProcessTransport:
+class InProcessTransport(Closing):
     """Connects one device to one driver; context manager.
 
     A driver that breaks the specification gets what hardware would give it: silence, a status that
@@ -104,14 +103,6 @@ class InProcessTransport:
         self.set_status(0)
         self._device.notify = self._device.resume = lambda _index: None
         self._device.config_changed = lambda: None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _activate(self) -> None:
         self._device.activate(self._accepted, self._memory)

@@ -11,9 +11,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from random import Random
-from types import TracebackType
-from typing import Self
 
+from virtio.closing import Closing
 from virtio.errors import Misuse
 from virtio.memory import GuestMemory, Region, Run, SharedHandle
 
@@ -25,7 +24,7 @@ DEFAULT_SIZE = 256 << 20  # bytes; untouched pages cost the host nothing
 _RUN_COUNTS = ((8, 1, 2), (18, 3, 16), (62, 17, 128), (12, 129, 512))
 
 
-class GuestRam:
+class GuestRam(Closing):
     """Memory of one guest, in one sealed memfd; context manager.
 
     Attributes:
@@ -85,14 +84,6 @@ class GuestRam:
     def close(self) -> None:
         """Unmap the memory; views of it stay valid until their holders drop them."""
         self.memory.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class PageAllocator:

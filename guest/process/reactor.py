@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
+
+from virtio.closing import Closing
 
 T = TypeVar("T")
 
 
-class Reactor:
+class Reactor(Closing):
     """The loop of a process that has one thing to do at a time; context manager.
 
     Attributes:
@@ -58,10 +59,6 @@ class Reactor:
         self.stopped = True
         self.notice()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the loop."""
         self.loop.close()

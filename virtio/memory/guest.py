@@ -12,12 +12,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from virtio.closing import Closing
 from virtio.errors import MemoryFault, Misuse, Unmappable
 from virtio.memory.handle import SharedHandle
 from virtio.memory.mapping import Mapping, Piece, joins_at_pages, map_pieces
@@ -31,7 +30,7 @@ _NO_SPAN = (0, -1, memoryview(b""))
 _NO_FILE = (0, -1, -1, 0)
 
 
-class GuestMemory:
+class GuestMemory(Closing):
     """All of a guest's memory, mapped into this process for reading and writing.
 
     It keeps its own duplicates of the handles, so the caller may close its own at any time. After `close`
@@ -247,14 +246,6 @@ class GuestMemory:
         self._starts, self._spans, self._files = [0], [_NO_SPAN], [_NO_FILE]
         for region in self.regions:
             region.handle.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _with_own_handles(table: Sequence[Region]) -> tuple[Region, ...]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from types import TracebackType
 from typing import Self
 
+from virtio.closing import Closing
 from virtio.errors import Misuse
 
 
-class SharedHandle:
+class SharedHandle(Closing):
     """Owns one descriptor of mappable memory (a memfd, a file of a tmpfs, a hugetlbfs file).
 
     Closed explicitly, by `with`, or when the last reference goes. Mappings made from it outlive it.
@@ -111,14 +111,6 @@ class SharedHandle:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         self.close()
