@@ -196,7 +196,7 @@ class SimulatedAttachment(Attachment):
         guest.start()
         self._loop = self._draw_at_its_own_pace()
         if self._loop is None:
-            guest.on_progress = self._wake
+            guest.flips.on_progress = self._wake
             self._tick()
 
     def set_sync(self, policy: SyncPolicy | str) -> None:

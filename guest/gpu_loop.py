@@ -25,7 +25,7 @@ class GpuLoop:
         self._guest, self._clock = guest, clock
         self._woken = self._closed = False
         self._drawing = 0
-        guest.on_progress = self._wake
+        guest.flips.on_progress = self._wake
         self._wake()
 
     def close(self) -> None:
@@ -42,11 +42,11 @@ class GpuLoop:
         """Submit and flip as many frames as there are buffers for."""
         self._woken = False
         guest = self._guest
-        while not self._closed and self._drawing < _AHEAD and (buffer := guest.begin_frame()) is not None:
-            drawn = guest.renderer.draw(guest.frames_submitted, buffer)
+        while not self._closed and self._drawing < _AHEAD and (buffer := guest.flips.begin()) is not None:
+            drawn = guest.renderer.draw(guest.flips.submitted, buffer)
             self._drawing += 1
             drawn.add_callback(self._drawn)
-            guest.flip(buffer, merge() if guest.flush_early else drawn)
+            guest.flips.flip(buffer, merge() if guest.flush_early else drawn)
 
     def _drawn(self, _fence: Fence) -> None:
         self._drawing -= 1

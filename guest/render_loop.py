@@ -27,11 +27,11 @@ class RenderLoop:
     """
 
     def __init__(self, guest: SimulatedGuest, clock: Scheduler) -> None:
-        self._guest, self._clock = guest, clock
+        self._guest, self._flips, self._clock = guest, guest.flips, clock
         self._busy = self._closed = False
         self._drawn: Framebuffer | None = None  # and waits for a flip that has to come back first
         self._canvas = np.empty((0, 0, 4), np.uint8)
-        guest.on_progress = self._wake
+        self._flips.on_progress = self._wake
         self._wake()
 
     def close(self) -> None:
@@ -48,18 +48,18 @@ class RenderLoop:
             self._clock.call_at(self._clock.now_ns(), self._begin)
 
     def _begin(self) -> None:
-        buffer = None if self._closed else self._guest.begin_frame()
+        buffer = None if self._closed else self._flips.begin()
         if buffer is None:
             self._busy = False  # until there is progress
             return
         if self._canvas.shape != buffer.pixels.shape:
             self._canvas = np.empty_like(buffer.pixels)
-        self._guest.workload.draw(self._guest.frames_submitted, self._canvas)
+        self._guest.workload.draw(self._flips.submitted, self._canvas)
         self._draw(buffer, 0, self._clock.now_ns())
 
     def _draw(self, buffer: Framebuffer, band: int, start_ns: int) -> None:
         """Draw a band, then wait until it is time for the next, or for the flip."""
-        if self._closed or not self._guest.may_draw(buffer):
+        if self._closed or not self._flips.may_draw(buffer):
             self._busy = False
             self._wake()
             return
@@ -76,13 +76,13 @@ class RenderLoop:
     def _flip(self, buffer: Framebuffer) -> None:
         if self._closed:
             return
-        if self._guest.may_draw(buffer) and self._guest.flip_pending:  # fewer are allowed than at its begin
+        if self._flips.may_draw(buffer) and self._flips.pending:  # fewer are allowed than at its begin
             self._drawn = buffer
             return
         self._busy = False
-        if self._guest.may_draw(buffer):
-            flip = self._guest.flip(buffer)
+        if self._flips.may_draw(buffer):
+            flip = self._flips.flip(buffer)
             patience_ns = self._guest.patience_ns
             if patience_ns is not None and not flip.signaled:
-                self._clock.call_at(self._clock.now_ns() + patience_ns, partial(self._guest.give_up, flip))
+                self._clock.call_at(self._clock.now_ns() + patience_ns, partial(self._flips.give_up, flip))
         self._wake()

@@ -12,31 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from guest.clock import Clock
-from guest.driver import DriverState, GpuDriver, GuestRam, Swapchain
+from guest.driver import GpuDriver, GuestRam
 from guest.driver.framebuffer import Framebuffer
-from guest.driver.kms import FlipMode
 from guest.driver.memory import DEFAULT_SIZE
 from guest.driver.transport import Transport
+from guest.flips import Flips
 from guest.gpu import Gpu, GpuSlot
 from guest.renderer import Renderer
 from guest.workloads import Workload, create_workload
-from guest.workloads.stamp import MARK_WIDTH, MARKS
 from virtio.closing import Closing
 from virtio.device import Device
 from virtio.errors import Misuse, ScanoutError
-from virtio.fence import Fence
 from virtio.gpu.formats import Format
 from virtio.inproc import InProcessTransport
 from virtio.memory import GuestMemory
-
-FLIP_MODES = {
-    "none": FlipMode(),
-    "blocking": FlipMode(),
-    "release": FlipMode(),
-    "out-fence": FlipMode(buffers=3, release_apart=True),
-    "queue": FlipMode(depth=2, buffers=3),
-}
-"""What the host's sync policies ask of the guest."""
 
 
 class SimulatedGuest(Closing):
@@ -48,15 +37,12 @@ class SimulatedGuest(Closing):
         kind: "simulated".
         name: As given; the workload's name when none was.
         workload: What it draws.
-        sync: As given.
-        frames_submitted: Frames drawn and flipped; also the number of the next frame.
+        flips: What it shows, and how it flips that.
         frames_missed: Ticks that found no buffer free.
         render_ns: As given.
         patience_ns: As given.
         flush_early: As given.
         on_fault: Called with one line for what goes wrong inside, and is dealt with there.
-        frames: As given.
-        on_progress: Called when a flip is complete or a buffer came back: `begin_frame` may succeed now.
     """
 
     kind = "simulated"
@@ -106,22 +92,15 @@ class SimulatedGuest(Closing):
         """
         if gpu is not None and render_ns:
             raise Misuse("a guest draws on its gpu or for render_ns, not both")
-        if sync not in FLIP_MODES:
-            raise Misuse(f"sync={sync!r} is not known; there are {', '.join(FLIP_MODES)}")
+        self.flips = Flips(sync, size, frames, buffers)
         self.workload = create_workload(workload, seed or 0) if isinstance(workload, str) else workload
         self.name = name or self.workload.name
-        self.sync = sync
         self.render_ns, self.patience_ns, self.flush_early = render_ns, patience_ns, flush_early
         self.on_fault: Callable[[str], None] = lambda _line: None
-        self.on_progress: Callable[[], None] = lambda: None
-        self.frames_submitted = self.frames_missed = 0
-        self.frames = frames
-        self._left = frames
-        self._buffers = buffers
-        self._fixed_size, self._seed, self._memory = size, seed, memory
+        self.frames_missed = 0
+        self._seed, self._memory = seed, memory
         self._by_name = isinstance(workload, str)
         self._parts: tuple[GuestRam, Transport, GpuDriver] | None = None
-        self._swapchain: Swapchain | None = None
         self._slot = gpu.slot() if isinstance(gpu, Gpu) else gpu
         self._renderer: Renderer | None = None
 
@@ -162,12 +141,26 @@ class SimulatedGuest(Closing):
     @property
     def size(self) -> tuple[int, int] | None:
         """(width, height) of what it shows; None when it shows nothing."""
-        return self._swapchain.size if self._swapchain else None
+        return self.flips.size
+
+    @property
+    def sync(self) -> str:
+        """What the host's flushes wait for."""
+        return self.flips.sync
+
+    def set_sync(self, sync: str) -> None:
+        """See `Flips.set_sync`."""
+        self.flips.set_sync(sync)
+
+    @property
+    def frames_submitted(self) -> int:
+        """Frames drawn and flipped; also the number of the next frame."""
+        return self.flips.submitted
 
     @property
     def finished(self) -> bool:
         """Whether it has drawn all that it wants to."""
-        return self._left == 0
+        return self.flips.finished
 
     @property
     def refresh_mhz(self) -> int:
@@ -218,7 +211,10 @@ class SimulatedGuest(Closing):
             ram.close()
             raise
         driver = GpuDriver(transport, ram)
-        driver.on_ready, driver.on_display_change = self._set_mode, self._change_mode
+        pixel_format = Format.B8G8R8X8 if self.workload.opaque else Format.B8G8R8A8
+        make = Framebuffer if self._renderer is None else self._renderer.make_framebuffer
+        self.flips.plug(driver, pixel_format, make)
+        driver.on_ready, driver.on_display_change = self.flips.follow, self._change_mode
         self._parts = ram, transport, driver
 
     def start(self) -> None:
@@ -229,7 +225,7 @@ class SimulatedGuest(Closing):
             DeviceFault: The device refuses to be driven.
         """
         self.driver.close()  # first of all, for the device may still look at the buffers
-        self._drop_swapchain()
+        self.flips.drop()
         self.driver.probe()
 
     def frame_tick(self) -> bool:
@@ -241,67 +237,15 @@ class SimulatedGuest(Closing):
         Raises:
             Misuse: No device is attached.
         """
-        buffer = self.begin_frame()
+        self._attached()
+        flips = self.flips
+        buffer = flips.begin()
         if buffer is None:
-            self.frames_missed += self._running and not self.finished
+            self.frames_missed += flips.running() and not flips.finished
             return False
-        self.workload.draw(self.frames_submitted, buffer.pixels)
-        self.flip(buffer)
+        self.workload.draw(flips.submitted, buffer.pixels)
+        flips.flip(buffer)
         return True
-
-    def begin_frame(self) -> Framebuffer | None:
-        """The buffer to draw frame `frames_submitted` into; None when there is none now."""
-        running = self.driver.state is DriverState.RUNNING and not self.finished
-        return self._swapchain.acquire() if self._swapchain is not None and running else None
-
-    def may_draw(self, buffer: Framebuffer) -> bool:
-        """Whether a buffer from `begin_frame` is still the guest's: its display may have changed since."""
-        return self._swapchain is not None and self._running and self._swapchain.owns(buffer)
-
-    @property
-    def flip_pending(self) -> bool:
-        """Whether as many flips are out as are allowed."""
-        return self._swapchain is not None and self._swapchain.pending
-
-    def flip(self, buffer: Framebuffer, in_fence: Fence | None = None) -> Fence:
-        """Show what is drawn when `in_fence` signals; the fence signals when the flip is complete.
-
-        Raises:
-            Misuse: The buffer is not one to draw into.
-        """
-        if self._swapchain is None:
-            raise Misuse(f"guest {self.name} shows nothing; begin_frame() tells when to draw")
-        if self._left is not None:
-            self._left -= 1
-        self.frames_submitted += 1  # before the kick, inside which the frame can reach the screen
-        return self._swapchain.flip(buffer, in_fence)
-
-    def give_up(self, flip: Fence) -> None:
-        """Take a flip for complete whose fence did not come."""
-        if self._swapchain is not None:
-            self._swapchain.complete(flip)
-
-    def set_sync(self, sync: str) -> None:
-        """Flip otherwise from the next flip on; the host has to change its policy before that.
-
-        Raises:
-            Misuse: No such kind of synchronisation.
-        """
-        if sync not in FLIP_MODES:
-            raise Misuse(f"sync={sync!r} is not known; there are {', '.join(FLIP_MODES)}")
-        self.sync = sync
-        if self._swapchain is not None:
-            self._swapchain.set_mode(self._flip_mode)
-            self.driver.notify()
-
-    @property
-    def _flip_mode(self) -> FlipMode:
-        mode = FLIP_MODES[self.sync]
-        return mode._replace(buffers=max(mode.buffers, self._buffers))
-
-    @property
-    def _running(self) -> bool:
-        return self._swapchain is not None and self.driver.state is DriverState.RUNNING
 
     def close(self) -> None:
         """Switch it off: device reset, memory given back. Once more does nothing."""
@@ -309,7 +253,7 @@ class SimulatedGuest(Closing):
             return
         ram, transport, driver = self._parts
         driver.close()
-        self._drop_swapchain()
+        self.flips.drop()
         self._close_gpu()
         transport.close()
         ram.close()
@@ -336,36 +280,9 @@ class SimulatedGuest(Closing):
         if renderer is not None:
             renderer.close()
 
-    def _set_mode(self) -> None:
-        """Follow the display: other framebuffers for another size, none for none, or too small a one."""
-        driver = self.driver
-        display = driver.scanouts[0]
-        size = (self._fixed_size or (display.width, display.height)) if display.enabled else None
-        if size is not None and (size[0] < MARK_WIDTH or size[1] < MARKS):
-            size = None  # no frame of it could be told from another
-        if size == self.size:
-            return
-        self._drop_swapchain()
-        if size is not None:
-            self._left = self.frames
-            pixel_format = Format.B8G8R8X8 if self.workload.opaque else Format.B8G8R8A8
-            make = Framebuffer if self._renderer is None else self._renderer.make_framebuffer
-            self._swapchain = Swapchain(driver, 0, size, pixel_format, self._flip_mode, make)
-            self._swapchain.on_progress = self._progressed
-            driver.notify()
-            self._progressed()
-
     def _change_mode(self) -> None:
-        """As `_set_mode`, in a guest that runs: one that has no memory for the new mode shows nothing."""
+        """Follow the display while the guest runs: one without memory for the new mode shows nothing."""
         try:
-            self._set_mode()
+            self.flips.follow()
         except ScanoutError as error:
             self.on_fault(f"shows nothing any more: {error}")
-
-    def _progressed(self) -> None:
-        self.on_progress()
-
-    def _drop_swapchain(self) -> None:
-        chain, self._swapchain = self._swapchain, None
-        if chain is not None:
-            chain.destroy()

@@ -22,11 +22,11 @@ class AnnouncedRefresh:
 
     def __init__(self, guest: SimulatedGuest, clock: GuestClock) -> None:
         self._guest, self._clock = guest, clock
-        guest.on_progress = self._begin
+        guest.flips.on_progress = self._begin
         clock.on_vblank = self._draw_next
 
     def _begin(self) -> None:
-        self._guest.on_progress = lambda: None
+        self._guest.flips.on_progress = lambda: None
         self._draw_next()
 
     def _draw_next(self) -> None:
@@ -42,7 +42,7 @@ class FreeRun:
 
     def __init__(self, guest: SimulatedGuest, clock: GuestClock) -> None:
         self._guest, self._clock = guest, clock
-        guest.on_progress = self._draw_next
+        guest.flips.on_progress = self._draw_next
 
     def _draw_next(self) -> None:
         self._clock.call_at(self._clock.now_ns(), self._draw)
@@ -65,10 +65,10 @@ class TimedRefresh:
         self._due = self._drawing = False
         self._vblank_ns = 0
         self._waits_since_ns: int | None = None
-        guest.on_progress = self._begin
+        guest.flips.on_progress = self._begin
 
     def _begin(self) -> None:
-        self._guest.on_progress = self._make_up
+        self._guest.flips.on_progress = self._make_up
         self._vblank_ns = self._clock.now_ns()
         self._clock.call_at(self._vblank_ns, self._vblank)
 
@@ -96,7 +96,7 @@ class TimedRefresh:
 
     def _check_fence(self, now_ns: int) -> None:
         """Count the wait from the first vblank at which the flip is pending: drawing takes time, too."""
-        if not self._guest.flip_pending or self._waits_since_ns is None:
+        if not self._guest.flips.pending or self._waits_since_ns is None:
             self._waits_since_ns = now_ns
         elif now_ns - self._waits_since_ns > self._patience_ns:
             raise DeviceFault(

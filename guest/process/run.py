@@ -81,4 +81,4 @@ def _live(
 
 
 def _has_shown(guest: SimulatedGuest, frames: int | None) -> bool:
-    return frames is not None and guest.frames_submitted >= frames and not guest.flip_pending
+    return frames is not None and guest.frames_submitted >= frames and not guest.flips.pending

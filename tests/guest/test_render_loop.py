@@ -50,7 +50,7 @@ def test_a_frame_appears_band_by_band_and_is_flipped_when_its_time_is_over(
     bench: Bench, display: RecordingDisplay
 ) -> None:
     bench.run_to(5 * MS)
-    buffer = bench.guest.begin_frame()
+    buffer = bench.guest.flips.begin()
     assert buffer is not None
     assert buffer.pixels[0].any()
     assert not buffer.pixels[-1].any()

@@ -64,8 +64,8 @@ def test_the_display_sees_exactly_what_the_workload_drew(
 def test_the_pixels_shown_are_the_guests_own_pages(display: RecordingDisplay, device: GpuDevice) -> None:
     with started(device) as guest:
         guest.frame_tick()
-        assert guest._swapchain is not None
-        shown = guest._swapchain._shown
+        assert guest.flips._chain is not None
+        shown = guest.flips._chain._shown
         image = display.images[0]
         assert shown is not None
         assert image is not None
@@ -105,8 +105,8 @@ def run(display: RecordingDisplay, **options: object) -> tuple[list[bytes], list
         guest.start()
         for _ in range(3):
             guest.frame_tick()
-        assert guest._swapchain is not None
-        pages = [address for buffer in guest._swapchain._buffers for address, _ in buffer.runs]
+        assert guest.flips._chain is not None
+        pages = [address for buffer in guest.flips._chain._buffers for address, _ in buffer.runs]
     frames = [frame.tobytes() for frame in display.frames]
     display.frames.clear()
     return frames, pages
