@@ -14,7 +14,13 @@ COMPOSITION_ROOT = {
     "process_attachment",
 }  # fmt: skip
 # The adapter between the device and the scene.
-ADAPTERS = {"compositor.scanout", "compositor.placement", "compositor.sync.flip"}
+ADAPTERS = {
+    "compositor.scanout",
+    "compositor.head",
+    "compositor.placement",
+    "compositor.sync.flip",
+    "compositor.sync.flip_queue",
+}
 # The layers of virtio that a guest shares with the device.
 SHARED = {
     "virtio.memory",
