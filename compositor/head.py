@@ -9,9 +9,9 @@ from compositor.pixel import PixelFormat
 from compositor.placement import Placement, display_mode, place_name
 from compositor.scene_tree import SceneTree
 from compositor.surface import Buffer
+from compositor.surface_node import SurfaceNode
 from compositor.sync.flip_queue import FlippingGuest, FlipQueue
 from compositor.transform import turned
-from compositor.view import SurfaceNode
 from virtio.fence import Producer
 from virtio.gpu.display import CursorImage, DisplayMode
 

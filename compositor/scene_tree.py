@@ -15,7 +15,8 @@ from compositor.layout import Monitor, arrange_monitors
 from compositor.node import Node, Site
 from compositor.presenter import Presenter
 from compositor.surface import CURSOR_Z
-from compositor.view import Spot, SurfaceNode
+from compositor.surface_node import SurfaceNode
+from compositor.view import Spot
 
 
 class SceneTree:

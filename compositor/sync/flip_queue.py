@@ -15,10 +15,10 @@ from compositor.observe.statistics import GuestStatistics
 from compositor.pixel import PixelFormat
 from compositor.presentation import Feedback, PresentationFlags, Presented
 from compositor.surface import Buffer
+from compositor.surface_node import SurfaceNode
 from compositor.sync.flip import Flip
 from compositor.sync.policy import QUEUE_DEPTH, SyncPolicy
 from compositor.sync.reuse import EarlyReuse
-from compositor.view import SurfaceNode
 from virtio.fence import Fence, Producer
 from virtio.gpu.display import Incoming, ScanoutImage
 from virtio.gpu.display import Rect as GuestRect

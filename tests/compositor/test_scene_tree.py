@@ -14,8 +14,8 @@ from compositor.presenter import Presenter
 from compositor.scene_tree import SceneTree
 from compositor.screen.headless import HeadlessScreen
 from compositor.surface import CURSOR_Z, Buffer
+from compositor.surface_node import SurfaceNode
 from compositor.transform import TRANSFORMS
-from compositor.view import SurfaceNode
 from virtio.clock import Calendar
 
 
