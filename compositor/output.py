@@ -11,88 +11,27 @@ own framebuffers (`compositor.framebuffers`), each of which remembers how far it
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from compositor.arrangement import Arrangement, Arranger, layer_of, scanned_out
+from compositor.arrangement import Arrangement, Arranger
 from compositor.errors import BadInput
-from compositor.frame import BACKGROUND, Frame
+from compositor.frame import Frame
 from compositor.frame_clock.pacing import Pacing
 from compositor.frame_clock.panel import VariableRefresh
 from compositor.frame_state import FrameEvent, FrameState, advance
-from compositor.framebuffers import Framebuffer, Framebuffers
+from compositor.framebuffers import Framebuffers
 from compositor.geometry import Rect
 from compositor.mode import Mode
-from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.output_state import OutputState
 from compositor.plane import DEFAULT_PLANES, PlaneBudget
+from compositor.primary_plane import Front, PrimaryPlane
 from compositor.region import Region
-from compositor.render import cpu, linear
 from compositor.scene import Scene
 from compositor.surface import Surface
 from compositor.visible_picture import VisiblePicture
 
 __all__ = ["Frame", "FrameState", "Mode", "Output", "OutputState"]
-
-
-@dataclass(frozen=True, slots=True)
-class OutputState:
-    """What an output is set to, beside its scene.
-
-    Attributes:
-        mode: Size and refresh rate.
-        background: 0xRRGGBB where no surface is.
-        linear_light: Whether surfaces are blended by amounts of light (`compositor.render.linear`), not
-            by the codes of colours as displays' hardware commonly does.
-    """
-
-    mode: Mode
-    background: int = 0
-    linear_light: bool = False
-
-    def check(self) -> None:
-        """The one validity check, of `test` and of `commit`.
-
-        Raises:
-            BadInput: A property is out of range; the message names it.
-        """
-        self.mode.check()
-        if not 0 <= self.background <= 0xFFFFFF:
-            raise BadInput(f"background {self.background:#x} is not in 0x000000 to 0xffffff")
-
-
-class _Front(NamedTuple):
-    """What is on the primary plane.
-
-    Attributes:
-        pixels: (height, width, 4) uint8.
-        format: Memory order.
-        composed: Bytes that composition wrote, by surface.
-        framebuffer: Where; None: it is a guest's buffer.
-    """
-
-    pixels: NDArray[np.uint8]
-    format: PixelFormat
-    composed: dict[str, int]
-    framebuffer: Framebuffer | None
-
-    @property
-    def direct(self) -> bool:
-        """Whether nothing was composed."""
-        return self.framebuffer is None
-
-    def same_kind(self, other: _Front | None) -> bool:
-        """Whether a reader that follows the damage can go on from `other`."""
-        return (
-            other is not None
-            and self.direct == other.direct
-            and self.format is other.format
-            and self.pixels.shape == other.pixels.shape
-        )
 
 
 class Output:
@@ -103,10 +42,8 @@ class Output:
         scene: Its surfaces.
         state: Where it stands.
         commit_seq: Number of the last commit; commits count from 1.
-        presented_seq: Number of the commit that is on the screen; 0: none yet.
         on_needs_frame: Called when a repaint is wanted, once until the next commit. A new output wants
             one: look at `state` when setting this.
-        framebuffers: Its own pictures; as many as frames are under way.
         planes: What its display engine can do.
         one_plane: The screen shows one picture, whatever `planes` has: a window.
         direct_scanout: Whether a buffer that fills the screen may be scanned out as it is.
@@ -161,7 +98,7 @@ class Output:
         self.plugged = plugged
         self.modes = tuple(modes)
         self.on_needs_frame: Callable[[], None] | None = None
-        self.commit_seq = self.presented_seq = 0
+        self.commit_seq = 0
         self.state = FrameState.IDLE
         self.scene = Scene(self._changed)
         self._staged = OutputState(
@@ -169,16 +106,22 @@ class Output:
         )
         self.test()
         self.check_mode(self.mode)
-        self._front: _Front | None = None
-        self.framebuffers = Framebuffers()
-        self._on_screen: Framebuffer | None = None
-        # Frames that are committed and not on the screen.
-        self._waiting: deque[tuple[int, Framebuffer | None]] = deque()
+        self._primary = PrimaryPlane()
+        self._front: Front | None = None
         self._damage = Region()
         self._arranger = Arranger()
-        self._above: set[Surface] = set()  # those that were on planes above the primary
         self._visible = VisiblePicture()
         self.repaint()
+
+    @property
+    def presented_seq(self) -> int:
+        """Number of the commit that is on the screen; 0: none yet."""
+        return self._primary.shown_seq
+
+    @property
+    def framebuffers(self) -> Framebuffers:
+        """Its own pictures; as many as frames are under way."""
+        return self._primary.framebuffers
 
     @property
     def mode(self) -> Mode:
@@ -266,8 +209,7 @@ class Output:
         for rect in damage:
             visible = rect.intersect(screen)
             self._damage.add(visible)
-            if surface not in self._above:
-                self.framebuffers.damage(visible)
+            self._primary.damage(visible, surface)
         if self._is_due():
             wanted = self.state is not FrameState.NEEDS_FRAME
             self.state = advance(self.state, FrameEvent.CHANGED)
@@ -298,15 +240,14 @@ class Output:
         screen = self.mode.rect
         surfaces = self.scene.visible()
         arrangement = self._arrange(surfaces)
-        direct = arrangement.direct
-        front = self._compose(arrangement.below, deferred) if direct is None else _scan_out(direct)
+        front = self._primary.show(arrangement, self._staged, deferred=deferred)
         damage = self._damage.clip(screen) if front.same_kind(self._front) else Region([screen])
         self._front, self._damage = front, Region()
         self.state = advance(self.state, FrameEvent.COMMITTED)
         self.commit_seq += 1
-        self._waiting.append((self.commit_seq, front.framebuffer))
+        self._primary.begin(self.commit_seq, front)
         if not deferred:
-            self._waited(True)
+            self._primary.end(True)
         return Frame(
             output=self.name,
             commit_seq=self.commit_seq,
@@ -321,14 +262,8 @@ class Output:
             grants=arrangement.grants,
             _visible=self._visible,
             _taken=tuple(taken for surface in surfaces if (taken := surface.take()) is not None),
-            _on_end=self._waited if deferred else None,
+            _on_end=self._primary.end if deferred else None,
         )
-
-    def _waited(self, shown: bool) -> None:
-        """The oldest frame that waited is on the screen, or will never be."""
-        commit_seq, framebuffer = self._waiting.popleft()
-        if shown:
-            self.presented_seq, self._on_screen = commit_seq, framebuffer
 
     def _arrange(self, surfaces: Sequence[Surface]) -> Arrangement:
         """Give planes to the surfaces; who leaves the primary plane, or comes back, changes it there."""
@@ -339,42 +274,5 @@ class Output:
         arrangement = self._arranger.arrange(
             surfaces, screen, planes, black=black, direct=self.direct_scanout
         )
-        # Who is hidden, or beside the screen, is not on the primary plane, and needs no repaint to return.
-        away = self._above.intersection(self.scene).difference(surfaces)
-        for surface in arrangement.above:
-            if surface not in self._above:
-                self.framebuffers.damage(surface.bounds.intersect(screen))
-        for surface in arrangement.below:
-            if surface in self._above:
-                visible = surface.bounds.intersect(screen)
-                self.framebuffers.damage(visible)
-                if visible.empty:
-                    away.add(surface)
-        self._above = away.union(arrangement.above)
+        self._primary.rearrange(arrangement, self.scene, surfaces, screen)
         return arrangement
-
-    def _compose(self, surfaces: Sequence[Surface], deferred: bool) -> _Front:
-        """Paint what is stale of a framebuffer."""
-        busy = [framebuffer for _, framebuffer in self._waiting]
-        if deferred:
-            busy.append(self._on_screen)
-        framebuffer = self.framebuffers.acquire(self.mode.width, self.mode.height, busy)
-        written = [0] * (len(surfaces) + 1)
-        if framebuffer.stale:
-            layers = [layer_of(surface) for surface in surfaces]
-            compose = linear.compose if self.linear_light else cpu.compose
-            written = compose(framebuffer.pixels, layers, framebuffer.stale, self.background)
-            framebuffer.stale.clear()
-        front = framebuffer.pixels.view()
-        front.flags.writeable = False
-        names = [*(surface.name for surface in surfaces), BACKGROUND]
-        return _Front(front, OUTPUT_FORMAT, dict(zip(names, written, strict=True)), framebuffer)
-
-
-def _scan_out(surface: Surface) -> _Front:
-    """A surface's buffer on the primary plane, as it is."""
-    layer = scanned_out(surface)
-    assert isinstance(layer.format, PixelFormat), "planes read no other formats"
-    pixels = layer.pixels.view()
-    pixels.flags.writeable = False
-    return _Front(pixels, layer.format, {surface.name: 0}, None)
