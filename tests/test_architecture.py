@@ -11,7 +11,6 @@ PACKAGES = ("virtio", "guest", "compositor")
 COMPOSITION_ROOT = {
     "machine", "run", "cli", "testing", "pytest_plugin", "bench", "commands", "attachment", "record",
     "scene_file",
-    "process_attachment",
 }  # fmt: skip
 # The adapter between the device and the scene.
 ADAPTERS = {

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from compositor.attachment import Attachment, Seat, ServedAttachment, SimulatedAttachment
+from compositor.attachment import Attachment, ProcessAttachment, Seat, ServedAttachment, SimulatedAttachment
 from compositor.errors import BadInput
-from compositor.process_attachment import ProcessAttachment
 from compositor.record.recorder import Recorder
 from compositor.scanout import Placement
 from compositor.scene_tree import SceneTree

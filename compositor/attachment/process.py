@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compositor.attachment import Notice, Report, Seat, ServedAttachment
+from compositor.attachment.served import Notice, Report, Seat, ServedAttachment
 from compositor.frame_clock import VblankGrid
 from compositor.record.recorder import Recorder
 from compositor.scanout import Placement
