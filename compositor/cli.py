@@ -9,10 +9,11 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from compositor.commands.boot_options import QemuBootOptions, UmlBootOptions
 from compositor.commands.options import Interrupted, RunOptions, running
 from compositor.errors import BadInput, CompositorError, RunFailed
 from virtio.errors import Misuse, ScanoutError
@@ -31,17 +32,6 @@ app.add_typer(kernel, name="kernel")
 rootfs = typer.Typer(help="A root of Debian packages for UML guests.", no_args_is_help=True)
 app.add_typer(rootfs, name="rootfs")
 
-Kernel = Annotated[Path | None, typer.Option(help="The kernel to boot.")]
-Initrd = Annotated[Path | None, typer.Option(help="An initramfs of your own, instead of --program.")]
-Program = Annotated[str | None, typer.Option(help="A guest program that ships: pageflip, pattern, hotplug.")]
-Memory = Annotated[int, typer.Option(help="Guest memory, MiB.")]
-Console = Annotated[bool, typer.Option("--console", help="Show the guest's console.")]
-Hotplug = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="S:MODE", help="At second S the first output's monitor is swapped; S:off: unplugged."
-    ),
-]
 Rest = Annotated[list[str] | None, typer.Argument(metavar="[-- ARGS ...]", show_default=False)]
 
 
@@ -123,62 +113,20 @@ def guest(
 
 @boot.command()
 @running
-def uml(
-    command: Rest = None,
-    kernel: Kernel = None,
-    initrd: Initrd = None,
-    root: Annotated[Path | None, typer.Option(help="A directory as the guest's root (hostfs).")] = None,
-    program: Program = None,
-    memory: Memory = 256,
-    console: Console = False,
-    hotplug: Hotplug = None,
-    *,
-    run: RunOptions,
-) -> None:
+def uml(command: Rest = None, *, boot: UmlBootOptions, run: RunOptions) -> None:
     """Start a UML kernel; ARGS is the command that it runs."""
     from compositor.commands.boot import boot_uml
 
-    boot_uml(
-        run,
-        kernel=kernel,
-        initrd=initrd,
-        root=root,
-        program=program,
-        command=command or [],
-        memory=memory,
-        console=console,
-        hotplug=hotplug or [],
-    )
+    boot_uml(run, boot, command or [])
 
 
 @boot.command()
 @running
-def qemu(
-    qemu_args: Rest = None,
-    kernel: Kernel = None,
-    initrd: Initrd = None,
-    program: Program = None,
-    arch: Annotated[Literal["x86_64", "aarch64"], typer.Option(help="The guest's processor.")] = "x86_64",
-    memory: Memory = 512,
-    console: Console = False,
-    hotplug: Hotplug = None,
-    *,
-    run: RunOptions,
-) -> None:
+def qemu(qemu_args: Rest = None, *, boot: QemuBootOptions, run: RunOptions) -> None:
     """Start QEMU; ARGS are further arguments for it."""
     from compositor.commands.boot import boot_qemu
 
-    boot_qemu(
-        run,
-        kernel=kernel,
-        initrd=initrd,
-        program=program,
-        arch=arch,
-        qemu_args=qemu_args or [],
-        memory=memory,
-        console=console,
-        hotplug=hotplug or [],
-    )
+    boot_qemu(run, boot, qemu_args or [])
 
 
 @kernel.command("build")

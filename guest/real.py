@@ -7,7 +7,9 @@ await machine.attach(QemuGuest("pattern"))
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from guest.linux import (
     PROGRAMS,
@@ -30,47 +32,48 @@ Echo = Callable[[str], None]
 _FINAL_PICTURE = {"pattern": " is up\n"}
 
 
+@dataclass(kw_only=True, eq=False)
 class LinuxGuest:
     """What UML and QEMU guests have in common.
 
-    Args:
+    Attributes:
         program: One of the programs that ship, or None.
-        command: Program and arguments; a path in the guest. With `program`: its arguments.
+        command: Program and arguments; a path in the guest. Given with `program`: its arguments.
         kernel: The kernel to boot; None: UML: as `find_kernel`; QEMU: Debian's.
         initrd: An initial RAM file system of one's own.
         memory: MiB.
-        name: For people and statistics.
-
-    Attributes:
+        name: For people and statistics; by default its kind.
         kind: "uml" or "qemu".
         takes_virtual_time: Whether it can take part in a calendar.
-        final_picture: A text on the console after which the picture stays as it is; None: no such.
 
     Raises:
         Misuse: There is no such program.
     """
 
-    kind: str
-    takes_virtual_time = False
+    kind: ClassVar[str]
+    takes_virtual_time: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        program: str | None = None,
-        *,
-        command: Sequence[str] = (),
-        kernel: Path | None = None,
-        initrd: Path | None = None,
-        memory: int,
-        name: str | None = None,
-    ) -> None:
-        if program is not None and program not in PROGRAMS:
-            raise Misuse(f"there is no guest program {program!r}; there are {', '.join(PROGRAMS)}")
-        self.name = name or self.kind
-        self.command = (program, *command) if program is not None else tuple(command)
-        self.kernel = kernel
-        self.initrd = initrd
-        self.memory = memory
-        self.final_picture = _FINAL_PICTURE.get(program or "")
+    program: str | None = field(default=None, kw_only=False)
+    command: Sequence[str] = ()
+    kernel: Path | None = None
+    initrd: Path | None = None
+    memory: int
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.program is not None and self.program not in PROGRAMS:
+            raise Misuse(f"there is no guest program {self.program!r}; there are {', '.join(PROGRAMS)}")
+        self.name = self.name or self.kind
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """What runs in the guest: program and arguments."""
+        return (*self.command,) if self.program is None else (self.program, *self.command)
+
+    @property
+    def final_picture(self) -> str | None:
+        """A text on the console after which the picture stays as it is; None: no such."""
+        return _FINAL_PICTURE.get(self.program or "")
 
     def options(self) -> GuestOptions:
         """What the launcher is told.
@@ -106,10 +109,11 @@ class LinuxGuest:
         raise NotImplementedError
 
 
+@dataclass(kw_only=True, eq=False)
 class UmlGuest(LinuxGuest):
     """A User Mode Linux kernel: a real kernel and driver, in an ordinary process.
 
-    Args:
+    Attributes:
         root: A directory of this machine as the guest's root, by hostfs.
 
     The others are `LinuxGuest`'s.
@@ -118,24 +122,13 @@ class UmlGuest(LinuxGuest):
     kind = "uml"
     takes_virtual_time = True
 
-    def __init__(
-        self,
-        program: str | None = None,
-        *,
-        command: Sequence[str] = (),
-        kernel: Path | None = None,
-        initrd: Path | None = None,
-        root: Path | None = None,
-        memory: int = 256,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(program, command=command, kernel=kernel, initrd=initrd, memory=memory, name=name)
-        self.root = root
+    memory: int = 256
+    root: Path | None = None
 
     def options(self) -> UmlOptions:
         """See `LinuxGuest.options`."""
         return UmlOptions(
-            command=self.command,
+            command=self.argv,
             kernel=find_kernel(self.kernel),
             initrd=self.initrd,
             root=self.root,
@@ -149,13 +142,14 @@ class UmlGuest(LinuxGuest):
         return await UmlProcess.start(self.options(), socket, workdir, name=self.name, echo=echo, time=time)
 
 
+@dataclass(kw_only=True, eq=False)
 class QemuGuest(LinuxGuest):
     """A stock QEMU; without a kernel of one's own, Debian's.
 
     `vhost-user-gpu-pci` does not pass blob resources on, so `pageflip` draws into buffers of virtio-gpu
     itself here (`--dumb`), whose pixels the guest transfers.
 
-    Args:
+    Attributes:
         architecture: "x86_64" or "aarch64".
         qemu_arguments: Further arguments for QEMU.
         host_programs: Programs of this machine to put into the guest, with their libraries.
@@ -165,36 +159,27 @@ class QemuGuest(LinuxGuest):
 
     kind = "qemu"
 
-    def __init__(
-        self,
-        program: str | None = None,
-        *,
-        command: Sequence[str] = (),
-        kernel: Path | None = None,
-        initrd: Path | None = None,
-        memory: int = 512,
-        name: str | None = None,
-        architecture: str = "x86_64",
-        qemu_arguments: Sequence[str] = (),
-        host_programs: Sequence[Path] = (),
-    ) -> None:
-        if program == "pageflip" and "--dumb" not in command:
-            command = ("--dumb", *command)
-        super().__init__(program, command=command, kernel=kernel, initrd=initrd, memory=memory, name=name)
-        self.architecture = architecture
-        self.qemu_arguments = tuple(qemu_arguments)
-        self.host_programs = tuple(host_programs)
+    memory: int = 512
+    architecture: str = "x86_64"
+    qemu_arguments: Sequence[str] = ()
+    host_programs: Sequence[Path] = ()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """See `LinuxGuest.argv`."""
+        dumb = self.program == "pageflip" and "--dumb" not in self.command
+        return ("pageflip", "--dumb", *self.command) if dumb else super().argv
 
     def options(self) -> QemuOptions:
         """See `LinuxGuest.options`."""
         return QemuOptions(
-            command=self.command,
+            command=self.argv,
             kernel=self.kernel,
             initrd=self.initrd,
             memory=self.memory,
             architecture=self.architecture,
-            qemu_arguments=self.qemu_arguments,
-            host_programs=self.host_programs,
+            qemu_arguments=tuple(self.qemu_arguments),
+            host_programs=tuple(self.host_programs),
         )
 
     async def launch(

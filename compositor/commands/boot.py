@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, Self
 
+from compositor.commands.boot_options import BootOptions, QemuBootOptions, UmlBootOptions
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
 from compositor.errors import BadInput
@@ -18,61 +18,44 @@ from guest.real import LinuxGuest, QemuGuest, UmlGuest
 from virtio.clock.calendar import NANOSECONDS
 
 
-def boot_uml(
-    run: RunOptions,
-    *,
-    kernel: Path | None,
-    initrd: Path | None,
-    root: Path | None,
-    program: str | None,
-    command: Sequence[str],
-    memory: int,
-    console: bool,
-    hotplug: Sequence[str] = (),
-) -> None:
+def boot_uml(run: RunOptions, boot: UmlBootOptions, command: Sequence[str]) -> None:
     """Boot a UML kernel.
 
     Raises:
         BadInput: There is nothing to run in it, or a hotplug makes no sense.
     """
-    if not (program or command or initrd or root):
+    if not (boot.program or command or boot.initrd or boot.root):
         raise BadInput(
             "boot uml: nothing to run; give --program pageflip, --initrd F, --root DIR or -- COMMAND"
         )
-    check_memory(memory)
-    guest = UmlGuest(program, command=command, kernel=kernel, initrd=initrd, root=root, memory=memory)
-    _boot(run, guest, console, [Hotplug.parse(text) for text in hotplug])
+    guest = UmlGuest(
+        boot.program,
+        command=command,
+        kernel=boot.kernel,
+        initrd=boot.initrd,
+        root=boot.root,
+        memory=boot.memory,
+    )
+    _boot(run, boot, guest)
 
 
-def boot_qemu(
-    run: RunOptions,
-    *,
-    kernel: Path | None,
-    initrd: Path | None,
-    program: str | None,
-    arch: str,
-    qemu_args: Sequence[str],
-    memory: int,
-    console: bool,
-    hotplug: Sequence[str] = (),
-) -> None:
+def boot_qemu(run: RunOptions, boot: QemuBootOptions, qemu_arguments: Sequence[str]) -> None:
     """Boot QEMU.
 
     Raises:
         BadInput: There is nothing to run in it, or a hotplug makes no sense.
     """
-    if not (program or initrd):
+    if not (boot.program or boot.initrd):
         raise BadInput("boot qemu: nothing to run; give --program pattern or --initrd F")
-    check_memory(memory)
     guest = QemuGuest(
-        program,
-        kernel=kernel,
-        initrd=initrd,
-        memory=memory,
-        architecture=arch,
-        qemu_arguments=qemu_args,
+        boot.program,
+        kernel=boot.kernel,
+        initrd=boot.initrd,
+        memory=boot.memory,
+        architecture=boot.arch,
+        qemu_arguments=qemu_arguments,
     )
-    _boot(run, guest, console, [Hotplug.parse(text) for text in hotplug])
+    _boot(run, boot, guest)
 
 
 class Hotplug(NamedTuple):
@@ -114,7 +97,8 @@ class Hotplug(NamedTuple):
             machine.plug(0, self.mode)
 
 
-def _boot(run: RunOptions, guest: LinuxGuest, console: bool, hotplugs: Sequence[Hotplug]) -> None:
+def _boot(run: RunOptions, boot: BootOptions, guest: LinuxGuest) -> None:
+    hotplugs = [Hotplug.parse(text) for text in boot.hotplug or ()]
     # Downloads and compilers would hold up the event loop, so they come first, with a progress bar.
     with shown_progress() as progress:
         guest.prepare(progress)
@@ -126,14 +110,4 @@ def _boot(run: RunOptions, guest: LinuxGuest, console: bool, hotplugs: Sequence[
             when_ns = now_ns + round(hotplug.when_s * NANOSECONDS)
             machine.clock.call_at(when_ns, partial(hotplug.happen, machine))
 
-    run_session(run, start, clock="real", repaint="flush", console=console)
-
-
-def check_memory(memory: int) -> None:
-    """Refuse a size that no kernel boots with.
-
-    Raises:
-        BadInput: Below 64 MiB.
-    """
-    if memory < 64:
-        raise BadInput(f"--memory {memory}: a Linux guest needs at least 64 (MiB)")
+    run_session(run, start, clock="real", repaint="flush", console=boot.console)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -106,31 +107,39 @@ def check_writable(option: str, path: Path) -> None:
 
 
 def running(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command function with a parameter `run: RunOptions` all the options of `RunOptions`.
+    """Give a command function an option for every field of its parameters that are options' dataclasses.
 
-    typer reads options from a function's signature; this one is spliced together, so that every running
-    command has the same options, declared in one place. A command's own parameters come first.
+    typer reads options from a function's signature; this one is spliced together, so that commands have
+    the same options, declared in one place. A command's own parameters come first, and each dataclass has a
+    method `check`, which is called before the command.
     """
-    hints = get_type_hints(RunOptions, include_extras=True)
-    shared = [
-        parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in inspect.signature(RunOptions).parameters.items()
-    ]
-    own_hints = get_type_hints(command, include_extras=True)
+    hints = get_type_hints(command, include_extras=True)
+    kinds = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
+    shared = {name: _fields(kind) for name, kind in kinds.items()}
     own = [
-        parameter.replace(annotation=own_hints[name])
+        parameter.replace(annotation=hints[name])
         for name, parameter in inspect.signature(command).parameters.items()
-        if name != "run"
+        if name not in kinds
     ]
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
-        options = RunOptions(**{parameter.name: kwargs.pop(parameter.name) for parameter in shared})
-        options.check()
-        command(*args, run=options, **kwargs)
+        for name, fields in shared.items():
+            kwargs[name] = kinds[name](**{field.name: kwargs.pop(field.name) for field in fields})
+            kwargs[name].check()
+        command(*args, **kwargs)
 
-    parameters = [*own, *shared]
+    parameters = [*own, *itertools.chain(*shared.values())]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     del wrapper.__wrapped__  # typer would follow it to the old signature
     return wrapper
+
+
+def _fields(options: type) -> list[inspect.Parameter]:
+    """The fields of a dataclass, as parameters of a function."""
+    hints = get_type_hints(options, include_extras=True)
+    return [
+        parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(options).parameters.items()
+    ]

@@ -107,7 +107,7 @@ def _memory(table: AnyGuest, key: str) -> int:
         raise BadInput(f"{key}.memory: {table.memory} is not in {least} to {_LARGEST_MIB} MiB")
     if simulated:
         return DEFAULT_SIZE if table.memory is None else table.memory * _MIB
-    return table.memory or (512 if isinstance(table, QemuTable) else 256)
+    return table.memory or (QemuGuest if isinstance(table, QemuTable) else UmlGuest).memory
 
 
 def policies(table: AnyGuest) -> Sequence[SyncPolicy]:
