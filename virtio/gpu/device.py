@@ -18,10 +18,11 @@ from virtio.fence import Fence
 from virtio.gpu.commands import CONTROL, CURSOR, UNKNOWN, Answer, Entry
 from virtio.gpu.config import ConfigSpace
 from virtio.gpu.display import Display
-from virtio.gpu.errors import CommandFault, invalid_parameter, unspecified
+from virtio.gpu.errors import CommandFault, unspecified
 from virtio.gpu.host_visible import HostVisibleRegion
 from virtio.gpu.limits import Limits
-from virtio.gpu.parking import Parked, TimelineKey, Timelines
+from virtio.gpu.parking import Parked, Timelines
+from virtio.gpu.request import PLAIN, check, echo, timeline
 from virtio.gpu.scanout import Scanout
 from virtio.gpu.session import Session
 from virtio.gpu.statistics import Statistics
@@ -39,7 +40,6 @@ from virtio.gpu.wire import (
     Header,
     MemEntry,
     ResourceCreateBlob,
-    Response,
     pack,
     sizeof,
     unpack,
@@ -53,10 +53,6 @@ _FEATURES = 1 << Feature.EDID | 1 << Feature.RESOURCE_UUID | 1 << Feature.RESOUR
 
 _KEEP_LATE = frozenset((Command.SET_SCANOUT, Command.RESOURCE_FLUSH))
 """What Linux sends between a transfer and the flush that shows it, and that flush (virtgpu_plane.c)."""
-
-_LARGEST_RING = 63  # virtio 1.3, 5.7.6.7: ring_idx is less than 64
-_ECHOED = Flag.FENCE | Flag.INFO_RING_IDX
-
 
 _DEFAULT_LIMITS = Limits()
 
@@ -260,7 +256,7 @@ class GpuDevice:
             header = unpack(Header, request)
             answer = self._carry_out(session, index, header, request, chain.readable_size)
         if not header.flags & Flag.FENCE:
-            response = _PLAIN[answer.response] + answer.body
+            response = PLAIN[answer.response] + answer.body
             if tap is not None:
                 tap.answered(response)
             if session.late is not None and self._late is None:
@@ -268,10 +264,10 @@ class GpuDevice:
             else:
                 queue.add_used(chain, chain.write(response))
         else:
-            response = pack(_echo(header, answer.response)) + answer.body
+            response = pack(echo(header, answer.response)) + answer.body
             if tap is not None:
                 tap.answered(response)
-            key = _timeline(header)
+            key = timeline(header)
             if self._timelines.must_wait(key, answer.fences):
                 self._timelines.park(key, Parked(index, queue, chain, response), answer.fences)
             else:
@@ -296,7 +292,7 @@ class GpuDevice:
         late, self._late = self._late, None
         if late is not None:
             session.finish_transfer()
-            late.queue.add_used(late.chain, late.chain.write(late.response))
+            late.answer()
 
     def _execute(
         self, session: Session, table: Mapping[int, Entry], header: Header, request: bytes, size: int
@@ -305,7 +301,7 @@ class GpuDevice:
         entry = table.get(header.type, UNKNOWN)
         self._statistics.commands[entry.name] += 1
         try:
-            _check(entry, header, request, size)
+            check(entry, header, request, size)
             return entry.handler(session, entry.layout.unpack(request, HEADER_SIZE), request)
         except CommandFault as fault:
             return self._refuse(fault, entry.name)
@@ -318,44 +314,6 @@ class GpuDevice:
 
     def _release(self, parked: Parked) -> None:
         """A parked response's turn has come, at any time: also while either queue is being served."""
-        parked.queue.add_used(parked.chain, parked.chain.write(parked.response))
+        parked.answer()
         if self._serving != parked.index and parked.queue.should_notify():
             self.notify(parked.index)
-
-
-def _check(entry: Entry, header: Header, request: bytes, size: int) -> None:
-    """Refuse a request that its structure does not fit.
-
-    Args:
-        entry: What its type says that it is.
-        header: Its header.
-        request: What was read of it.
-        size: Bytes that there were to read.
-
-    Raises:
-        CommandFault: It is unknown, too long or too short (ERR_UNSPEC), or on a timeline that cannot be
-            (ERR_INVALID_PARAMETER).
-    """
-    if entry is UNKNOWN:
-        raise unspecified(f"type {header.type:#06x} is no command of this queue")
-    if size > len(request):
-        raise unspecified(f"{size} bytes are more than any command has")
-    if size < HEADER_SIZE + entry.layout.size:
-        raise unspecified(f"{size} bytes are fewer than its {HEADER_SIZE + entry.layout.size}")
-    if header.flags & Flag.INFO_RING_IDX and header.ring_idx > _LARGEST_RING:
-        raise invalid_parameter(f"ring {header.ring_idx}, and the last is {_LARGEST_RING}")
-
-
-_PLAIN = {response: pack(Header(response)) for response in Response}
-"""Response headers of commands without a fence."""
-
-
-def _echo(header: Header, response: Response) -> Header:
-    """A fenced command's response carries its fence, whatever became of it (virtio 1.3, 5.7.6.7)."""
-    flags = header.flags & _ECHOED
-    ring_idx = header.ring_idx if flags & Flag.INFO_RING_IDX else 0
-    return Header(response, flags, header.fence_id, header.ctx_id, ring_idx)
-
-
-def _timeline(header: Header) -> TimelineKey:
-    return (header.ctx_id, header.ring_idx) if header.flags & Flag.INFO_RING_IDX else None

@@ -45,6 +45,10 @@ class Parked:
         self.response = response
         self.waiting = 0
 
+    def answer(self) -> None:
+        """Give it to the driver."""
+        self.queue.add_used(self.chain, self.chain.write(self.response))
+
 
 class Timelines:
     """Lines of parked responses.
