@@ -41,6 +41,7 @@ SHARED = {
 SHELLS = {
     "virtio.vhost_user.server",
     "virtio.vhost_user.frontend",
+    "virtio.vhost_user.dialogue",
     "virtio.aio",
     "virtio.fence.aio",
     "virtio.clock",

@@ -172,7 +172,7 @@ class VhostUserTransport:
         for index in live:
             await self._frontend.stop_queue(index)
         if self._frontend.protocol_features & ProtocolFeature.RESET_DEVICE.mask:
-            await self._frontend.request(Request.RESET_DEVICE)
+            await self._frontend.dialogue.request(Request.RESET_DEVICE)
 
     # What the device says, inside of the loop.
 

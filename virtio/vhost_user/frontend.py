@@ -9,27 +9,23 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from virtio.aio import Doorbell, Stream, ring
 from virtio.descriptors import close_fds
-from virtio.errors import Misuse, ProtocolFault
+from virtio.errors import Misuse
 from virtio.features import SPLIT_RING
 from virtio.memory import GuestMemory
 from virtio.ring.layout import QueueConfig
+from virtio.vhost_user.dialogue import Dialogue
 from virtio.vhost_user.messages import (
     F_PROTOCOL_FEATURES,
-    FLAG_NEED_REPLY,
-    FLAG_REPLY,
     PAYLOAD_LIMIT,
-    VERSION,
     BackendRequest,
     Decoder,
-    Message,
     ProtocolFeature,
     Request,
 )
@@ -64,6 +60,7 @@ class VhostUserFrontend:
             await frontend.start_queue(0, config, on_call)
 
     Attributes:
+        dialogue: Requests and their answers, one by one.
         offered: Virtio feature bits of the back end, after `negotiate`.
         features: Those that both sides have.
         protocol_features: Likewise, of the protocol.
@@ -90,17 +87,13 @@ class VhostUserFrontend:
         self.on_close: Callable[[], None] = lambda: None
         self._wanted = _WANTED | (ProtocolFeature.INBAND_NOTIFICATIONS.mask if inband else 0)
         self._loop = asyncio.get_running_loop()
-        self._decoder = Decoder()
+        self.dialogue = Dialogue(self._loop, sock, self._end)
         self._channel_decoder = Decoder(names=BackendRequest)
-        self._waiting: deque[tuple[Request, asyncio.Future[Message]]] = deque()
         self._calls: dict[int, Callable[[], None]] = {}
         self._bells: list[Doorbell] = []
         self._kicks: dict[int, int] = {}
         self._fds: list[int] = []
         self._channel: Stream | None = None
-        self._stream = Stream(
-            self._loop, sock, received=self._receive, ended=self._end, wanted=lambda: PAYLOAD_LIMIT
-        )
 
     @classmethod
     async def connect(cls, path: Path, *, inband: bool = False) -> Self:
@@ -129,63 +122,6 @@ class VhostUserFrontend:
     ) -> None:
         self.close()
 
-    # Requests and their answers.
-
-    async def request(self, request: Request, payload: bytes = b"", fds: Sequence[int] = ()) -> None:
-        """Send a message, and wait until it has been dealt with, if REPLY_ACK was negotiated.
-
-        Raises:
-            ProtocolFault: The back end refused, or has gone.
-        """
-        acknowledged = bool(self.protocol_features & ProtocolFeature.REPLY_ACK.mask)
-        self._transmit(request, payload, fds, need_reply=acknowledged)
-        if acknowledged and unpack_u64(await self._answer(request)):
-            raise ProtocolFault(f"the back end refused {request.name}")
-
-    async def query(self, request: Request, payload: bytes = b"") -> Message:
-        """Send a message that has an answer of its own, and wait for that.
-
-        Raises:
-            ProtocolFault: The back end has gone.
-        """
-        self._transmit(request, payload)
-        return await self._answer(request)
-
-    def _transmit(
-        self, request: Request, payload: bytes = b"", fds: Sequence[int] = (), *, need_reply: bool = False
-    ) -> None:
-        if self._stream.closed:
-            raise ProtocolFault(f"{request.name}: the back end has gone")
-        flags = VERSION | (FLAG_NEED_REPLY if need_reply else 0)
-        self._stream.send(Message(request, payload, flags=flags).encode(), fds)
-
-    def _answer(self, request: Request) -> asyncio.Future[Message]:
-        if self._stream.closed:  # while sending
-            raise ProtocolFault(f"{request.name}: the back end has gone")
-        future: asyncio.Future[Message] = self._loop.create_future()
-        self._waiting.append((request, future))
-        return future
-
-    def _receive(self, data: bytes, fds: list[int]) -> None:
-        close_fds(fds)  # no answer carries any
-        try:
-            for message in self._decoder.feed(data):
-                self._accept(message)
-        except ProtocolFault:
-            self._end(None)
-
-    def _accept(self, message: Message) -> None:
-        """Answers come in the order of the requests."""
-        if (
-            not self._waiting
-            or message.request != self._waiting[0][0]
-            or message.flags != VERSION | FLAG_REPLY
-        ):
-            raise ProtocolFault(f"{message} answers nothing that was asked")
-        _, future = self._waiting.popleft()
-        if not future.done():  # whoever waited may have been cancelled
-            future.set_result(message)
-
     # The usual sequence.
 
     async def negotiate(self, features: int = ~0) -> int:
@@ -197,12 +133,13 @@ class VhostUserFrontend:
         Returns:
             The features agreed on.
         """
-        await self.request(Request.SET_OWNER)
-        self.offered = unpack_u64(await self.query(Request.GET_FEATURES))
-        offered = unpack_u64(await self.query(Request.GET_PROTOCOL_FEATURES))
+        await self.dialogue.request(Request.SET_OWNER)
+        self.offered = unpack_u64(await self.dialogue.query(Request.GET_FEATURES))
+        offered = unpack_u64(await self.dialogue.query(Request.GET_PROTOCOL_FEATURES))
         agreed = offered & self._wanted
-        await self.request(Request.SET_PROTOCOL_FEATURES, pack_u64(agreed))
+        await self.dialogue.request(Request.SET_PROTOCOL_FEATURES, pack_u64(agreed))
         self.protocol_features = agreed
+        self.dialogue.replies = bool(agreed & ProtocolFeature.REPLY_ACK.mask)
         await self._open_channel()
         await self.set_features(features | SPLIT_RING)
         return self.features
@@ -210,11 +147,11 @@ class VhostUserFrontend:
     async def set_features(self, features: int) -> None:
         """Have the device work with those of `features` that it offers, from when its queues start."""
         self.features = self.offered & (features | F_PROTOCOL_FEATURES)
-        await self.request(Request.SET_FEATURES, pack_u64(self.features))
+        await self.dialogue.request(Request.SET_FEATURES, pack_u64(self.features))
 
     async def queue_count(self) -> int:
         """How many queues the device has."""
-        return unpack_u64(await self.query(Request.GET_QUEUE_NUM))
+        return unpack_u64(await self.dialogue.query(Request.GET_QUEUE_NUM))
 
     async def set_memory(self, memory: GuestMemory) -> None:
         """Share the guest's memory, in place of what was shared before."""
@@ -223,7 +160,7 @@ class VhostUserFrontend:
             for r in memory.regions
         ]
         fds = [region.handle.fd for region in memory.regions]
-        await self.request(Request.SET_MEM_TABLE, pack_memory_table(regions), fds)
+        await self.dialogue.request(Request.SET_MEM_TABLE, pack_memory_table(regions), fds)
 
     async def start_queue(
         self, index: int, config: QueueConfig, on_call: Callable[[], None], *, base: int = 0
@@ -242,39 +179,40 @@ class VhostUserFrontend:
         places = (config.descriptor_table, config.used_ring, config.available_ring)
         table, used, available = map(_user_address, places)
         address = VringAddress(index, 0, table, used, available, log=0)
-        await self.request(Request.SET_VRING_NUM, VringState(index, config.size).pack())
-        await self.request(Request.SET_VRING_BASE, VringState(index, base).pack())
-        await self.request(Request.SET_VRING_ADDR, address.pack())
+        await self.dialogue.request(Request.SET_VRING_NUM, VringState(index, config.size).pack())
+        await self.dialogue.request(Request.SET_VRING_BASE, VringState(index, base).pack())
+        await self.dialogue.request(Request.SET_VRING_ADDR, address.pack())
         if not self._inband:
             self._kicks[index] = kick = self._eventfd()
-            await self.request(Request.SET_VRING_KICK, pack_u64(index), [kick])
+            await self.dialogue.request(Request.SET_VRING_KICK, pack_u64(index), [kick])
         await self.enable_queue(index, on=True)
 
     async def enable_queue(self, index: int, *, on: bool) -> None:
         """Pause a queue, or let it go on."""
-        await self.request(Request.SET_VRING_ENABLE, VringState(index, int(on)).pack())
+        await self.dialogue.request(Request.SET_VRING_ENABLE, VringState(index, int(on)).pack())
 
     async def stop_queue(self, index: int) -> int:
         """Stop a queue; returns the position at which to start it again."""
         await self.enable_queue(index, on=False)
-        return VringState.unpack(await self.query(Request.GET_VRING_BASE, VringState(index).pack())).number
+        return VringState.unpack(
+            await self.dialogue.query(Request.GET_VRING_BASE, VringState(index).pack())
+        ).number
 
     async def read_config(self, offset: int, length: int) -> bytes:
         """Bytes of the device's config space."""
         access = ConfigAccess(offset, length, 0, bytes(length))
-        return ConfigAccess.unpack(await self.query(Request.GET_CONFIG, access.pack())).data
+        return ConfigAccess.unpack(await self.dialogue.query(Request.GET_CONFIG, access.pack())).data
 
     async def write_config(self, offset: int, data: bytes) -> None:
         """Write to the device's config space."""
-        await self.request(Request.SET_CONFIG, ConfigAccess(offset, len(data), 0, data).pack())
+        await self.dialogue.request(Request.SET_CONFIG, ConfigAccess(offset, len(data), 0, data).pack())
 
     def kick(self, index: int) -> None:
         """Tell the device that buffers are available."""
         if index in self._kicks:
             ring(self._kicks[index])
         else:
-            self._transmit(Request.VRING_KICK, VringState(index).pack(), need_reply=True)
-            self._answer(Request.VRING_KICK).add_done_callback(_ignore)
+            self.dialogue.notify(Request.VRING_KICK, VringState(index).pack())
 
     async def kicked(self) -> None:
         """Wait until every in-band kick has been answered: until the device has a time for its work.
@@ -282,8 +220,7 @@ class VhostUserFrontend:
         Raises:
             ProtocolFault: The back end has gone.
         """
-        if self._waiting:
-            await self._waiting[-1][1]
+        await self.dialogue.settled()
 
     # Notifications.
 
@@ -300,8 +237,8 @@ class VhostUserFrontend:
         call, error = self._eventfd(), self._eventfd()
         self._bells.append(Doorbell(self._loop, call, self._calls[index]))
         self._bells.append(Doorbell(self._loop, error, lambda: self.on_queue_error(index)))
-        await self.request(Request.SET_VRING_CALL, pack_u64(index), [call])
-        await self.request(Request.SET_VRING_ERR, pack_u64(index), [error])
+        await self.dialogue.request(Request.SET_VRING_CALL, pack_u64(index), [call])
+        await self.dialogue.request(Request.SET_VRING_ERR, pack_u64(index), [error])
 
     async def _open_channel(self) -> None:
         if not self.protocol_features & ProtocolFeature.BACKEND_REQ.mask:
@@ -315,7 +252,7 @@ class VhostUserFrontend:
             wanted=lambda: PAYLOAD_LIMIT,
         )
         with theirs:
-            await self.request(Request.SET_BACKEND_REQ_FD, fds=[theirs.fileno()])
+            await self.dialogue.request(Request.SET_BACKEND_REQ_FD, fds=[theirs.fileno()])
 
     def _serve(self, data: bytes, fds: list[int]) -> None:
         """Requests of the back end's; acknowledged first, as UML does."""
@@ -333,13 +270,12 @@ class VhostUserFrontend:
 
     # The end.
 
-    def _end(self, _error: OSError | None) -> None:
+    def _end(self) -> None:
         self.close()
         self.on_close()
 
     def close(self) -> None:
         """Disconnect; once more does nothing. Requests that still wait fail."""
-        self._stream.close()
         if self._channel is not None:
             self._channel.close()
         for bell in self._bells:
@@ -347,15 +283,7 @@ class VhostUserFrontend:
         fds, self._fds = self._fds, []
         close_fds(fds)
         self._kicks.clear()
-        while self._waiting:
-            request, future = self._waiting.popleft()
-            if not future.done():
-                future.set_exception(ProtocolFault(f"{request.name}: the back end has gone"))
-
-
-def _ignore(answer: asyncio.Future[Message]) -> None:
-    """Nobody waits for the answer to a kick; if the back end has gone, everything else says so."""
-    answer.exception()
+        self.dialogue.close()
 
 
 def _user_address(guest_address: int) -> int:

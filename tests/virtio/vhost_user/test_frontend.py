@@ -136,7 +136,7 @@ async def test_a_refusal_is_raised(serve: Serve, guest: Guest) -> None:
     async with await VhostUserFrontend.connect(served.server.path) as frontend:
         await running(frontend, guest)
         with pytest.raises(ProtocolFault, match=r"^the back end refused SET_VRING_NUM$"):
-            await frontend.request(Request.SET_VRING_NUM, VringState(0, 3).pack())
+            await frontend.dialogue.request(Request.SET_VRING_NUM, VringState(0, 3).pack())
 
 
 async def test_without_acknowledgements_requests_do_not_wait(
@@ -144,7 +144,7 @@ async def test_without_acknowledgements_requests_do_not_wait(
 ) -> None:
     ours, theirs = pair
     async with VhostUserFrontend(ours) as frontend:
-        await frontend.request(Request.SET_OWNER)
+        await frontend.dialogue.request(Request.SET_OWNER)
         assert theirs.recv(100) == HEADER.pack(Request.SET_OWNER, VERSION, 0)
 
 
@@ -171,7 +171,7 @@ async def test_a_back_end_that_answers_nonsense_is_left(
     gone: list[int] = []
     async with VhostUserFrontend(ours) as frontend:
         frontend.on_close = lambda: gone.append(1)
-        query = asyncio.create_task(frontend.query(Request.GET_FEATURES))
+        query = asyncio.create_task(frontend.dialogue.query(Request.GET_FEATURES))
         await answered(theirs, nonsense)
         with pytest.raises(ProtocolFault, match="GET_FEATURES: the back end has gone"):
             await query
@@ -183,9 +183,9 @@ async def test_a_back_end_that_answers_nonsense_is_left(
 async def test_an_answer_may_find_nobody_waiting(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
     async with VhostUserFrontend(ours) as frontend:
-        impatient = asyncio.create_task(frontend.query(Request.GET_FEATURES))
+        impatient = asyncio.create_task(frontend.dialogue.query(Request.GET_FEATURES))
         await asyncio.sleep(0)
-        patient = asyncio.create_task(frontend.query(Request.GET_FEATURES))
+        patient = asyncio.create_task(frontend.dialogue.query(Request.GET_FEATURES))
         await asyncio.sleep(0)
         impatient.cancel()
         for value in (1, 2):
@@ -210,7 +210,7 @@ async def test_a_back_end_that_goes_fails_what_waits(serve: Serve, guest: Guest)
 async def test_cancelled_requests_survive_the_end(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, _ = pair
     async with VhostUserFrontend(ours) as frontend:
-        query = asyncio.create_task(frontend.query(Request.GET_FEATURES))
+        query = asyncio.create_task(frontend.dialogue.query(Request.GET_FEATURES))
         await asyncio.sleep(0)
         query.cancel()
 

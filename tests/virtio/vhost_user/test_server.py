@@ -66,7 +66,7 @@ async def test_a_second_front_end_is_turned_away(serve: Serve, guest: Guest) -> 
         async with await VhostUserFrontend.connect(served.server.path) as second:
             gone = asyncio.Event()
             second.on_close = gone.set
-            await second.request(Request.SET_OWNER)
+            await second.dialogue.request(Request.SET_OWNER)
             await asyncio.wait_for(gone.wait(), 10)
         assert served.errors == [
             f"{served.server.path}: a second front end was turned away: one guest is served at a time"
@@ -114,7 +114,7 @@ async def test_frames_are_mirrored_where_there_is_a_display(serve: Serve) -> Non
         await frontend.negotiate()
         served.server.update_mirror(0, pixels, (0, 0, 2, 2))
         with theirs:
-            await frontend.request(Request.GPU_SET_SOCKET, fds=[theirs.fileno()])
+            await frontend.dialogue.request(Request.GPU_SET_SOCKET, fds=[theirs.fileno()])
         served.server.update_mirror(0, pixels, (0, 0, 2, 2))
         received = b""
         while len(received) < 3 * 12 + 12 + 20 + 16:
@@ -271,7 +271,7 @@ async def test_a_device_that_cannot_be_made_ends_the_connection(tmp_path: Path) 
         async with await VhostUserFrontend.connect(server.path) as frontend:
             gone = asyncio.Event()
             frontend.on_close = gone.set
-            await frontend.request(Request.SET_OWNER)
+            await frontend.dialogue.request(Request.SET_OWNER)
             await asyncio.wait_for(gone.wait(), 10)
         assert server.connection is None
     assert len(problems) == 1
