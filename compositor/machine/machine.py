@@ -14,7 +14,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -26,14 +25,14 @@ from compositor.attachment import Attachment
 from compositor.errors import BadInput, Misuse
 from compositor.frame import Frame
 from compositor.machine.guests import Guests, Surroundings
-from compositor.machine.outputs import Outputs, Repainting
+from compositor.machine.outputs import Outputs
+from compositor.machine.presenting import Presenting
 from compositor.machine.runs import Runs, listening
-from compositor.mode import Mode
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
 from compositor.output import Output
 from compositor.pictures import Pictures
-from compositor.presenter import Presenter, Repaint
+from compositor.presenter import Repaint
 from compositor.record.player import Player
 from compositor.record.recorder import Recorder
 from compositor.record.recording import Recording
@@ -111,9 +110,15 @@ class Machine:
         self._runs = Runs(patience_s)
         self._outputs = Outputs(
             outputs,
-            Repainting(repaint, repaint_delay_ns, timing, window, self._digest),
-            on_closed=self._window_closed,
-            on_screenshot=on_screenshot,
+            Presenting(
+                repaint,
+                repaint_delay_ns,
+                timing,
+                window,
+                self._digest,
+                on_closed=self._window_closed,
+                on_screenshot=on_screenshot,
+            ),
         )
         self.seed = seed
         self._guests = Guests(
@@ -144,22 +149,14 @@ class Machine:
         self._outputs.open(self._clock)
         try:
             if self._record is not None:
-                self._recorder = self._guests.recorder = self._open_recorder(self._record, self._clock)
+                self._recorder = self._guests.recorder = Recorder(
+                    self._record, self.clock.now_ns, self.report, clock=self._clock_kind, outputs=self.outputs
+                )
+                self._outputs.record(self._recorder)
         except BaseException:
             self._outputs.close()
             raise
-        for index, presenter in enumerate(self._outputs.presenters):
-            self._listen(index, presenter)
         return self
-
-    def _open_recorder(self, path: Path, clock: Clock) -> Recorder:
-        return Recorder(path, clock.now_ns, self.report, clock=self._clock_kind, outputs=self.outputs)
-
-    def _listen(self, index: int, presenter: Presenter) -> None:
-        """Have an output's frames recorded, if anything is."""
-        if self._recorder is not None:
-            presenter.listeners.append(partial(self._recorder.presented, index))
-            presenter.on_commit = partial(self._recorder.committed, index)
 
     async def __aexit__(self, *_: object) -> None:
         if self._recorder is not None:
@@ -215,11 +212,7 @@ class Machine:
         Raises:
             BadInput: No such output or mode, or no room for it beside the others; it goes on as it was.
         """
-        index, parsed = self._outputs.index(output), Mode.parse(mode)
-        self._outputs.check(index, parsed)
-        if self._recorder is not None:
-            self._recorder.mode_set(index, str(parsed))
-        self._outputs.set_mode(index, parsed)
+        self._outputs.set_mode(output, mode)
         self._guests.outputs_changed()
 
     def plug(self, output: Output | str | int, mode: str | None = None) -> int:
@@ -237,20 +230,7 @@ class Machine:
             BadInput: No such output or mode, no room for it beside the others, or 16 are there already.
             Misuse: It is plugged in.
         """
-        if isinstance(output, Output) and output not in self.outputs:
-            self._outputs.check_new(output)
-            index, plugged, parsed = len(self.outputs), output, output.mode
-        else:
-            index = self._outputs.index(output)
-            plugged = self.outputs[index]
-            parsed = plugged.mode if mode is None else Mode.parse(mode)
-            self._outputs.check(index, parsed, plug=True)
-        if self._recorder is not None:
-            self._recorder.plugged(index, plugged, parsed)
-        if index == len(self.outputs):
-            self._listen(index, self._outputs.add(plugged))
-        else:
-            self._outputs.plug(index, parsed)
+        index = self._outputs.plug(output, mode)
         self._guests.outputs_changed()
         return index
 
@@ -261,12 +241,7 @@ class Machine:
             BadInput: There is no such output.
             Misuse: It is not plugged in.
         """
-        index = self._outputs.index(output)
-        if not self.outputs[index].plugged:
-            raise Misuse(f"{self.outputs[index].name} is not plugged in")
-        if self._recorder is not None:
-            self._recorder.unplugged(index)
-        self._outputs.unplug(index)
+        self._outputs.unplug(output)
         self._guests.outputs_changed()
 
     # Guests.

@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from functools import partial
 
 from compositor.errors import BadInput, Misuse
 from compositor.layout import Monitor, check_monitors
+from compositor.machine.presenting import Presenting
 from compositor.mode import Mode
-from compositor.observe.digest import Digest
 from compositor.output import Output
 from compositor.pictures import Pictures
-from compositor.presenter import Presenter, Repaint
+from compositor.presenter import Presenter
+from compositor.record.recorder import Recorder
 from compositor.scene_tree import SceneTree
-from compositor.screen.headless import HeadlessScreen, Screen
-from compositor.timing import TimingModel
-from virtio.clock import Calendar, Clock
-from virtio.clock.calendar import NANOSECONDS
+from virtio.clock import Clock
 
 MAX_OUTPUTS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Repainting:
-    """When outputs are repainted, where that is shown and counted.
-
-    Attributes:
-        repaint: As `Machine` takes it.
-        delay_ns: As `Machine` takes `repaint_delay_ns`.
-        timing: What the host's work costs.
-        window: Whether there is a window for each output.
-        digest: Where frames are counted.
-    """
-
-    repaint: Repaint
-    delay_ns: int
-    timing: TimingModel
-    window: bool
-    digest: Digest | None
 
 
 class Outputs:
@@ -48,9 +24,7 @@ class Outputs:
 
     Args:
         outputs: 1 to 16; those without a name are numbered.
-        repainting: When, and where to.
-        on_closed: Called when somebody closed a window, with what its driver complains of, if it does.
-        on_screenshot: Somebody at a window asked for one: gets the output's name and its picture.
+        presenting: When they are repainted, and on what they are shown.
 
     Attributes:
         all: In the order in which placements count them.
@@ -65,10 +39,7 @@ class Outputs:
     def __init__(
         self,
         outputs: Sequence[Output | str],
-        repainting: Repainting,
-        *,
-        on_closed: Callable[[BaseException | None], None],
-        on_screenshot: Callable[[str, NDArray[np.uint8]], None] | None,
+        presenting: Presenting,
     ) -> None:
         if not 1 <= len(outputs) <= MAX_OUTPUTS:
             raise BadInput(f"{len(outputs)} outputs: a machine has 1 to {MAX_OUTPUTS}")
@@ -79,9 +50,8 @@ class Outputs:
         self.presenters: list[Presenter] = []
         self.tree = SceneTree(self.presenters)
         self.pictures = Pictures()
-        self._repainting = repainting
-        self._on_closed = on_closed
-        self._on_screenshot = on_screenshot
+        self._presenting = presenting
+        self._recorder: Recorder | None = None
 
     def open(self, clock: Clock) -> None:
         """Begin to repaint and to show them.
@@ -93,7 +63,7 @@ class Outputs:
         self._clock = clock
         try:
             for output in self.all:
-                self.presenters.append(self._open(output, clock))
+                self.presenters.append(self._presenting.presenter(output, clock, self.pictures))
         except BaseException:
             self.close()
             raise
@@ -120,7 +90,67 @@ class Outputs:
             raise BadInput(f"no output {what}; there are {', '.join(o.name for o in self.all)}")
         return found
 
-    def check(self, index: int, mode: Mode, *, plug: bool = False) -> None:
+    def record(self, recorder: Recorder) -> None:
+        """Have everything recorded that they show, and what becomes of them."""
+        self._recorder = recorder
+        for index, presenter in enumerate(self.presenters):
+            self._record_frames(recorder, index, presenter)
+
+    def set_mode(self, output: Output | str | int, mode: str) -> None:
+        """See `Machine.set_mode`; the guests have to be told."""
+        index, parsed = self.index(output), Mode.parse(mode)
+        self._check(index, parsed)
+        if self._recorder is not None:
+            self._recorder.mode_set(index, str(parsed))
+        self.presenters[index].set_mode(parsed)
+        self.tree.outputs_changed()
+
+    def plug(self, output: Output | str | int, mode: str | None = None) -> int:
+        """See `Machine.plug`; the guests have to be told."""
+        if isinstance(output, Output) and output not in self.all:
+            index = self._add(output)
+        else:
+            index = self.index(output)
+            self._plug_in(index, self.all[index].mode if mode is None else Mode.parse(mode))
+        self.tree.outputs_changed()
+        return index
+
+    def unplug(self, output: Output | str | int) -> None:
+        """See `Machine.unplug`; the guests have to be told. What it showed last can still be asked for."""
+        index = self.index(output)
+        if not self.all[index].plugged:
+            raise Misuse(f"{self.all[index].name} is not plugged in")
+        if self._recorder is not None:
+            self._recorder.unplugged(index)
+        self.pictures.keep(self.all[index].name)
+        self.presenters[index].unplug()
+        self.tree.outputs_changed()
+
+    def _add(self, output: Output) -> int:
+        """One more output, behind the others."""
+        if len(self.all) >= MAX_OUTPUTS:
+            raise BadInput(f"{MAX_OUTPUTS} outputs are there already: a machine has no more")
+        index = len(self.all)
+        output.name = output.name or f"output-{index}"
+        check_monitors([*self._monitors(), Monitor.of(output)])
+        if self._recorder is not None:
+            self._recorder.plugged(index, output, output.mode)
+        presenter = self._presenting.presenter(output, self._clock, self.pictures)
+        self.all.append(output)
+        self.presenters.append(presenter)
+        if self._recorder is not None:
+            self._record_frames(self._recorder, index, presenter)
+        return index
+
+    def _plug_in(self, index: int, mode: Mode) -> None:
+        """A monitor for an output that has none."""
+        self._check(index, mode, plug=True)
+        if self._recorder is not None:
+            self._recorder.plugged(index, self.all[index], mode)
+        self.presenters[index].set_mode(mode)
+        self.presenters[index].plug(self._presenting.screen(self.all[index], self.pictures))
+
+    def _check(self, index: int, mode: Mode, *, plug: bool = False) -> None:
         """Whether an output may switch to `mode`, and be plugged in; changes nothing.
 
         Raises:
@@ -134,76 +164,9 @@ class Outputs:
         monitors[index] = monitors[index]._replace(mode=mode, plugged=plug or self.all[index].plugged)
         check_monitors(monitors)
 
-    def set_mode(self, index: int, mode: Mode) -> None:
-        """Switch an output to a mode that was checked."""
-        self.presenters[index].set_mode(mode)
-        self.tree.outputs_changed()
-
-    def check_new(self, output: Output) -> None:
-        """Whether there is room for one more output, which is given a name; changes nothing else.
-
-        Raises:
-            BadInput: There are 16 already, its name is taken, or it overlaps another.
-        """
-        if len(self.all) >= MAX_OUTPUTS:
-            raise BadInput(f"{MAX_OUTPUTS} outputs are there already: a machine has no more")
-        output.name = output.name or f"output-{len(self.all)}"
-        check_monitors([*self._monitors(), Monitor.of(output)])
-
-    def add(self, output: Output) -> Presenter:
-        """One more output, which was checked, behind the others."""
-        presenter = self._open(output, self._clock)
-        self.all.append(output)
-        self.presenters.append(presenter)
-        self.tree.outputs_changed()
-        return presenter
-
-    def plug(self, index: int, mode: Mode) -> None:
-        """Plug a monitor in that was checked."""
-        self.presenters[index].set_mode(mode)
-        self.presenters[index].plug(self._open_screen(self.all[index]))
-        self.tree.outputs_changed()
-
-    def unplug(self, index: int) -> None:
-        """Take a monitor away; what it showed last can still be asked for."""
-        self.pictures.keep(self.all[index].name)
-        self.presenters[index].unplug()
-        self.tree.outputs_changed()
+    def _record_frames(self, recorder: Recorder, index: int, presenter: Presenter) -> None:
+        presenter.listeners.append(partial(recorder.presented, index))
+        presenter.on_commit = partial(recorder.committed, index)
 
     def _monitors(self) -> list[Monitor]:
         return [Monitor.of(output) for output in self.all]
-
-    def _open(self, output: Output, clock: Clock) -> Presenter:
-        how = self._repainting
-        period_ns = -(-1_000 * NANOSECONDS // output.mode.refresh_mhz)
-        if not 0 <= how.delay_ns < period_ns:
-            raise BadInput(f"repaint_delay_ns {how.delay_ns}: a period of {output.name} has {period_ns} ns")
-        presenter = Presenter(
-            output,
-            clock,
-            screen=self._open_screen(output) if output.plugged else HeadlessScreen(),
-            digest=how.digest,
-            repaint=how.repaint,
-            min_interval_ns=period_ns if how.window else 0,
-            repaint_delay_ns=how.delay_ns,
-            timing=how.timing,
-            exact=isinstance(clock, Calendar),
-        )
-        presenter.listeners.append(self.pictures.presented)
-        presenter.on_blank = lambda: self.pictures.keep(output.name)
-        return presenter
-
-    def _open_screen(self, output: Output) -> Screen:
-        if not self._repainting.window:
-            return HeadlessScreen()
-        # Where there is no window there need be no pyglet.
-        from compositor.screen.window import WindowScreen  # noqa: PLC0415
-
-        def wants_screenshot() -> None:
-            if self._on_screenshot is not None and self.pictures.has(output.name):
-                self._on_screenshot(output.name, self.pictures.get(output.name))
-
-        screen = WindowScreen(
-            output, on_close=lambda: self._on_closed(screen.error), on_screenshot=wants_screenshot
-        )
-        return screen
