@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from virtio.device import Device
 from virtio.errors import DriverFault, ProtocolFault
-from virtio.features import SPLIT_RING, RingFeature, names
+from virtio.features import SPLIT_RING
 from virtio.memory import MAX_REGIONS
 from virtio.vhost_user.channel import BackendChannel
 from virtio.vhost_user.host import Host
@@ -29,6 +29,7 @@ from virtio.vhost_user.messages import (
     Request,
     request_name,
 )
+from virtio.vhost_user.negotiation import check_features, check_protocol, offered_protocol
 from virtio.vhost_user.payloads import (
     ConfigAccess,
     VringAddress,
@@ -41,21 +42,6 @@ from virtio.vhost_user.payloads import (
     unpack_vring_fd,
 )
 from virtio.vhost_user.rings import Rings
-
-_OFFERED = sum(
-    feature.mask
-    for feature in ProtocolFeature
-    if feature is not ProtocolFeature.INBAND_NOTIFICATIONS  # for simulation only, see `inband`
-)
-_INBAND_NEEDS = ProtocolFeature.BACKEND_REQ.mask | ProtocolFeature.REPLY_ACK.mask
-
-# QEMU's vhost-user-gpu never compares with what its back end offers (it does not call vhost_get_features),
-# and lets the driver negotiate all that QEMU itself knows. These cannot be served.
-_UNSUPPORTED = {
-    RingFeature.RING_PACKED: "packed=off",
-    RingFeature.ACCESS_PLATFORM: "iommu_platform=off",
-    RingFeature.IN_ORDER: "in_order=off",
-}
 
 # Their sender waits for an answer of its own kind, so that a fault has no words.
 _QUERIES = frozenset(
@@ -102,7 +88,7 @@ class Backend:
         self.protocol_features = 0
         self._device = device
         self._host = host
-        self._offered = _OFFERED | (ProtocolFeature.INBAND_NOTIFICATIONS.mask if inband else 0)
+        self._offered = offered_protocol(inband=inband)
         self._status = 0
         self._config_changed = False
         device.config_changed = self.config_changed
@@ -175,10 +161,7 @@ class Backend:
 
     def _set_features(self, message: Message) -> None:
         features = unpack_u64(message)
-        for feature, remedy in _UNSUPPORTED.items():
-            if features & feature:
-                name = names(feature)
-                raise ProtocolFault(f"{name} was negotiated but never offered: give QEMU's device {remedy}")
+        check_features(features)
         self.rings.features = features & (self._device.features | SPLIT_RING)
         if not features & F_PROTOCOL_FEATURES:
             self.rings.enable_all(True)
@@ -188,13 +171,10 @@ class Backend:
 
     def _set_protocol_features(self, message: Message) -> None:
         features = unpack_u64(message)
-        if extra := features & ~self._offered:
-            raise ProtocolFault(f"protocol features {extra:#x} were negotiated, but are not offered")
-        inband = features & ProtocolFeature.INBAND_NOTIFICATIONS.mask
-        if inband and features & _INBAND_NEEDS != _INBAND_NEEDS:
-            raise ProtocolFault("in-band notifications were negotiated without BACKEND_REQ and REPLY_ACK")
+        check_protocol(features, self._offered)
         self.protocol_features = features
         self.channel.replies = bool(features & ProtocolFeature.REPLY_ACK.mask)
+        inband = features & ProtocolFeature.INBAND_NOTIFICATIONS.mask
         self.rings.inband = self.inband if inband else None
 
     def _get_queue_num(self, _message: Message) -> bytes:
