@@ -39,7 +39,6 @@ class Rates(NamedTuple):
         copied_bytes: For each.
         latency_p50_ms: Median over the guests, from the submission of a frame to its fence.
         latency_p99_ms: Of the guest that has it worst.
-        latency_max_ms: The longest of all.
         frames: Of each.
     """
 
@@ -49,7 +48,6 @@ class Rates(NamedTuple):
     copied_bytes: list[int]
     latency_p50_ms: float
     latency_p99_ms: float
-    latency_max_ms: float
     frames: list[int]
 
 
@@ -103,7 +101,6 @@ def rates(machine: Machine, seconds: float) -> Rates:
         [gpu["copied_bytes"] for gpu in gpus],
         median(gpu["job_ms"]["p50"] for gpu in gpus),
         max(gpu["job_ms"]["p99"] for gpu in gpus),
-        max(gpu["job_ms"]["max"] for gpu in gpus),
         frames,
     )
 

@@ -39,7 +39,6 @@ class Context:
         head: What the engine has done.
         tail: What the driver has written.
         batch: Where in a batch the engine is; None: in the ring.
-        in_job: Between the beginning of a job and the interrupt that ends it.
         waiting: The semaphore that it waits for.
         fault: Why it is banned.
         refused: From which place in the ring on its commands may not run, and why.
@@ -57,7 +56,6 @@ class Context:
         self.programs: list[Program] = []
         self.head = self.tail = 0
         self.batch: int | None = None
-        self.in_job = False
         self.waiting: Wait | None = None
         self.fault: GpuFault | None = None
         self.refused: tuple[int, GpuFault] | None = None

@@ -37,12 +37,11 @@ class Engine:
 
     Attributes:
         resets: How often it had to be reset.
-        switches: How often it went from one context to another.
         busy_ns: Time that it worked.
     """
 
     def __init__(self, clock: Clock, cost: CostModel, arbiter: Arbiter) -> None:
-        self.resets = self.switches = self.busy_ns = 0
+        self.resets = self.busy_ns = 0
         self._clock, self._cost, self._arbiter = clock, cost, arbiter
         self._contexts: list[Context] = []
         self._running: Context | None = None  # whose command is being executed
@@ -112,9 +111,8 @@ class Engine:
         duration_ns = self._cost.duration_ns(step.work)
         if context is not self._last:
             duration_ns += self._cost.switch_ns
-            self.switches += 1
         self._last = self._running = self._inside = context
-        context.waiting, context.in_job = None, True
+        context.waiting = None
         context.since_ns = self._clock.now_ns()
         self._event = self._clock.call_at(
             context.since_ns + duration_ns, partial(self._finish, context, command, size, step)
@@ -129,7 +127,7 @@ class Engine:
         except GpuFault as fault:
             self._ban(context, fault)
         if isinstance(command, Interrupt) or not context.has_work:
-            context.in_job, self._inside = False, None
+            self._inside = None
             self._arrive(context)
         self.dispatch()
 

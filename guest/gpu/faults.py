@@ -56,10 +56,3 @@ class OutOfMemory(GpuFault):
 
     name = "gpu-out-of-memory"
     error = -errno.ENOMEM
-
-
-class Banned(GpuFault):
-    """Work of a context that has hung before; drm_sched cancels it."""
-
-    name = "context-banned"
-    error = -errno.ECANCELED

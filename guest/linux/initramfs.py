@@ -24,17 +24,9 @@ class Initramfs:
         self.add_device("/dev/console", 5, 1)  # the kernel opens it for PID 1, before anything is mounted
         self.add_device("/dev/null", 1, 3)
 
-    def add_directory(self, path: str) -> None:
-        """An empty directory."""
-        self._add(path, stat.S_IFDIR | 0o755)
-
     def add_file(self, path: str, data: bytes, *, executable: bool = False) -> None:
         """A regular file; the last one of a name wins."""
         self._add(path, stat.S_IFREG | (0o755 if executable else 0o644), data)
-
-    def add_symlink(self, path: str, target: str) -> None:
-        """A symbolic link to `target`."""
-        self._add(path, stat.S_IFLNK | 0o777, target.encode())
 
     def add_device(self, path: str, major: int, minor: int) -> None:
         """A character device node."""

@@ -34,11 +34,6 @@ class Format(IntEnum):
         """Whether the fourth component is alpha, and not padding."""
         return "A" in self.name
 
-    @property
-    def bytes_per_pixel(self) -> int:
-        """Size of one pixel: 4 for all of them."""
-        return BYTES_PER_PIXEL
-
     @classmethod
     def from_fourcc(cls, fourcc: str) -> Format:
         """The format that DRM calls `fourcc`.
