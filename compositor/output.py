@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.arrangement import Arrangement, Arranger, layer_of, scanned_out
+from compositor.arrangement import Arrangement, Arranger, scanned_out
 from compositor.errors import BadInput
 from compositor.frame import BACKGROUND, Frame
 from compositor.frame_clock.pacing import Pacing
@@ -361,7 +361,7 @@ class Output:
         framebuffer = self.framebuffers.acquire(self.mode.width, self.mode.height, busy)
         written = [0] * (len(surfaces) + 1)
         if framebuffer.stale:
-            layers = [layer_of(surface) for surface in surfaces]
+            layers = [surface.layer for surface in surfaces]
             compose = linear.compose if self.linear_light else cpu.compose
             written = compose(framebuffer.pixels, layers, framebuffer.stale, self.background)
             framebuffer.stale.clear()
