@@ -1,6 +1,7 @@
 """The GL renderer is held to the CPU renderer: within 1 per channel for each layer with alpha."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest

@@ -1,5 +1,7 @@
 """What is kept between frames, and what is given back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
