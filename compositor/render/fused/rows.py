@@ -32,6 +32,8 @@ from compositor.render.fused.vectors import (
 LEFT, TOP, RIGHT, BOTTOM, ORIGIN, PITCH, COVERS, PLAIN = range(8)
 BLUE, GREEN, RED, ALPHA, IGNORE_ALPHA, OPACITY, RECORD = range(8, 15)
 
+_FEW = 4  # blocks; of so many one more is dearer than to split the cache lines of all
+
 
 @part
 def run(out: int, left: int, right: int, stack: int, depth: int) -> None:
@@ -54,34 +56,35 @@ def run(out: int, left: int, right: int, stack: int, depth: int) -> None:
         _some(out, end - rest, end, stack, depth)
     if first > last:
         return
+    within_line = BLOCK - 4 if last - first > _FEW * WIDE_BLOCK else 0
     if depth == 1:
-        _copy(out, first, last, stack)
+        _copy(out, first, last, within_line, stack)
     elif depth == 2:
-        _blend(out, first, last, stack, in_place)
+        _blend(out, first, last, within_line, stack, in_place)
     else:
-        _pile(out, first, last, stack, depth)
+        _pile(out, first, last, within_line, stack, depth)
 
 
 @helper
-def _next(out: int, at: int, last: int) -> int:
+def _next(out: int, at: int, last: int, within_line: int) -> int:
     """Where the block after the one at `at` begins: beyond `last` if it was the last one."""
     if at == last:
         return last + 1
-    return min(at + WIDE_BLOCK - (out + at & (BLOCK - 4)), last)
+    return min(at + WIDE_BLOCK - (out + at & within_line), last)
 
 
 @part
-def _copy(out: int, at: int, last: int, stack: int) -> None:
+def _copy(out: int, at: int, last: int, within_line: int, stack: int) -> None:
     """One layer."""
     record, row = table(stack)[0], table(stack)[1]
     plain = table(record)[PLAIN]
     while at <= last:
         store(out + at, opaque(_convert(load_wide(row + at), plain, record)))
-        at = _next(out, at, last)
+        at = _next(out, at, last, within_line)
 
 
 @part
-def _blend(out: int, at: int, last: int, stack: int, in_place: bool) -> None:
+def _blend(out: int, at: int, last: int, within_line: int, stack: int, in_place: bool) -> None:
     """Two layers."""
     base, base_row = table(stack)[0], table(stack)[1]
     above, row = table(stack)[2], table(stack)[3]
@@ -91,18 +94,18 @@ def _blend(out: int, at: int, last: int, stack: int, in_place: bool) -> None:
             pixels = load_wide(row + at)
             if not all_clear(pixels):
                 store(out + at, over(load_wide(out + at), pixels))  # the target is opaque, and stays so
-            at = _next(out, at, last)
+            at = _next(out, at, last, within_line)
         return
     while at <= last:
         pixels = _convert(load_wide(row + at), plain, above)
         if not all_opaque(pixels):
             pixels = opaque(over(_convert(load_wide(base_row + at), base_plain, base), pixels))
         store(out + at, pixels)
-        at = _next(out, at, last)
+        at = _next(out, at, last, within_line)
 
 
 @part
-def _pile(out: int, at: int, last: int, stack: int, depth: int) -> None:
+def _pile(out: int, at: int, last: int, within_line: int, stack: int, depth: int) -> None:
     """Any number of layers."""
     layers = table(stack)
     while at <= last:
@@ -119,7 +122,7 @@ def _pile(out: int, at: int, last: int, stack: int, depth: int) -> None:
             if not all_clear(above):
                 pixels = over(pixels, above)
         store(out + at, opaque(pixels))
-        at = _next(out, at, last)
+        at = _next(out, at, last, within_line)
 
 
 @helper
