@@ -67,25 +67,16 @@ class Arranger:
         )
 
 
-def layer_of(surface: Surface) -> Layer:
-    """A visible surface, for the renderer."""
-    buffer, bounds = surface.buffer, surface.bounds
-    assert buffer is not None
-    return Layer(
-        buffer.pixels, buffer.format, bounds.x, bounds.y, buffer.incoming, surface.plane, buffer.chroma
-    )
-
-
 def scanned_out(surface: Surface) -> Layer:
-    """As `layer_of`, for a plane, which reads the buffer as it is."""
-    layer = layer_of(surface)
+    """A visible surface's layer, for a plane, which reads the buffer as it is."""
+    layer = surface.layer
     if layer.incoming is not None:
         layer.incoming.finish()
     return layer
 
 
 def _wish(surface: Surface) -> Wish:
-    layer = layer_of(surface)
+    layer = surface.layer
     pixel_format = layer.format if isinstance(layer.format, PixelFormat) else None
     scale = (1.0, 1.0) if surface.plane.is_identity else None
     return Wish(surface.bounds, pixel_format, layer.is_opaque, surface.z >= CURSOR_Z, scale)

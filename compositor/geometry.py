@@ -35,9 +35,13 @@ class Rect(NamedTuple):
 
     def intersect(self, other: Rect) -> Rect:
         """The common part; `Rect(0, 0, 0, 0)` when there is none."""
-        x, y = max(self.x, other.x), max(self.y, other.y)
-        width, height = min(self.right, other.right) - x, min(self.bottom, other.bottom) - y
-        return Rect(x, y, width, height) if width > 0 and height > 0 else EMPTY
+        left, top, width, height = self
+        x, y, wide, tall = other
+        if x <= left and y <= top and left + width <= x + wide and top + height <= y + tall:
+            return self if width > 0 and height > 0 else EMPTY  # damage lies on the screen, nearly always
+        right, bottom = min(left + width, x + wide), min(top + height, y + tall)
+        left, top = max(left, x), max(top, y)
+        return Rect(left, top, right - left, bottom - top) if left < right and top < bottom else EMPTY
 
     def union(self, other: Rect) -> Rect:
         """The smallest rectangle that covers both; an empty one counts for nothing."""

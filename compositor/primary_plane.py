@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.arrangement import Arrangement, layer_of, scanned_out
+from compositor.arrangement import Arrangement, scanned_out
 from compositor.frame import BACKGROUND
 from compositor.framebuffers import Framebuffer, Framebuffers
 from compositor.geometry import Rect
@@ -129,7 +129,7 @@ class PrimaryPlane:
         framebuffer = self.framebuffers.acquire(state.mode.width, state.mode.height, busy)
         written = [0] * (len(surfaces) + 1)
         if framebuffer.stale:
-            layers = [layer_of(surface) for surface in surfaces]
+            layers = [surface.layer for surface in surfaces]
             compose = linear.compose if state.linear_light else cpu.compose
             written = compose(framebuffer.pixels, layers, framebuffer.stale, state.background)
             framebuffer.stale.clear()

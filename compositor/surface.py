@@ -20,6 +20,7 @@ from compositor.incoming import Incoming
 from compositor.pixel import AnyFormat, check_layout, size_of
 from compositor.plane_state import PlaneState
 from compositor.presentation import Discarded, Feedback, Presented
+from compositor.render.layer import Layer
 
 CURSOR_Z = 1_000_000  # a cursor is a surface above all others
 
@@ -101,6 +102,7 @@ class Surface:
         self._x, self._y = x, y
         self._visible = visible
         self._pending = False
+        self._layer: Layer | None = None
         self.on_changed: Callable[[tuple[Rect, ...]], None] | None = None
 
     @property
@@ -121,7 +123,7 @@ class Surface:
     @z.setter
     def z(self, z: int) -> None:
         """Its scene is sorted anew by whoever sets this."""
-        self._plane = replace(self._plane, zpos=z)
+        self._plane, self._layer = replace(self._plane, zpos=z), None
 
     @property
     def visible(self) -> bool:
@@ -138,6 +140,17 @@ class Surface:
         """What it covers of the output; empty without a buffer."""
         width, height = self._plane.size_of(*self.buffer.size) if self.buffer is not None else (0, 0)
         return Rect(self._x - self.hotspot[0], self._y - self.hotspot[1], width, height)
+
+    @property
+    def layer(self) -> Layer:
+        """It as renderers take it: the same object as long as it looks the same; only with a buffer."""
+        if self._layer is None:
+            buffer, bounds = self.buffer, self.bounds
+            assert buffer is not None
+            self._layer = Layer(
+                buffer.pixels, buffer.format, bounds.x, bounds.y, buffer.incoming, self._plane, buffer.chroma
+            )
+        return self._layer
 
     def submit(
         self, buffer: Buffer | None, damage: Rect | None = None, *, hotspot: tuple[int, int] = (0, 0)
@@ -157,7 +170,7 @@ class Surface:
             self._check(self._plane, buffer)
         self.discard()
         old, before = self.buffer, self.bounds
-        self.buffer, self.hotspot = buffer, hotspot
+        self.buffer, self.hotspot, self._layer = buffer, hotspot, None
         after = self.bounds
         if buffer is not None:
             self.submitted += 1
@@ -176,7 +189,7 @@ class Surface:
         """Put it at (x, y) of the output; a cursor's hotspot comes to lie there."""
         if (x, y) != (self._x, self._y):
             before = self.bounds
-            self._x, self._y = x, y
+            self._x, self._y, self._layer = x, y, None
             self._changed(before, self.bounds)
 
     def set_plane(self, plane: PlaneState) -> None:
@@ -189,7 +202,7 @@ class Surface:
             self._check(plane, self.buffer)
         if plane != self._plane:
             before = self.bounds
-            self._plane = plane
+            self._plane, self._layer = plane, None
             self._changed(before, self.bounds)
 
     def test(self) -> None:

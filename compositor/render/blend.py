@@ -16,7 +16,6 @@ from compositor.geometry import Rect
 from compositor.pixel import OUTPUT_FORMAT, AnyFormat, PixelFormat
 from compositor.render import exact
 from compositor.render.fused import tables
-from compositor.render.fused.tables import Image
 from compositor.render.layer import Pixels
 
 _PATIENCE = 32_000_000  # pixels; in numpy 0.4 s
@@ -64,8 +63,7 @@ def convert(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
     if kernel is None:
         exact.convert(target, source, source_format)
     else:
-        image = Image(source, source_format, has_alpha=False)
-        tables.compose(kernel, target, [image], [_whole(target)])
+        tables.compose(kernel, target, [tables.record(source, source_format, False)], [_whole(target)])
 
 
 def over(
@@ -78,8 +76,8 @@ def over(
     if kernel is None:
         exact.over(target, source, source_format, has_alpha, opacity)
     else:
-        below = Image(target, OUTPUT_FORMAT, has_alpha=False)
-        above = Image(source, source_format, has_alpha, opacity=opacity)
+        below = tables.record(target, OUTPUT_FORMAT, False)
+        above = tables.record(source, source_format, has_alpha, opacity=opacity)
         tables.compose(kernel, target, [below, above], [_whole(target)])
 
 
@@ -94,7 +92,9 @@ def fetch(target: Pixels, copy: Pixels, source: Pixels, source_format: PixelForm
             exact.convert(target[rows], copy[rows], source_format)
     else:
         images = [
-            number for image in (target, copy, source) for number in (image.ctypes.data, image.strides[0])
+            number
+            for image in (target, copy, source)
+            for number in (tables.address_of(image), image.strides[0])
         ]
         kernel.fetch(*images, width, height, *source_format.shifts)
 

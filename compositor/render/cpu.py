@@ -14,16 +14,16 @@ from types import ModuleType
 import numpy as np
 
 from compositor.geometry import Rect
-from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.pixel import OUTPUT_FORMAT
 from compositor.region import Region
 from compositor.render import blend, lanes, pieces
 from compositor.render.fused import tables
-from compositor.render.fused.tables import Image
+from compositor.render.fused.tables import Record
 from compositor.render.layer import Layer, Pixels
 
 __all__ = ["Layer", "compose"]
 
-_NO_IMAGE = Image(np.empty((0, 0, 4), np.uint8), OUTPUT_FORMAT, has_alpha=True)
+_NOTHING = tables.record(np.empty((0, 0, 4), np.uint8), OUTPUT_FORMAT, True)
 
 
 def compose(
@@ -50,15 +50,17 @@ def compose(
     """
     screen = Rect(0, 0, target.shape[1], target.shape[0])
     rects = [part for rect in damage if not (part := rect.intersect(screen)).empty]
-    images = [_image(layer) for layer in layers]
-    kernel = _kernel(target, images, rects)
+    records = [layer.record for layer in layers]
+    kernel = _kernel(target, layers, records, rects)
     if kernel is None:
         return pieces.compose(target, layers, rects, background)
-    sampled = Region(layer.bounds for layer, image in zip(layers, images, strict=True) if image is _NO_IMAGE)
+    if None not in records:
+        return _fused(kernel, target, layers, records, rects, background, run)
+    sampled = Region(layer.bounds for layer, record in zip(layers, records, strict=True) if record is None)
     plain = rects
     for bounds in sampled:
         plain = [rest for rect in plain for rest in rect.subtract(bounds)]
-    written = _fused(kernel, target, layers, images, plain, background, run)
+    written = _fused(kernel, target, layers, records, plain, background, run)
     for bounds in sampled:
         cut = [part for rect in rects if not (part := rect.intersect(bounds)).empty]
         more = pieces.compose(target, layers, cut, background)
@@ -66,13 +68,19 @@ def compose(
     return written
 
 
-def _kernel(target: Pixels, images: Sequence[Image], rects: Sequence[Rect]) -> ModuleType | None:
+def _kernel(
+    target: Pixels, layers: Sequence[Layer], records: Sequence[Record | None], rects: Sequence[Rect]
+) -> ModuleType | None:
     """The fused kernel, if it can and should be used."""
-    if not rects or not tables.can_take(target, *[image.pixels for image in images]):
+    if not rects or not tables.can_take(target):
         return None
     if blend.is_decided():
         return blend.load()
-    slow = [image.bounds for image in images if not (image.covers and blend.is_copied(image.format))]
+    slow = [
+        layer.bounds
+        for layer, record in zip(layers, records, strict=True)
+        if record is not None and not (layer.is_opaque and blend.is_copied(layer.format))
+    ]
     return blend.ready(sum(rect.intersect(bounds).area for rect in rects for bounds in slow))
 
 
@@ -80,7 +88,7 @@ def _fused(
     kernel: ModuleType,
     target: Pixels,
     layers: Sequence[Layer],
-    images: list[Image],
+    records: list[Record | None],
     rects: list[Rect],
     background: int,
     run: lanes.Run,
@@ -95,14 +103,16 @@ def _fused(
             out = target[y : y + height, x : x + width]
             pieces.fetch(out, layer)
             # It is in the target already: what lies above is blended in place, the rest is done.
-            images[index] = Image(out, OUTPUT_FORMAT, False, x, y)
+            records[index] = tables.record(out, OUTPUT_FORMAT, False, x, y)
             rects = _without(rects, layer.bounds, layers[index + 1 :])
             fetched[index] = 4 * layer.bounds.area
         elif seen:
             layer.incoming.finish()
     if not rects:
         return [fetched.get(index, 0) for index in range(len(layers) + 1)]
-    written = tables.compose(kernel, target, images, rects, background, run=run)
+    # No rectangle touches a layer without a record.
+    given = [_NOTHING if record is None else record for record in records]
+    written = tables.compose(kernel, target, given, rects, background, run=run)
     for index, count in fetched.items():
         written[index] = count
     return written
@@ -114,11 +124,3 @@ def _without(rects: list[Rect], done: Rect, above: Sequence[Layer]) -> list[Rect
     for layer in above:
         left.add(layer.bounds.intersect(done))
     return list(left)
-
-
-def _image(layer: Layer) -> Image:
-    """A plain layer as the kernel sees it; of another, nothing, since no rectangle touches it."""
-    if not layer.is_plain:
-        return _NO_IMAGE
-    assert isinstance(layer.format, PixelFormat)
-    return Image(layer.pixels, layer.format, layer.has_pixel_alpha, layer.x, layer.y, layer.opacity)

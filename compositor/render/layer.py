@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from compositor.incoming import Incoming
 from compositor.pages import Pages
 from compositor.pixel import AnyFormat, PixelFormat, size_of
 from compositor.plane_state import OPAQUE, BlendMode, PlaneState
+from compositor.render.fused import tables
+from compositor.render.fused.tables import Record
 
 Pixels = NDArray[np.uint8]
 
@@ -20,8 +23,9 @@ AS_IT_IS = PlaneState()
 _255TH = OPAQUE // 255
 
 
-class Layer(NamedTuple):
-    """An image at a place.
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """An image at a place. Keep it while neither changes: what renderers find out about it is kept with it.
 
     Attributes:
         pixels: (height, width, 4) uint8, any strides; only read. Of a format that is sampled, as
@@ -63,6 +67,14 @@ class Layer(NamedTuple):
     def has_pixel_alpha(self) -> bool:
         """Whether the image has an alpha channel that counts."""
         return self.format.has_alpha and self.plane.blend_mode is not BlendMode.NONE
+
+    @cached_property
+    def record(self) -> Record | None:
+        """It as the fused kernel takes it; None of one that has to be drawn in another way."""
+        if not self.is_plain or not tables.can_take(self.pixels):
+            return None
+        assert isinstance(self.format, PixelFormat)
+        return tables.record(self.pixels, self.format, self.has_pixel_alpha, self.x, self.y, self.opacity)
 
     @property
     def is_plain(self) -> bool:

@@ -1,4 +1,4 @@
-"""Repairing a tenth of a desktop against painting all of it."""
+"""Repairing a tenth of a desktop against painting all of it, both on one thread."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from compositor.bench.render.peers import Peers
 from compositor.bench.render.timing import milliseconds
 from compositor.bench.report import Row, interleave
 from compositor.geometry import Rect
+from compositor.render import lanes
 from compositor.render.cpu import compose
 
 _GOAL = 5.0
@@ -19,7 +20,8 @@ _WIDTH, _HEIGHT = 1920, 1080
 def rows(_peers: Peers) -> list[Row]:
     """One rectangle, and ten that are as large together."""
     scene, target = layers(_WIDTH, _HEIGHT), opaque(_WIDTH, _HEIGHT, 9)
-    full = milliseconds(partial(compose, target, scene, [Rect(0, 0, _WIDTH, _HEIGHT)]))
+    paint = partial(compose, target, scene, run=lanes.on_this_thread)
+    full = milliseconds(partial(paint, [Rect(0, 0, _WIDTH, _HEIGHT)]))
     damages = {
         "one": [Rect(300, 300, 640, 324)],
         "ten": [Rect(200 + 140 * (i % 5), 150 + 400 * (i // 5), 128, 162) for i in range(10)],
@@ -28,7 +30,7 @@ def rows(_peers: Peers) -> list[Row]:
         interleave(
             f"damage-tenth-1080p-{name}-rect",
             "ms",
-            milliseconds(partial(compose, target, scene, damage)),
+            milliseconds(partial(paint, damage)),
             {"full": full},
             runs=21,
             goal=_GOAL,

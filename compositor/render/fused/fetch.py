@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compositor.render.compiled import late_kernel
 from compositor.render.fused.arithmetic import opaque, reorder
-from compositor.render.fused.vectors import BLOCK, load, load_some, store, store_some
+from compositor.render.fused.vectors import BLOCK, WIDE_BLOCK, load_some, load_wide, store, store_some
 
 
 @late_kernel(12)
@@ -38,17 +38,18 @@ def fetch(
         red: As `blue`.
         alpha: As `blue`; what is there does not matter.
     """
-    whole = width * 4 // BLOCK * BLOCK
-    rest = width - whole // 4
+    end = 4 * width
+    whole = end // WIDE_BLOCK * WIDE_BLOCK
     for _row in range(height):
-        for at in range(0, whole, BLOCK):
-            pixels = load(source + at)
+        for at in range(0, whole, WIDE_BLOCK):
+            pixels = load_wide(source + at)
             store(copy + at, pixels)
             store(target + at, opaque(reorder(pixels, blue, green, red, alpha)))
-        if rest:
-            pixels = load_some(source + whole, rest)
-            store_some(copy + whole, pixels, rest)
-            store_some(target + whole, opaque(reorder(pixels, blue, green, red, alpha)), rest)
+        for at in range(whole, end, BLOCK):
+            count = min(end - at, BLOCK) // 4
+            some = load_some(source + at, count)
+            store_some(copy + at, some, count)
+            store_some(target + at, opaque(reorder(some, blue, green, red, alpha)), count)
         target += target_pitch
         copy += copy_pitch
         source += source_pitch

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from compositor.render.compiled import helper, kernel, part
 from compositor.render.fused.fetch import fetch
-from compositor.render.fused.rows import BOTTOM, COVERS, INDEX, LEFT, ORIGIN, PITCH, RECORD, RIGHT, TOP, run
+from compositor.render.fused.rows import BOTTOM, COVERS, LEFT, ORIGIN, PITCH, RECORD, RIGHT, TOP, run
 from compositor.render.fused.vectors import table
 
 __all__ = ["compose", "fetch", "scratch_size"]
@@ -78,11 +78,11 @@ def _cut(active: int, count: int, left: int, right: int, top: int, cells: int, c
 
 
 @part
-def _count(address: int, height: int, written: int) -> None:
+def _count(address: int, height: int, records: int, written: int) -> None:
     """Add up what a cell's layers contribute."""
     cell = table(address)
     for layer in range(cell[_DEPTH]):
-        index = table(cell[_STACK + 2 * layer])[INDEX]
+        index = (cell[_STACK + 2 * layer] - records) // (8 * RECORD)
         table(written)[index] += 4 * height * (cell[_RIGHT] - cell[_LEFT])
 
 
@@ -134,7 +134,7 @@ def compose(
             count, end = _active(records, layers, left, right, top, bottom, scratch)
             found = _cut(scratch, count, left, right, top, cells, cell_bytes)
             for index in range(found):
-                _count(cells + index * cell_bytes, end - top, written)
+                _count(cells + index * cell_bytes, end - top, records, written)
             for y in range(top, end):
                 for index in range(found):
                     _cell_row(target + y * pitch, cells + index * cell_bytes)

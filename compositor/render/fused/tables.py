@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
+import struct
 import threading
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,43 +16,16 @@ from compositor.pixel import OUTPUT_FORMAT, PixelFormat
 from compositor.render import lanes
 
 Pixels = NDArray[np.uint8]
-Numbers = NDArray[np.int64]
+
+Record = bytes
+"""A layer as the kernel sees it; it holds an address, so whoever has it keeps the pixels too."""
 
 _LANES = 2  # what `compositor.render.lanes` divides a job into at most
 _PIXEL = 4  # bytes
 _WORD = 8  # bytes of a number in a table
 _OPAQUE = 255
-
-
-class Image(NamedTuple):
-    """A layer as the kernel sees it.
-
-    Attributes:
-        pixels: (height, width, 4) uint8 that `can_take` accepts.
-        format: Memory order.
-        has_alpha: Whether alpha counts; then the colours are premultiplied.
-        x: Target column of its left edge; may be negative.
-        y: As `x`.
-        opacity: Of the whole image, in 255ths.
-    """
-
-    pixels: Pixels
-    format: PixelFormat
-    has_alpha: bool
-    x: int = 0
-    y: int = 0
-    opacity: int = 255
-
-    @property
-    def bounds(self) -> Rect:
-        """The rectangle of the target that it covers."""
-        height, width = self.pixels.shape[:2]
-        return Rect(self.x, self.y, width, height)
-
-    @property
-    def covers(self) -> bool:
-        """Whether nothing below it can be seen."""
-        return self.opacity == _OPAQUE and not self.has_alpha
+_RECORD = struct.Struct("=14q")
+_RECT = struct.Struct("=4q")
 
 
 def can_take(*images: Pixels) -> bool:
@@ -60,10 +33,32 @@ def can_take(*images: Pixels) -> bool:
     return all(pixels.strides[1:] == (_PIXEL, 1) for pixels in images)
 
 
+def record(
+    pixels: Pixels, form: PixelFormat, has_alpha: bool, x: int = 0, y: int = 0, opacity: int = _OPAQUE
+) -> Record:
+    """A layer's record, as `compositor.render.fused.rows` has it.
+
+    Args:
+        pixels: (height, width, 4) uint8 that `can_take` accepts.
+        form: Memory order.
+        has_alpha: Whether alpha counts; then the colours are premultiplied.
+        x: Target column of its left edge; may be negative.
+        y: As `x`.
+        opacity: Of the whole image, in 255ths.
+    """
+    height, width = pixels.shape[:2]
+    pitch = pixels.strides[0]
+    origin = address_of(pixels) - y * pitch - _PIXEL * x
+    plain = form.shifts == OUTPUT_FORMAT.shifts and opacity == _OPAQUE
+    covers = opacity == _OPAQUE and not has_alpha
+    place = (x, y, x + width, y + height, origin, pitch)
+    return _RECORD.pack(*place, covers, plain, *form.shifts, not has_alpha, opacity)
+
+
 def compose(
     kernel: ModuleType,
     target: Pixels,
-    images: Sequence[Image],
+    records: Sequence[Record],
     damage: Sequence[Rect],
     background: int = 0,
     *,
@@ -74,74 +69,73 @@ def compose(
     Args:
         kernel: `compositor.render.fused.kernel`.
         target: (height, width, 4) uint8, XRGB8888, that `can_take` accepts.
-        images: Bottom to top. Where the lowest is `target` itself, what is above it is blended in place; no
-            other overlaps with it in memory.
+        records: Of the layers, bottom to top. Where the lowest is `target` itself, what is above it is
+            blended in place; no other overlaps with it in memory.
         damage: Rectangles of the target, disjoint; none reaches beyond it.
         background: 0xRRGGBB.
         run: `compositor.render.lanes.run`, to paint on two threads where it is worth it.
 
     Returns:
-        Bytes that each image contributed, and last the background.
+        Bytes that each layer contributed, and last the background.
     """
     height, width = target.shape[:2]
-    count = len(images) + 1
-    records = _background(width, height, background)
-    for index, image in enumerate(images):
-        records += _record(image, index)
-    corners = [edge for rect in damage for edge in (rect.x, rect.y, rect.right, rect.bottom)]
-    given = records + corners
-    lane = count + kernel.scratch_size(count)
-    tables = _room.numbers(len(given) + _LANES * lane)
+    count = len(records) + 1
+    layers = _background(width, height, background) + b"".join(records)
+    corners, rows, area = b"", 0, 0
+    for x, y, wide, tall in damage:
+        corners += _RECT.pack(x, y, x + wide, y + tall)
+        rows += tall
+        area += wide * tall
+    given = layers + corners + bytes(_LANES * _WORD * count)
+    room = _WORD * kernel.scratch_size(count)
+    tables, start = _room.take(len(given) + _LANES * room)
     tables[: len(given)] = given
-    sums = tables[len(given) :].reshape(_LANES, lane)[:, :count]
-    sums[:] = 0
-    start = tables.ctypes.data
-    rects, scratch = start + _WORD * len(records), start + _WORD * len(given)
-    arguments = (target.ctypes.data, target.strides[0], start, count, rects, len(damage))
+    rects, sums, scratch = start + len(layers), start + len(layers) + len(corners), start + len(given)
+    arguments = (address_of(target), target.strides[0], start, count, rects, len(damage))
 
     def job(first: int, last: int) -> None:
-        mine = scratch + (_WORD * lane if first else 0)
-        kernel.compose(*arguments, first, last, mine, mine + _WORD * count)
+        lane = 1 if first else 0
+        kernel.compose(*arguments, first, last, sums + lane * _WORD * count, scratch + lane * room)
 
-    rows = sum(rect.height for rect in damage)
-    run(job, rows, _PIXEL * sum(rect.area for rect in damage) // max(rows, 1))
-    background_bytes, *written = (sums[0] + sums[1]).tolist()
-    return [*written, background_bytes]
-
-
-def _record(image: Image, index: int) -> list[int]:
-    """An image's record, as `compositor.render.fused.rows` has it."""
-    pixels, form, has_alpha, x, y, opacity = image
-    height, width = pixels.shape[:2]
-    pitch = pixels.strides[0]
-    origin = pixels.ctypes.data - y * pitch - _PIXEL * x
-    plain = form.shifts == OUTPUT_FORMAT.shifts and opacity == _OPAQUE
-    place = (x, y, x + width, y + height, origin, pitch)
-    return [*place, image.covers, plain, *form.shifts, not has_alpha, opacity, index + 1]
+    run(job, rows, _PIXEL * area // max(rows, 1))
+    written = tables[len(layers) + len(corners) : len(given)].cast("q").tolist()
+    background_bytes, *bytes_of = map(int.__add__, written[:count], written[count:])
+    return [*bytes_of, background_bytes]
 
 
-def _background(width: int, height: int, colour: int) -> list[int]:
+def address_of(array: NDArray[np.generic]) -> int:
+    """Where the first element lies; in a third of the time of `ctypes.data`."""
+    return int(array.__array_interface__["data"][0])
+
+
+def _background(width: int, height: int, colour: int) -> Record:
     """The record of an image of one row that repeats."""
-    origin = _strip(width, colour).ctypes.data
-    return [0, 0, width, height, origin, 0, True, True, 0, 0, 0, 0, True, _OPAQUE, 0]
+    return _strip(width, height, colour)[0]
 
 
-@functools.lru_cache(maxsize=16)  # outputs keep their width and their background
-def _strip(width: int, colour: int) -> NDArray[np.uint32]:
-    return np.full(width, 0xFF000000 | colour, np.uint32)
+@functools.lru_cache(maxsize=16)  # outputs keep their size and their background
+def _strip(width: int, height: int, colour: int) -> tuple[Record, NDArray[np.uint32]]:
+    words = np.full(width, 0xFF000000 | colour, np.uint32)
+    return _RECORD.pack(
+        0, 0, width, height, address_of(words), 0, True, True, 0, 0, 0, 0, True, _OPAQUE
+    ), words
 
 
 class _Room(threading.local):
     """Memory for tables, one for each thread that composes; grows, and is kept."""
 
     def __init__(self) -> None:
-        self._kept = np.empty(1024, np.int64)
+        self._grow(1 << 13)
 
-    def numbers(self, count: int) -> Numbers:
-        """So many numbers of any value, until the next call."""
-        if self._kept.size < count:
-            self._kept = np.empty(2 * count, np.int64)
-        return self._kept[:count]
+    def take(self, size: int) -> tuple[memoryview, int]:
+        """So many bytes of any value, until the next call, and their address."""
+        if len(self._kept) < size:
+            self._grow(2 * size)
+        return self._kept, self._start
+
+    def _grow(self, size: int) -> None:
+        words = np.empty(-(-size // _WORD), np.int64)
+        self._kept, self._start = words.data.cast("B"), address_of(words)
 
 
 _room = _Room()

@@ -1,9 +1,11 @@
-"""Sixteen pixels at a time: a vector type for numba, and how it gets from and to memory.
+"""Sixteen or 64 pixels at a time: vector types for numba, and how they get from and to memory.
 
 numba has no vectors of its own, and LLVM does not vectorise a loop of branches (is this block opaque? is
 it clear?). So the vectors are said outright: a value of type `PIXELS` is sixteen words of 32 bits, LLVM's
-`<16 x i32>`: one register with AVX-512, two with AVX2, four with SSE2 or NEON. Nothing here names a
-processor. Each function is an intrinsic: a few lines of LLVM's assembly in place of a call.
+`<16 x i32>`: one register with AVX-512, two with AVX2, four with SSE2 or NEON. `WIDE` is four of them: what a
+loop asks of its layers is then asked once for 64 pixels, and the processor has four sums to work on at once.
+Nothing here names a processor. Each function is an intrinsic: a few lines of LLVM's assembly in place of a
+call.
 
 Memory is named by addresses, as integers: an image may start at any byte and have any distance between its
 rows, and numba would count references to every array that a helper is given.
@@ -24,6 +26,8 @@ Function = Callable[..., Any]
 
 LANES = 16
 BLOCK = 4 * LANES  # bytes
+WIDE_LANES = 64
+WIDE_BLOCK = 4 * WIDE_LANES
 
 _I32 = ir.IntType(32)
 VECTOR = ir.VectorType(_I32, LANES)
@@ -31,17 +35,19 @@ _LANE = ir.Constant(VECTOR, list(range(LANES)))
 
 
 class _Pixels(types.Type):
-    def __init__(self) -> None:
-        super().__init__(name=f"Pixels{LANES}")
+    def __init__(self, lanes: int) -> None:
+        super().__init__(name=f"Pixels{lanes}")
+        self.vector = ir.VectorType(_I32, lanes)
 
 
 @register_model(_Pixels)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: _Pixels) -> None:
-        super().__init__(manager, fe_type, VECTOR)  # type: ignore[no-untyped-call]
+        super().__init__(manager, fe_type, fe_type.vector)  # type: ignore[no-untyped-call]
 
 
-PIXELS: Any = _Pixels()
+PIXELS: Any = _Pixels(LANES)
+WIDE: Any = _Pixels(WIDE_LANES)
 TABLE: Any = types.CPointer(types.int64)  # type: ignore[no-untyped-call]
 
 
@@ -51,11 +57,11 @@ def instruction(describe: Function) -> Function:
     return function
 
 
-def all_lanes(builder: ir.IRBuilder, word: ir.Value) -> ir.Value:
+def all_lanes(builder: ir.IRBuilder, word: ir.Value, vector: ir.VectorType = VECTOR) -> ir.Value:
     """A vector with the low 32 bits of `word` in every lane."""
-    nothing = ir.Constant(VECTOR, ir.Undefined)
+    nothing = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(nothing, builder.trunc(word, _I32), ir.Constant(_I32, 0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(VECTOR, [0] * LANES))
+    return builder.shuffle_vector(first, nothing, ir.Constant(vector, [0] * vector.count))
 
 
 def declare(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Type) -> ir.Function:
@@ -74,14 +80,20 @@ def table(_context: Any, _address: types.Type) -> Any:
     return TABLE(types.int64), generate
 
 
+def _load(_target: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+    return builder.load(_pointer(builder, values[0], signature.return_type.vector), align=1)
+
+
 @instruction
 def load(_context: Any, _address: types.Type) -> Any:
     """The sixteen pixels at this address."""
+    return PIXELS(types.int64), _load
 
-    def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
-        return builder.load(_pointer(builder, values[0]), align=1)
 
-    return PIXELS(types.int64), generate
+@instruction
+def load_wide(_context: Any, _address: types.Type) -> Any:
+    """The 64 pixels at this address."""
+    return WIDE(types.int64), _load
 
 
 @instruction
@@ -99,14 +111,14 @@ def load_some(_context: Any, _address: types.Type, _count: types.Type) -> Any:
 
 
 @instruction
-def store(_context: Any, _address: types.Type, _pixels: types.Type) -> Any:
-    """Write sixteen pixels."""
+def store(_context: Any, _address: types.Type, pixels: types.Type) -> Any:
+    """Write sixteen or 64 pixels."""
 
     def generate(target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
-        builder.store(values[1], _pointer(builder, values[0]), align=1)
+        builder.store(values[1], _pointer(builder, values[0], values[1].type), align=1)
         return target.get_dummy_value()
 
-    return types.void(types.int64, PIXELS), generate
+    return types.void(types.int64, pixels), generate
 
 
 @instruction
@@ -138,8 +150,8 @@ def prefetch(_context: Any, _address: types.Type) -> Any:
     return types.void(types.int64), generate
 
 
-def _pointer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
-    return builder.inttoptr(address, VECTOR.as_pointer())
+def _pointer(builder: ir.IRBuilder, address: ir.Value, vector: ir.VectorType = VECTOR) -> ir.Value:
+    return builder.inttoptr(address, vector.as_pointer())
 
 
 def _first(builder: ir.IRBuilder, count: ir.Value) -> ir.Value:

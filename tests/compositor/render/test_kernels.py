@@ -51,7 +51,7 @@ def test_over_is_right_for_every_channel_background_and_alpha(pixel_format: Pixe
     """All 2^24 in each of the three channels at once, against the numpy loop that is tested on its own."""
     background, colour = (plane.astype(np.uint8) for plane in np.indices((256, 256)))
     for alpha in range(0, 256, 1 if pixel_format is PixelFormat.ARGB8888 else 15):
-        target = np.dstack([background, background[::-1], colour, background])
+        target = np.dstack([background, background[::-1], colour, np.full_like(colour, 255)])
         source = np.dstack([colour, background, background, colour])
         source[..., pixel_format.alpha] = alpha
         expected = target.copy()
@@ -93,6 +93,6 @@ def test_the_cache_knows_every_source_that_is_compiled_into_a_kernel(tmp_path: P
     assert draw(copy, NUMBA_CACHE_DIR=str(cache)) == DRAWN
     arithmetic = copy / "compositor/render/fused/arithmetic.py"
     source = arithmetic.read_text()
-    assert source.count("_constant(_HALVES, 128)") == 1
-    arithmetic.write_text(source.replace("_constant(_HALVES, 128)", "_constant(_HALVES, 255)"))
+    assert source.count("_constant(half, 128)") == 1
+    arithmetic.write_text(source.replace("_constant(half, 128)", "_constant(half, 255)"))
     assert draw(copy, NUMBA_CACHE_DIR=str(cache)) == "[244, 244, 244, 255]"  # rounded up

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from compositor.render import lanes
 
+helper = functools.cache(lanes.Helper)  # also on a machine with one core
+
 
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = ThreadPoolExecutor(1)
-    monkeypatch.setattr(lanes, "_helper", lambda: pool)
+    monkeypatch.setattr(lanes, "_helper", helper)
 
 
 def parts_of(rows: int, row_bytes: int) -> list[tuple[int, int, int]]:
@@ -50,3 +51,19 @@ def test_an_error_on_either_thread_reaches_the_caller(failing: int) -> None:
 
     with pytest.raises(ValueError, match=str(failing)):
         lanes.run(job, 1080, 7680)
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_who_finds_the_helper_busy_works_alone() -> None:
+    with helper().busy:
+        assert parts_of(1080, 7680) == [(0, 1080, threading.get_ident())]
+    assert len(parts_of(1080, 7680)) == 2
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_child_has_a_helper_of_its_own() -> None:
+    lanes.run(lambda _top, _bottom: None, 1080, 7680)
+    if (child := os.fork()) == 0:
+        lanes.run(lambda _top, _bottom: None, 1080, 7680)  # would wait for ever for its parent's
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0

@@ -1,6 +1,7 @@
 """The GL renderer is held to the CPU renderer: within 1 per channel for each layer with alpha."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_damage_repaints_what_it_covers_and_nothing_else(pair: Pair, seed: int) 
     for _ in range(3):
         for layer in layers:
             layer.pixels[...] = random.integers(0, 256, layer.pixels.shape, np.uint8)
-        moved = layers[0]._replace(x=int(random.integers(-60, 90)))
+        moved = replace(layers[0], x=int(random.integers(-60, 90)))
         layers = [moved, *layers[1:]]
         pair.compose(layers, rectangles(random), 0x204060)
     assert pair.worst() <= sum(not layer.is_opaque for layer in layers)

@@ -1,5 +1,7 @@
 """What is kept between frames, and what is given back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,7 +51,7 @@ def test_what_is_on_its_way_into_a_buffer_is_shown(renderer: GlRenderer) -> None
 
     target, layer = Target(renderer.gl, 16, 16), image(1)
     incoming = Copy(layer.pixels)
-    renderer.compose(target, [layer._replace(incoming=incoming)], [target.rect])
+    renderer.compose(target, [replace(layer, incoming=incoming)], [target.rect])
     assert incoming.done
     assert (target.read()[..., :3] == 9).all()
     target.delete()
@@ -57,7 +59,7 @@ def test_what_is_on_its_way_into_a_buffer_is_shown(renderer: GlRenderer) -> None
 
 def test_a_picture_beyond_the_target_is_cut(renderer: GlRenderer) -> None:
     target = Target(renderer.gl, 16, 16)
-    written = renderer.compose(target, [image(3)._replace(x=10, y=-10)], [Rect(-5, -5, 99, 99)], 0x010203)
+    written = renderer.compose(target, [replace(image(3), x=10, y=-10)], [Rect(-5, -5, 99, 99)], 0x010203)
     assert written == [4 * 6 * 6, 4 * (16 * 16 - 6 * 6)]
     shown = target.read()
     assert (shown[:6, 10:, :3] == 3).all()
