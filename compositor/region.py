@@ -51,11 +51,22 @@ class Region:
 
     def add(self, rect: Rect) -> None:
         """Cover `rect` as well."""
-        if rect.empty:
+        left, top, width, height = rect
+        if width <= 0 or height <= 0:
             return
-        kept = [old for old in self._rects if not rect.contains(old)]
+        right, bottom = left + width, top + height
+        kept, crossed = [], []
+        for old in self._rects:
+            x, y, wide, tall = old
+            if x >= right or y >= bottom or x + wide <= left or y + tall <= top:
+                kept.append(old)
+            elif x <= left and y <= top and x + wide >= right and y + tall >= bottom:
+                return
+            elif x < left or y < top or x + wide > right or y + tall > bottom:
+                kept.append(old)
+                crossed.append(old)
         pieces = [rect]
-        for old in kept:
+        for old in crossed:
             pieces = [rest for piece in pieces for rest in piece.subtract(old)]
         self._rects = kept
         for piece in pieces:
@@ -65,11 +76,14 @@ class Region:
 
     def _join(self, rect: Rect) -> None:
         """Append a rectangle disjoint from all, merged with neighbours that share a whole edge."""
+        left, top, width, height = rect
         for index, old in enumerate(self._rects):
-            both = old.union(rect)
-            if both.area == old.area + rect.area:
+            x, y, wide, tall = old
+            if (x == left and wide == width and (y + tall == top or top + height == y)) or (
+                y == top and tall == height and (x + wide == left or left + width == x)
+            ):
                 del self._rects[index]
-                self._join(both)
+                self._join(old.union(rect))
                 return
         self._rects.append(rect)
 

@@ -102,7 +102,8 @@ class Surface:
         self._x, self._y = x, y
         self._visible = visible
         self._pending = False
-        self._layer: Layer | None = None
+        self._layer: Layer | None = None  # None with `_bounds`: not known since something changed
+        self._bounds: Rect | None = None
         self.on_changed: Callable[[tuple[Rect, ...]], None] | None = None
 
     @property
@@ -123,7 +124,8 @@ class Surface:
     @z.setter
     def z(self, z: int) -> None:
         """Its scene is sorted anew by whoever sets this."""
-        self._plane, self._layer = replace(self._plane, zpos=z), None
+        self._plane = replace(self._plane, zpos=z)
+        self._forget()
 
     @property
     def visible(self) -> bool:
@@ -138,8 +140,10 @@ class Surface:
     @property
     def bounds(self) -> Rect:
         """What it covers of the output; empty without a buffer."""
-        width, height = self._plane.size_of(*self.buffer.size) if self.buffer is not None else (0, 0)
-        return Rect(self._x - self.hotspot[0], self._y - self.hotspot[1], width, height)
+        if self._bounds is None:
+            width, height = self._plane.size_of(*self.buffer.size) if self.buffer is not None else (0, 0)
+            self._bounds = Rect(self._x - self.hotspot[0], self._y - self.hotspot[1], width, height)
+        return self._bounds
 
     @property
     def layer(self) -> Layer:
@@ -170,7 +174,8 @@ class Surface:
             self._check(self._plane, buffer)
         self.discard()
         old, before = self.buffer, self.bounds
-        self.buffer, self.hotspot, self._layer = buffer, hotspot, None
+        self.buffer, self.hotspot = buffer, hotspot
+        self._forget()
         after = self.bounds
         if buffer is not None:
             self.submitted += 1
@@ -189,7 +194,8 @@ class Surface:
         """Put it at (x, y) of the output; a cursor's hotspot comes to lie there."""
         if (x, y) != (self._x, self._y):
             before = self.bounds
-            self._x, self._y, self._layer = x, y, None
+            self._x, self._y = x, y
+            self._forget()
             self._changed(before, self.bounds)
 
     def set_plane(self, plane: PlaneState) -> None:
@@ -202,7 +208,8 @@ class Surface:
             self._check(plane, self.buffer)
         if plane != self._plane:
             before = self.bounds
-            self._plane, self._layer = plane, None
+            self._plane = plane
+            self._forget()
             self._changed(before, self.bounds)
 
     def test(self) -> None:
@@ -252,6 +259,10 @@ class Surface:
             self.discarded += 1
         if self.on_feedback is not None:
             self.on_feedback(feedback)
+
+    def _forget(self) -> None:
+        """It looks different, or elsewhere, from now on."""
+        self._layer = self._bounds = None
 
     def _changed(self, *damage: Rect) -> None:
         if self.on_changed is not None and self._visible:
