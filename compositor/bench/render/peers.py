@@ -36,6 +36,8 @@ class Peers:
         self.cairo = self._library("cairo", "libcairo.so.2", "cairo_version_string", "libcairo2")
         self.skia = self._module("skia", "skia-python")
         self.cv2 = self._module("cv2", "opencv-python-headless")
+        if self.cv2 is not None:
+            self.cv2.setNumThreads(1)  # by itself it takes all cores; no other renderer here does
 
     def over(self, target: Pixels, source: Pixels, x: int = 0, y: int = 0) -> dict[str, Draw]:
         """For each renderer, what puts premultiplied ARGB8888 `source` over XRGB8888 `target` at (x, y)."""
