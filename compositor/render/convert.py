@@ -18,6 +18,7 @@ from numba import types
 from compositor.render.compiled import helper, late_kernel
 from compositor.render.expressions import Lanes, expression, load_first, loads, of_arity
 from compositor.render.fused.vectors import (
+    BLOCK,
     LANES,
     PIXELS,
     VECTOR,
@@ -31,11 +32,7 @@ from compositor.render.fused.vectors import (
 
 _OPAQUE = -0x1000000  # 0xff000000, signed
 _AHEAD = 4096  # bytes; a core's own prefetchers stop at every page
-_load8, _load8_some = loads(8)
 _load16, _load16_some = loads(16)
-
-_EVEN = [lane & ~1 for lane in range(LANES)]
-_ODD = [lane | 1 for lane in range(LANES)]
 
 
 @expression(1)
@@ -50,38 +47,67 @@ def _from_30(s: Lanes, opaque: Lanes) -> Lanes:
     return s >> 6 & 0xFF0000 | s >> 4 & 0xFF00 | s >> 2 & 0xFF | (s >> 30) * 0x55000000 | opaque
 
 
-@expression(2, numbers=6)
-def _from_yuv(
-    y: Lanes,
-    chroma: Lanes,
-    black: Lanes,
-    luma: Lanes,
-    red_cr: Lanes,
-    green_cb: Lanes,
-    green_cr: Lanes,
-    blue_cb: Lanes,
-) -> Lanes:
-    """From Y of each pixel, and Cb and Cr in turns, which two pixels share."""
-    cb, cr = chroma.lanes(_EVEN) - 128, chroma.lanes(_ODD) - 128
-    grey = (y - black) * luma + (1 << 19)
-    red, blue = _byte(grey + cr * red_cr), _byte(grey + cb * blue_cb)
-    green = _byte(grey + cb * green_cb + cr * green_cr)
-    return red << 16 | green << 8 | blue | _OPAQUE
-
-
-def _byte(value: Lanes) -> Lanes:
-    """The integer part of numbers with 20 bits of fraction, between 0 and 255."""
-    return value.signed_shift(20).at_least(0).at_most(255)
-
-
 @expression(1)
-def _low_byte(s: Lanes) -> Lanes:
+def _byte0(s: Lanes) -> Lanes:
     return s & 0xFF
 
 
 @expression(1)
-def _second_byte(s: Lanes) -> Lanes:
-    return s >> 8
+def _byte1(s: Lanes) -> Lanes:
+    return s >> 8 & 0xFF
+
+
+@expression(1)
+def _byte2(s: Lanes) -> Lanes:
+    return s >> 16 & 0xFF
+
+
+@expression(1)
+def _byte3(s: Lanes) -> Lanes:
+    return s >> 24
+
+
+@expression(1, numbers=2)
+def _tint(chroma: Lanes, factor: Lanes, constant: Lanes) -> Lanes:
+    """What Cb or Cr adds to a colour, and a constant."""
+    return chroma * factor + constant
+
+
+@expression(2, numbers=3)
+def _green_tint(cb: Lanes, cr: Lanes, cb_factor: Lanes, cr_factor: Lanes, constant: Lanes) -> Lanes:
+    return cb * cb_factor + cr * cr_factor + constant
+
+
+def _from_yuv(places: list[int]) -> Function:
+    """An instruction that makes sixteen pixels, at these places among 32 that have a Cb and a Cr in pairs.
+
+    Its vectors are Y of the first pixel of each pair, of the second, and what Cb and Cr and all constants
+    add up to for red, green and blue; the number is the factor of Y. All have 20 bits of fraction.
+    """
+
+    @expression(5, numbers=1)
+    def pixels(first: Lanes, second: Lanes, red: Lanes, green: Lanes, blue: Lanes, luma: Lanes) -> Lanes:
+        grey, greys = first * luma, second * luma
+        outer = [_bytes(y + blue, y + red) for y in (grey, greys)]
+        greens = _bytes(grey + green, greys + green)
+        # What of the other green lies in the byte of alpha does no harm.
+        evens = outer[0] | greens << 8 | _OPAQUE
+        return evens.lanes(places, outer[1] | greens >> 8 | _OPAQUE)
+
+    return pixels
+
+
+def _bytes(low: Lanes, high: Lanes) -> Lanes:
+    """Integer parts of numbers with 20 bits of fraction, from 0 to 255, in the halves of words.
+
+    Their range has 16 bits above the lowest 16, so they are shifted and clamped in halves.
+    """
+    both = (low >> 16 | high & -0x10000).halves().signed_shift(4)
+    return both.at_least(0).at_most(255).words()
+
+
+_pixels0 = _from_yuv([lane // 2 + lane % 2 * LANES for lane in range(LANES)])
+_pixels16 = _from_yuv([lane // 2 + lane % 2 * LANES for lane in range(LANES, 2 * LANES)])
 
 
 @expression(1, numbers=5)
@@ -148,6 +174,19 @@ def _places(order: list[int]) -> ir.Constant:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
 
 
+def _of_bytes() -> Function:
+    """An instruction that loads so many bytes, up to 32, as words of two bytes each; the others are zero."""
+    stored = ir.VectorType(ir.IntType(8), 2 * LANES)
+    pairs = ir.VectorType(ir.IntType(16), LANES)
+
+    def some(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
+        loaded = load_first(builder, stored, values[0], values[1])
+        return builder.zext(builder.bitcast(loaded, pairs), VECTOR)
+
+    return of_arity(2, PIXELS(types.int64, types.int64), some)
+
+
+_load_bytes = _of_bytes()
 _load_bgr, _load_bgr_some = _of_24((0, 1, 2))
 _load_rgb, _load_rgb_some = _of_24((2, 1, 0))
 
@@ -180,6 +219,7 @@ def rgb888(out: int, pitch: int, width: int, height: int, source: int, source_pi
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
+            prefetch(row + 3 * x + _AHEAD)
             _put(to + 4 * x, _load_bgr(row + 3 * x))
         for x in range(whole, width, LANES):
             rest = min(width - x, LANES)
@@ -193,6 +233,7 @@ def bgr888(out: int, pitch: int, width: int, height: int, source: int, source_pi
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
+            prefetch(row + 3 * x + _AHEAD)
             _put(to + 4 * x, _load_rgb(row + 3 * x))
         for x in range(whole, width, LANES):
             rest = min(width - x, LANES)
@@ -206,10 +247,28 @@ def rgb30(out: int, pitch: int, width: int, height: int, source: int, source_pit
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
+            prefetch(row + 4 * x + _AHEAD)
             _put(to + 4 * x, _from_30(load(row + 4 * x), opaque))
         if whole < width:
             rest = width - whole
             store_some(to + 4 * whole, _from_30(load_some(row + 4 * whole, rest), opaque), rest)
+
+
+@helper
+def _put_pairs(
+    to: int, count: int, first: Any, second: Any, red: Any, green: Any, blue: Any, luma: int
+) -> None:
+    """Up to 32 pixels, from Y of each pair of pixels and their tints."""
+    prefetch(to + _AHEAD)
+    prefetch(to + BLOCK + _AHEAD)
+    low = _pixels0(first, second, red, green, blue, luma)
+    high = _pixels16(first, second, red, green, blue, luma)
+    if count >= 2 * LANES:
+        store(to, low)
+        store(to + BLOCK, high)
+    else:
+        store_some(to, low, count)
+        store_some(to + BLOCK, high, count - LANES)
 
 
 @late_kernel(12)
@@ -228,16 +287,18 @@ def yuyv(
     blue_cb: int,
 ) -> None:
     """Y0 Cb Y1 Cr to opaque words; the last six are `compositor.render.yuv.Matrix`."""
+    grey = (1 << 19) - black * luma
+    reds, blues, greens = grey - 128 * red_cr, grey - 128 * blue_cb, grey - 128 * (green_cb + green_cr)
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
-        for x in range(0, width, LANES):
-            rest = min(width - x, LANES)
-            both = _load16(row + 2 * x) if rest == LANES else _load16_some(row + 2 * x, rest + (rest & 1))
-            pixels = _from_yuv(
-                _low_byte(both), _second_byte(both), black, luma, red_cr, green_cb, green_cr, blue_cb
-            )
-            prefetch(to + 4 * x + _AHEAD)
-            store_some(to + 4 * x, pixels, rest)
+        for x in range(0, width, 2 * LANES):
+            rest, at = width - x, row + 2 * x
+            prefetch(at + _AHEAD)
+            both = load(at) if rest >= 2 * LANES else load_some(at, (rest + 1) >> 1)
+            cb, cr = _byte1(both), _byte3(both)
+            red, blue = _tint(cr, red_cr, reds), _tint(cb, blue_cb, blues)
+            green = _green_tint(cb, cr, green_cb, green_cr, greens)
+            _put_pairs(to + 4 * x, rest, _byte0(both), _byte2(both), red, green, blue, luma)
 
 
 @late_kernel(14)
@@ -258,17 +319,22 @@ def nv12(
     chroma_pitch: int,
 ) -> None:
     """A plane of Y and one of Cb, Cr of each 2 x 2 pixels, from an even row on, to opaque words."""
-    for y in range(height):
-        to, lumas, pairs = out + y * pitch, source + y * source_pitch, chroma + (y >> 1) * chroma_pitch
-        for x in range(0, width, LANES):
-            rest = min(width - x, LANES)
-            if rest == LANES:
-                grey, colour = _load8(lumas + x), _load8(pairs + x)
-            else:
-                grey, colour = _load8_some(lumas + x, rest), _load8_some(pairs + x, rest + (rest & 1))
-            pixels = _from_yuv(grey, colour, black, luma, red_cr, green_cb, green_cr, blue_cb)
-            prefetch(to + 4 * x + _AHEAD)
-            store_some(to + 4 * x, pixels, rest)
+    grey = (1 << 19) - black * luma
+    reds, blues, greens = grey - 128 * red_cr, grey - 128 * blue_cb, grey - 128 * (green_cb + green_cr)
+    for top in range(0, height, 2):
+        pairs = chroma + (top >> 1) * chroma_pitch
+        for x in range(0, width, 2 * LANES):
+            rest = width - x
+            prefetch(pairs + x + _AHEAD)
+            colour = _load16(pairs + x) if rest >= 2 * LANES else _load16_some(pairs + x, (rest + 1) >> 1)
+            cb, cr = _byte0(colour), _byte1(colour)
+            red, blue = _tint(cr, red_cr, reds), _tint(cb, blue_cb, blues)
+            green = _green_tint(cb, cr, green_cb, green_cr, greens)
+            for y in range(top, min(top + 2, height)):
+                at = source + y * source_pitch + x
+                prefetch(at + _AHEAD)
+                both = _load16(at) if rest >= 2 * LANES else _load_bytes(at, rest)
+                _put_pairs(out + y * pitch + 4 * x, rest, _byte0(both), _byte1(both), red, green, blue, luma)
 
 
 @late_kernel(9)

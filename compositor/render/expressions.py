@@ -9,7 +9,7 @@ Importing this module loads numba; import it when the first pixel needs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -43,10 +43,31 @@ class Lanes:
         """The smaller, as signed numbers."""
         return self._chosen("<", other)
 
-    def lanes(self, places: list[int]) -> Lanes:
-        """These lanes."""
-        order = ir.Constant(VECTOR, places)
-        return Lanes(self._builder, self._builder.shuffle_vector(self.value, self.value, order))
+    def bytes(self) -> Lanes:
+        """The same bits as 64 lanes of 8 bits."""
+        return Lanes(self._builder, self._builder.bitcast(self.value, _BYTES))
+
+    def lanes(self, places: Sequence[int], others: Lanes | None = None) -> Lanes:
+        """These lanes; those of `others`, of the same type, are counted on from the last of these."""
+        order = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
+        second = self if others is None else others
+        return Lanes(self._builder, self._builder.shuffle_vector(self.value, second.value, order))
+
+    def sums_of_products(self, factors: Lanes) -> Lanes:
+        """Of unsigned bytes, by signed ones: sums of two products that adjoin, in 16 bits; they saturate.
+
+        What saturates is the sum, as numbers of 32 bits: LLVM knows the pattern as one instruction where
+        there is one, and else does just that.
+        """
+        build = self._builder
+        wide = ir.VectorType(ir.IntType(32), 2 * LANES)
+        products = []
+        for first in (0, 1):
+            places = range(first, 4 * LANES, 2)
+            pixels = build.zext(self.lanes(places).value, wide)
+            products.append(build.mul(pixels, build.sext(factors.lanes(places).value, wide)))
+        total = Lanes(build, build.add(*products)).at_most(0x7FFF).at_least(-0x8000)
+        return Lanes(build, build.trunc(total.value, _HALVES))
 
     def high_product(self, other: Lanes) -> Lanes:
         """The upper halves of the signed products of lanes of 16 bits."""
@@ -97,6 +118,7 @@ class Lanes:
 
 
 _HALVES = ir.VectorType(ir.IntType(16), 2 * LANES)
+_BYTES = ir.VectorType(ir.IntType(8), 4 * LANES)
 
 
 def expression(vectors: int, numbers: int = 0) -> Callable[[Function], Function]:
@@ -151,27 +173,38 @@ def of_arity(count: int, signature: Any, generate: Function) -> Function:
 
 
 @instruction
-def choose(_context: Any, _first: types.Type, _second: types.Type, _places: types.Type) -> Any:
-    """Lanes of two vectors by their places, 0 to 31; LLVM knows the pattern as one permutation of each.
+def pick(_context: Any, _source: types.Type, _places: types.Type) -> Any:
+    """Lanes of a vector by their places, 0 to 15; LLVM knows the pattern as one permutation.
 
     Not a gather from memory, which can be slower than sixteen loads (CVE-2022-40982 and its mitigation).
     """
 
     def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
+        return _permuted(builder, *values)
+
+    return PIXELS(PIXELS, PIXELS), generate
+
+
+@instruction
+def choose(_context: Any, _first: types.Type, _second: types.Type, _places: types.Type) -> Any:
+    """Lanes of two vectors by their places, 0 to 31; as `pick`, of each."""
+
+    def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
         *sources, places = values
+        permuted = [_permuted(builder, source, places) for source in sources]
         sixteen = ir.Constant(VECTOR, [LANES] * LANES)
-        inside = builder.and_(places, ir.Constant(VECTOR, [LANES - 1] * LANES))
-        lanes = [ir.Constant(ir.IntType(32), lane) for lane in range(LANES)]
-        indices = [builder.extract_element(inside, lane) for lane in lanes]
-        permuted = []
-        for source in sources:
-            vector = ir.Constant(VECTOR, ir.Undefined)
-            for lane, index in zip(lanes, indices, strict=True):
-                vector = builder.insert_element(vector, builder.extract_element(source, index), lane)
-            permuted.append(vector)
         return builder.select(builder.icmp_signed("<", places, sixteen), *permuted)
 
     return PIXELS(PIXELS, PIXELS, PIXELS), generate
+
+
+def _permuted(builder: ir.IRBuilder, source: ir.Value, places: ir.Value) -> ir.Value:
+    inside = builder.and_(places, ir.Constant(VECTOR, [LANES - 1] * LANES))
+    vector = ir.Constant(VECTOR, ir.Undefined)
+    for lane in (ir.Constant(ir.IntType(32), lane) for lane in range(LANES)):
+        index = builder.extract_element(inside, lane)
+        vector = builder.insert_element(vector, builder.extract_element(source, index), lane)
+    return vector
 
 
 @instruction

@@ -14,9 +14,19 @@ from __future__ import annotations
 from typing import Any
 
 from compositor.render.compiled import helper, late_kernel
-from compositor.render.expressions import Lanes, choose, expression, load_word, store_word
+from compositor.render.expressions import Lanes, choose, expression, load_word, pick, store_word
 from compositor.render.fused.arithmetic import opaque, over
-from compositor.render.fused.vectors import BLOCK, LANES, load, load_some, prefetch, store, store_some, table
+from compositor.render.fused.vectors import (
+    BLOCK,
+    LANES,
+    Function,
+    load,
+    load_some,
+    prefetch,
+    store,
+    store_some,
+    table,
+)
 
 _AHEAD = 4096  # bytes; a core's own prefetchers stop at every page
 _TILE = 64  # columns: a turned picture touches as many rows of the source, whose cache lines stay
@@ -35,42 +45,37 @@ def nearest(out: int, pitch: int, width: int, height: int, source: int, columns:
 
 @expression(3)
 def _red_blue(a: Lanes, b: Lanes, weights: Lanes) -> Lanes:
-    """Two channels between two pixels in 128ths: 128 a + (b - a) weight."""
-    first, second = (a & 0xFF00FF).halves(), (b & 0xFF00FF).halves()
-    return ((first << 7) + (second - first) * weights.halves()).words()
+    """Two channels between two pixels in 128ths: a (128 - weight) + b weight."""
+    return (a & 0xFF00FF | (b << 8 & -0xFF0100)).bytes().sums_of_products(weights.bytes()).words()
 
 
 @expression(3)
 def _alpha_green(a: Lanes, b: Lanes, weights: Lanes) -> Lanes:
-    first, second = (a >> 8 & 0xFF00FF).halves(), (b >> 8 & 0xFF00FF).halves()
-    return ((first << 7) + (second - first) * weights.halves()).words()
+    return (a >> 8 & 0xFF00FF | (b & -0xFF0100)).bytes().sums_of_products(weights.bytes()).words()
 
 
-@expression(4, numbers=2)
+@expression(4, numbers=1)
 def _between_lines(
-    red_blue0: Lanes, alpha_green0: Lanes, red_blue1: Lanes, alpha_green1: Lanes, weight: Lanes, second: Lanes
+    red_blue0: Lanes, alpha_green0: Lanes, red_blue1: Lanes, alpha_green1: Lanes, weight: Lanes
 ) -> Lanes:
     """Pixels between two lines in 128ths, weighted, without the 14 bits of fraction.
 
     The sum is (128 a + (b - a) w) / 16384, rounded down, which is (a + (b - a) w / 128) / 128 with both
-    quotients rounded down. The inner one is the upper half of (b - a) * 512 w; where 512 w has no room in
-    16 bits, it is taken as 512 (w - 128), and b stands for a.
+    quotients rounded down. The inner one is the upper half of (a - b) * -512 w, which has room in 16 bits
+    up to w = 64.
 
     Args:
-        red_blue0: Of the upper line.
+        red_blue0: Of the line that is nearer.
         alpha_green0: As `red_blue0`.
-        red_blue1: Of the lower line.
+        red_blue1: Of the other.
         alpha_green1: As `red_blue1`.
-        weight: 512 w in both halves of a word, cut to 16 bits.
-        second: All ones where w is at least 64, else zero.
+        weight: -512 w in both halves of a word, cut to 16 bits.
     """
     mixed = []
-    for upper, lower in ((red_blue0, red_blue1), (alpha_green0, alpha_green1)):
-        a, b = upper.halves(), lower.halves()
-        difference = b - a
-        base = a + (difference & second.halves())
-        mixed.append(((base + difference.high_product(weight.halves())) >> 7).words())
-    return mixed[0] | mixed[1] << 8
+    for nearer, other in ((red_blue0, red_blue1), (alpha_green0, alpha_green1)):
+        a, b = nearer.halves(), other.halves()
+        mixed.append((a + (a - b).high_product(weight.halves())) >> 7)
+    return mixed[0].words() | mixed[1].words() << 8
 
 
 @helper
@@ -86,8 +91,16 @@ def _near_line(line: int, source: int, left: int, right: int, weights: int, widt
     for x in range(0, width, LANES):
         at, block = 4 * x, blocks + x
         start, room = source + table(block)[0], table(block)[1]
-        first, second = load_some(start, room), load_some(start + BLOCK, room - LANES)
-        a, b = choose(first, second, load(left + at)), choose(first, second, load(right + at))
+        prefetch(start + _AHEAD)
+        if room == LANES:
+            only = load(start)
+            a, b = pick(only, load(left + at)), pick(only, load(right + at))
+        elif room == 2 * LANES:
+            first, second = load(start), load(start + BLOCK)
+            a, b = choose(first, second, load(left + at)), choose(first, second, load(right + at))
+        else:
+            first, second = load_some(start, room), load_some(start + BLOCK, room - LANES)
+            a, b = choose(first, second, load(left + at)), choose(first, second, load(right + at))
         _mix_pair(line + 2 * at, a, b, load(weights + at))
 
 
@@ -148,9 +161,9 @@ def bilinear(
         left: Distances of the first of two columns; with `blocks`, places in the block's pixels. Of 32 bits,
             and a multiple of sixteen of them, as the next two.
         right: Of the second.
-        across: The second's weight, in both halves of a word.
-        blocks: For each sixteen columns the distance of the first pixel that they look at, and how many they
-            may look at from there on; 0 where some look further than 32 pixels.
+        across: The weights of both, in two bytes, and the same again; none above 127.
+        blocks: For each sixteen columns the distance of the first pixel that they look at, and how many are
+            loaded from there on, of which 16 or 32 are loaded at once; 0 where some look further than that.
         top: As `left`, distances of rows.
         bottom: As `right`.
         down: The second's weight.
@@ -167,12 +180,13 @@ def bilinear(
         if table(bottom)[y] != lower_at:
             lower_at = table(bottom)[y]
             _line(lower, source + lower_at, left, right, across, width, blocks)
-        share = table(down)[y]
-        weight = (share << 9 & 0xFFFF) * 0x10001
-        second = -1 if share >= 64 else 0
+        share, nearer, other = table(down)[y], upper, lower
+        if share > 64:
+            share, nearer, other = 128 - share, lower, upper
+        weight = (-(share << 9) & 0xFFFF) * 0x10001
         for x in range(0, width, LANES):
-            a, b = upper + 8 * x, lower + 8 * x
-            pixels = _between_lines(load(a), load(a + BLOCK), load(b), load(b + BLOCK), weight, second)
+            a, b = nearer + 8 * x, other + 8 * x
+            pixels = _between_lines(load(a), load(a + BLOCK), load(b), load(b + BLOCK), weight)
             _write(out + y * pitch + 4 * x, pixels, min(width - x, LANES), above)
 
 

@@ -206,15 +206,20 @@ def _column_tables(line: _Line, origin: int, unit: int, end: int) -> Tables:
         end: The buffer's last pixel in a row of memory, and one; 0 where columns do not lie in a row.
     """
     room = -(line.stop - line.start) % _BLOCK
-    left, right, weights = (np.pad(table, (0, room), mode="edge") for table in _taps(Filter.BILINEAR, *line))
-    both, words = (weights * 0x10001).astype(np.int32), np.int32
-    blocks = left.reshape(-1, _BLOCK)
-    first = blocks.min(axis=1, keepdims=True)
-    if not end or int((right.reshape(-1, _BLOCK) - first).max()) >= 2 * _BLOCK:
+    left, right, second = (np.pad(table, (0, room), mode="edge") for table in _taps(Filter.BILINEAR, *line))
+    # Weights are signed bytes: where the first alone counts, which would be 128, it is taken twice, by halves.
+    right, second = np.where(second > 0, right, left), np.where(second > 0, second, 64)
+    weights = ((128 - second | second << 8) * 0x10001).astype(np.int32)
+    blocks, ends = left.reshape(-1, _BLOCK), right.reshape(-1, _BLOCK)
+    low, high = np.minimum(blocks, ends).min(axis=1), np.maximum(blocks, ends).max(axis=1)
+    if not end or int((high - low).max()) >= 2 * _BLOCK:
         far = ((pixels - origin) * unit for pixels in (left, right))
-        return (*(pixels.astype(words) for pixels in far), both)
-    places = (((pixels.reshape(-1, _BLOCK) - first).astype(words)) for pixels in (left, right))
-    return (*places, both, np.hstack([(first - origin) * unit, np.minimum(end - first, 2 * _BLOCK)]))
+        return (*(pixels.astype(np.int32) for pixels in far), weights)
+    # The first pixel that is loaded lies so that as many as are loaded at once follow in the row, if it has them.
+    count = np.minimum(np.where(high - low < _BLOCK, _BLOCK, 2 * _BLOCK), end - origin)
+    low = np.minimum(low, end - count)
+    places = ((pixels - low[:, None]).astype(np.int32) for pixels in (blocks, ends))
+    return (*places, weights, np.stack([(low - origin) * unit, count], axis=1))
 
 
 class _View(NamedTuple):
