@@ -15,7 +15,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from compositor.render.compiled import helper, late_kernel
+from compositor.render.compiled import helper, late_kernel, part
 from compositor.render.expressions import Lanes, expression, load_first, loads, of_arity
 from compositor.render.fused.vectors import (
     BLOCK,
@@ -254,7 +254,7 @@ def rgb30(out: int, pitch: int, width: int, height: int, source: int, source_pit
             store_some(to + 4 * whole, _from_30(load_some(row + 4 * whole, rest), opaque), rest)
 
 
-@helper
+@part
 def _put_pairs(
     to: int, count: int, first: Any, second: Any, red: Any, green: Any, blue: Any, luma: int
 ) -> None:

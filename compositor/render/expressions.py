@@ -198,6 +198,38 @@ def choose(_context: Any, _first: types.Type, _second: types.Type, _places: type
     return PIXELS(PIXELS, PIXELS, PIXELS), generate
 
 
+@instruction
+def pick_further(
+    _context: Any, _pixels: types.Type, _source: types.Type, _places: types.Type, _begin: types.Type
+) -> Any:
+    """Lanes of a vector, as `pick`, whose first lane has the place `begin`; where places are not there, `pixels`."""
+
+    def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
+        pixels, source, places, begin = values
+        group = builder.and_(places, ir.Constant(VECTOR, [-LANES] * LANES))
+        here = builder.icmp_signed("==", group, all_lanes(builder, begin))
+        return builder.select(here, _permuted(builder, source, places), pixels)
+
+    return PIXELS(PIXELS, PIXELS, PIXELS, NUMBER), generate
+
+
+@instruction
+def load_words(_context: Any, _address: types.Type, _distances: types.Type) -> Any:
+    """Sixteen words at distances in bytes from an address; by sixteen loads, see `pick`."""
+
+    def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
+        address, distances = values
+        word = ir.IntType(32)
+        vector = ir.Constant(VECTOR, ir.Undefined)
+        for lane in (ir.Constant(word, lane) for lane in range(LANES)):
+            distance = builder.sext(builder.extract_element(distances, lane), address.type)
+            pointer = builder.inttoptr(builder.add(address, distance), word.as_pointer())
+            vector = builder.insert_element(vector, builder.load(pointer, align=1), lane)
+        return vector
+
+    return PIXELS(NUMBER, PIXELS), generate
+
+
 def _permuted(builder: ir.IRBuilder, source: ir.Value, places: ir.Value) -> ir.Value:
     inside = builder.and_(places, ir.Constant(VECTOR, [LANES - 1] * LANES))
     vector = ir.Constant(VECTOR, ir.Undefined)

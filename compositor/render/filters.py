@@ -1,12 +1,12 @@
-"""Pictures turned and scaled, compiled by numba: nearest, bilinear and box.
+"""Pictures scaled and mirrored, compiled by numba: nearest and bilinear.
 
 All take 32-bit words of four channels, in any order, and tables of distances in bytes: a pixel of the source
-lies at `row distance + column distance`. So turning a picture needs no loop of its own: where the screen's
-rows run along the buffer's columns, the distances of columns are multiples of the buffer's pitch.
+lies at `row distance + column distance`. So mirroring a picture needs no loop of its own; to turn one by a
+quarter is `compositor.render.turn`'s job.
 
 All arguments are integers; images and tables are given by addresses. Tables have 64 bits a number,
-where not said otherwise. Every kernel begins with the address, pitch, width and height
-of the words that it writes, and the address of the source.
+where not said otherwise. Every kernel begins with the address, pitch, width and height of the words that it
+writes, whether the picture is blended OVER what is there, which is opaque (0 or 1), and the address of the source.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from compositor.render.compiled import helper, late_kernel
-from compositor.render.expressions import Lanes, choose, expression, load_word, pick, store_word
+from compositor.render.expressions import Lanes, choose, expression, load_words, pick, pick_further
 from compositor.render.fused.arithmetic import opaque, over
 from compositor.render.fused.vectors import (
     BLOCK,
@@ -29,18 +29,64 @@ from compositor.render.fused.vectors import (
 )
 
 _AHEAD = 4096  # bytes; a core's own prefetchers stop at every page
-_TILE = 64  # columns: a turned picture touches as many rows of the source, whose cache lines stay
 
 
-@late_kernel(7)
-def nearest(out: int, pitch: int, width: int, height: int, source: int, columns: int, rows: int) -> None:
-    """One pixel of the source for each pixel."""
-    for left in range(0, width, _TILE):
-        right = min(left + _TILE, width)
-        for y in range(height):
-            start, to = source + table(rows)[y], out + y * pitch
-            for x in range(left, right):
-                store_word(to + 4 * x, load_word(start + table(columns)[x]))
+@helper
+def write(address: int, pixels: Any, count: int, above: int) -> None:
+    """Put up to sixteen pixels where they belong, or above what is there."""
+    prefetch(address + _AHEAD)
+    if count >= LANES:
+        if above != 0:
+            pixels = opaque(over(load(address), pixels))
+        store(address, pixels)
+    else:
+        if above != 0:
+            pixels = opaque(over(load_some(address, count), pixels))
+        store_some(address, pixels, count)
+
+
+@helper
+def _near_pixels(first: int, room: int, places: Any) -> Any:
+    """Sixteen pixels by their places among `room` that begin at an address."""
+    if room == LANES:
+        return pick(load(first), places)
+    if room == 2 * LANES:
+        prefetch(first + BLOCK + _AHEAD)
+        return choose(load(first), load(first + BLOCK), places)
+    pixels = pick(load_some(first, room), places)
+    # No loop: LLVM would move what does not change out of it, and not find the pattern of a permutation.
+    pixels = pick_further(pixels, load_some(first + BLOCK, room - LANES), places, LANES)
+    pixels = pick_further(pixels, load_some(first + 2 * BLOCK, room - 2 * LANES), places, 2 * LANES)
+    return pick_further(pixels, load_some(first + 3 * BLOCK, room - 3 * LANES), places, 3 * LANES)
+
+
+@late_kernel(9)
+def nearest(
+    out: int,
+    pitch: int,
+    width: int,
+    height: int,
+    above: int,
+    source: int,
+    columns: int,
+    blocks: int,
+    rows: int,
+) -> None:
+    """One pixel of the source for each pixel.
+
+    Args: as in all filters; columns and blocks as `left` and `blocks` of `bilinear`, also where pixels are far.
+    """
+    for y in range(height):
+        start, to = source + table(rows)[y], out + y * pitch
+        for x in range(0, width, LANES):
+            at = 4 * x
+            if blocks != 0:
+                first, room = start + table(blocks + x)[0], table(blocks + x)[1]
+                prefetch(first + _AHEAD)
+                pixels = _near_pixels(first, room, load(columns + at))
+            else:
+                pixels = load_words(start, load(columns + at))
+            write(to + at, pixels, width - x, above)
 
 
 @expression(3)
@@ -79,58 +125,18 @@ def _between_lines(
 
 
 @helper
-def _mix_pair(line: int, a: Any, b: Any, weights: Any) -> None:
-    """Sixteen pixels of a line: two vectors."""
-    store(line, _red_blue(a, b, weights))
-    store(line + BLOCK, _alpha_green(a, b, weights))
-
-
-@helper
-def _near_line(line: int, source: int, left: int, right: int, weights: int, width: int, blocks: int) -> None:
-    """A row at the columns' positions, in 128ths, where sixteen columns look at no more than 32 pixels."""
-    for x in range(0, width, LANES):
-        at, block = 4 * x, blocks + x
-        start, room = source + table(block)[0], table(block)[1]
-        prefetch(start + _AHEAD)
-        if room == LANES:
-            only = load(start)
-            a, b = pick(only, load(left + at)), pick(only, load(right + at))
-        elif room == 2 * LANES:
-            first, second = load(start), load(start + BLOCK)
-            a, b = choose(first, second, load(left + at)), choose(first, second, load(right + at))
-        else:
-            first, second = load_some(start, room), load_some(start + BLOCK, room - LANES)
-            a, b = choose(first, second, load(left + at)), choose(first, second, load(right + at))
-        _mix_pair(line + 2 * at, a, b, load(weights + at))
-
-
-@helper
-def _far_line(line: int, source: int, left: int, right: int, weights: int, width: int) -> None:
-    """As `_near_line`, anywhere: what is mixed is collected first, in the place of the line."""
-    for x in range(0, width, LANES):
-        at = line + 8 * x
-        for column in range(x, x + LANES):
-            place = at + 4 * (column - x)
-            store_word(place, load_word(source + load_word(left + 4 * column)))
-            store_word(place + BLOCK, load_word(source + load_word(right + 4 * column)))
-        _mix_pair(at, load(at), load(at + BLOCK), load(weights + 4 * x))
-
-
-@helper
 def _line(line: int, source: int, left: int, right: int, weights: int, width: int, blocks: int) -> None:
-    if blocks != 0:
-        _near_line(line, source, left, right, weights, width, blocks)
-    else:
-        _far_line(line, source, left, right, weights, width)
-
-
-@helper
-def _write(address: int, pixels: Any, count: int, above: int) -> None:
-    """Put up to sixteen pixels where they belong, or above what is there."""
-    if above != 0:
-        prefetch(address + _AHEAD)
-        pixels = opaque(over(load_some(address, count), pixels))
-    store_some(address, pixels, count)
+    """A row at the columns' positions, in 128ths."""
+    for x in range(0, width, LANES):
+        first, second, share = load(left + 4 * x), load(right + 4 * x), load(weights + 4 * x)
+        if blocks != 0:
+            start, room = source + table(blocks + x)[0], table(blocks + x)[1]
+            prefetch(start + _AHEAD)
+            a, b = _near_pixels(start, room, first), _near_pixels(start, room, second)
+        else:
+            a, b = load_words(source, first), load_words(source, second)
+        store(line + 8 * x, _red_blue(a, b, share))
+        store(line + 8 * x + BLOCK, _alpha_green(a, b, share))
 
 
 @late_kernel(15)
@@ -156,14 +162,13 @@ def bilinear(
     First along a row, without rounding, then between two such lines, which are kept for the next row of
     `out`: an enlarged picture needs each only once.
 
-    Args: as in all filters, and, before the source,
-        above: Whether the picture is blended OVER what is there, which is opaque; 0 or 1. And then
-        left: Distances of the first of two columns; with `blocks`, places in the block's pixels. Of 32 bits,
-            and a multiple of sixteen of them, as the next two.
+    Args: as in all filters, and
+        left: Distances of the first of two columns; with `blocks`, places among the block's pixels. Of 32
+            bits, and a multiple of sixteen of them, as the next two.
         right: Of the second.
         across: The weights of both, in two bytes, and the same again; none above 127.
         blocks: For each sixteen columns the distance of the first pixel that they look at, and how many are
-            loaded from there on, of which 16 or 32 are loaded at once; 0 where some look further than that.
+            loaded from there on; 0 where some are too far for that.
         top: As `left`, distances of rows.
         bottom: As `right`.
         down: The second's weight.
@@ -187,76 +192,4 @@ def bilinear(
         for x in range(0, width, LANES):
             a, b = nearer + 8 * x, other + 8 * x
             pixels = _between_lines(load(a), load(a + BLOCK), load(b), load(b + BLOCK), weight)
-            _write(out + y * pitch + 4 * x, pixels, min(width - x, LANES), above)
-
-
-@helper
-def _overlap(begin: int, end: int, pixel: int) -> int:
-    """How much of a pixel, in 65536ths, lies between two positions."""
-    return min(end, (pixel + 1) << 16) - max(begin, pixel << 16)
-
-
-@helper
-def _quotient(value: int, by: int, reciprocal: float) -> int:
-    """The quotient rounded down; by a product, which may be one off, and a look at what remains."""
-    quotient = int(value * reciprocal)
-    rest = value - quotient * by
-    return quotient + (rest >= by) - (rest < 0)
-
-
-@late_kernel(11)
-def box(
-    out: int,
-    pitch: int,
-    width: int,
-    height: int,
-    source: int,
-    columns: int,
-    column_bytes: int,
-    rows: int,
-    row_bytes: int,
-    sums: int,
-    length: int,
-) -> None:
-    """The mean of all that a pixel covers of the source, by the parts that are covered, rounded to nearest.
-
-    Args: as in all filters, and
-        columns: Positions, 16.16, where each column begins and ends, of 64 bits each.
-        column_bytes: From one column of the source to the next.
-        rows: As `columns`.
-        row_bytes: As `column_bytes`.
-        sums: Room for four numbers of 64 bits for each of `length` columns of the source.
-        length: Columns of the source.
-    """
-    for y in range(height):
-        v0, v1 = table(rows)[2 * y], table(rows)[2 * y + 1]
-        _sum_rows(sums, source, length, column_bytes, row_bytes, v0, v1)
-        for x in range(width):
-            u0, u1 = table(columns)[2 * x], table(columns)[2 * x + 1]
-            blue = green = red = alpha = 0
-            for u in range(u0 >> 16, ((u1 - 1) >> 16) + 1):
-                wide, channels = _overlap(u0, u1, u), table(sums + 32 * u)
-                blue += wide * channels[0]
-                green += wide * channels[1]
-                red += wide * channels[2]
-                alpha += wide * channels[3]
-            area = (v1 - v0) * (u1 - u0)
-            half, reciprocal = area >> 1, 1.0 / area
-            pixel = _quotient(blue + half, area, reciprocal) | _quotient(green + half, area, reciprocal) << 8
-            pixel |= _quotient(red + half, area, reciprocal) << 16
-            store_word(out + y * pitch + 4 * x, pixel | _quotient(alpha + half, area, reciprocal) << 24)
-
-
-@helper
-def _sum_rows(
-    sums: int, source: int, length: int, column_bytes: int, row_bytes: int, v0: int, v1: int
-) -> None:
-    """Each channel of each column, by the part of each row that lies between two positions, added up."""
-    first = v0 >> 16
-    for v in range(first, ((v1 - 1) >> 16) + 1):
-        tall, row = _overlap(v0, v1, v), source + v * row_bytes
-        for u in range(length):
-            pixel, channels = load_word(row + u * column_bytes), table(sums + 32 * u)
-            for channel in range(4):
-                part = tall * (pixel >> 8 * channel & 0xFF)
-                channels[channel] = part if v == first else channels[channel] + part
+            write(out + y * pitch + 4 * x, pixels, width - x, above)

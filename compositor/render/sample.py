@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from compositor.geometry import Rect
 from compositor.pixel import PixelFormat, SampledFormat
-from compositor.plane_state import OPAQUE, BlendMode, Filter
+from compositor.plane_state import ONE, OPAQUE, BlendMode, Filter
 from compositor.render import blend, reference
 from compositor.render.axis import Axis, Indices, axes
 from compositor.render.layer import Layer, Pixels
@@ -33,12 +33,15 @@ Words = NDArray[np.uint32]
 
 BAND_BYTES = 1 << 19
 _BLOCK = 16  # pixels that a kernel works on at a time
+_NEAR = 4 * _BLOCK  # columns that are loaded for as many, rather than one by one
 _ALPHA = -0x1000000  # 0xff000000, signed
 
 
 class _Modules(NamedTuple):
+    box: ModuleType
     convert: ModuleType
     filters: ModuleType
+    turn: ModuleType
 
 
 @functools.cache
@@ -94,7 +97,8 @@ def draw(target: Pixels, layer: Layer, piece: Rect) -> None:
 
 def bands(piece: Rect) -> Iterator[Rect]:
     """A rectangle in bands of rows that fit into the cache."""
-    step = max(2, BAND_BYTES // (4 * piece.width) & ~1)
+    fitting = BAND_BYTES // (4 * piece.width)
+    step = fitting & -_BLOCK or max(2, fitting & ~1)  # chroma has every other row; what is turned, blocks
     for y in range(piece.y, piece.bottom, step):
         yield Rect(piece.x, y, piece.width, min(step, piece.bottom - y))
 
@@ -110,10 +114,12 @@ def _fetches(layer: Layer, piece: Rect) -> bool:
 
 
 def _can_blend(layer: Layer, piece: Rect) -> bool:
-    """Whether the filter is the last step, and can blend what it draws."""
-    last = _fetches(layer, piece) or (layer.format is PixelFormat.ARGB8888 and layer.has_pixel_alpha)
-    bilinear = _view(layer, piece).filter is Filter.BILINEAR
-    return load() is not None and last and bilinear and layer.plane.alpha == OPAQUE
+    """Whether there is a filter that is the last step, so that it can blend what it draws."""
+    last = _fetches(layer, piece) or (
+        layer.format is PixelFormat.ARGB8888 and layer.has_pixel_alpha and not _is_coverage(layer)
+    )
+    filtered = load() is not None and not _view(layer, piece).is_straight
+    return filtered and last and layer.plane.alpha == OPAQUE
 
 
 def _is_coverage(layer: Layer) -> bool:
@@ -180,46 +186,55 @@ Tables = tuple[NDArray[np.signedinteger], ...]
 
 
 @functools.lru_cache(maxsize=256)
-def _tables(chosen: Filter, line: _Line, origin: int, unit: int) -> Tables:
-    """A filter's tables along one axis, as `compositor.render.filters` has them for rows.
+def _row_tables(chosen: Filter, line: _Line, origin: int, pitch: int) -> Tables:
+    """A filter's tables of rows.
 
     Args:
-        chosen: The filter.
+        chosen: Not the box filter.
         line: What is drawn.
-        origin: The buffer's pixel at distance 0.
-        unit: Bytes from one pixel to the next.
+        origin: The buffer's row at distance 0.
+        pitch: Bytes from one row to the next.
     """
     taps = _taps(chosen, *line)
-    if chosen is Filter.BOX:
-        return (np.stack(taps, axis=1) - (origin << 16),)
-    return (*((pixels - origin) * unit for pixels in taps[:2]), *taps[2:])
+    return (*((pixels - origin) * pitch for pixels in taps[:2]), *taps[2:])
 
 
 @functools.lru_cache(maxsize=256)
-def _column_tables(line: _Line, origin: int, unit: int, end: int) -> Tables:
-    """The bilinear filter's tables of columns.
+def _edges(line: _Line, origin: int) -> Indices:
+    """The box filter's table along one axis; `origin` is the buffer's pixel at position 0."""
+    return np.stack(line.axis.box(line.start, line.stop), axis=1) - (origin << 16)
+
+
+@functools.lru_cache(maxsize=256)
+def _column_tables(chosen: Filter, line: _Line, origin: int, end: int) -> Tables:
+    """A filter's tables of columns.
 
     Args:
-        line: As in `_tables`.
-        origin: As in `_tables`.
-        unit: As in `_tables`.
-        end: The buffer's last pixel in a row of memory, and one; 0 where columns do not lie in a row.
+        chosen: Not the box filter.
+        line: As in `_row_tables`.
+        origin: The buffer's column at distance 0.
+        end: Its last column that is there, and one.
+
+    Returns:
+        Of each tap the pixels, then the weights, if the filter has any, and the blocks, if there are any.
     """
     room = -(line.stop - line.start) % _BLOCK
-    left, right, second = (np.pad(table, (0, room), mode="edge") for table in _taps(Filter.BILINEAR, *line))
-    # Weights are signed bytes: where the first alone counts, which would be 128, it is taken twice, by halves.
-    right, second = np.where(second > 0, right, left), np.where(second > 0, second, 64)
-    weights = ((128 - second | second << 8) * 0x10001).astype(np.int32)
-    blocks, ends = left.reshape(-1, _BLOCK), right.reshape(-1, _BLOCK)
-    low, high = np.minimum(blocks, ends).min(axis=1), np.maximum(blocks, ends).max(axis=1)
-    if not end or int((high - low).max()) >= 2 * _BLOCK:
-        far = ((pixels - origin) * unit for pixels in (left, right))
-        return (*(pixels.astype(np.int32) for pixels in far), weights)
-    # The first pixel that is loaded lies so that as many as are loaded at once follow in the row, if it has them.
-    count = np.minimum(np.where(high - low < _BLOCK, _BLOCK, 2 * _BLOCK), end - origin)
+    taps = [np.pad(table, (0, room), mode="edge") for table in _taps(chosen, *line)]
+    weights: Tables = ()
+    if chosen is Filter.BILINEAR:
+        left, right, second = taps
+        # Weights are signed bytes: where one pixel alone counts, which would be 128, it is taken twice.
+        right, second = np.where(second > 0, right, left), np.where(second > 0, second, 64)
+        taps, weights = [left, right], (((128 - second | second << 8) * 0x10001).astype(np.int32),)
+    blocks = np.stack(taps).reshape(len(taps), -1, _BLOCK)
+    low, high = blocks.min(axis=(0, 2)), blocks.max(axis=(0, 2))
+    if int((high - low).max()) >= _NEAR:
+        return (*((4 * (pixels - origin)).astype(np.int32) for pixels in taps), *weights)
+    # The first pixel that is loaded lies so that as many as are loaded at once follow, if the row has them.
+    count = np.minimum((high - low + _BLOCK) // _BLOCK * _BLOCK, end - origin)
     low = np.minimum(low, end - count)
-    places = ((pixels - low[:, None]).astype(np.int32) for pixels in (blocks, ends))
-    return (*places, weights, np.stack([(low - origin) * unit, count], axis=1))
+    places = (blocks - low[:, None]).astype(np.int32)
+    return (*places, *weights, np.stack([4 * (low - origin), count], axis=1))
 
 
 class _View(NamedTuple):
@@ -240,6 +255,13 @@ class _View(NamedTuple):
     filter: Filter
     is_straight: bool
     region: Rect
+
+    @property
+    def is_half(self) -> bool:
+        """Whether the box filter makes one pixel of two by two whole ones, in the same order."""
+        lines = (self.x.axis, self.y.axis)
+        halves = all(axis.length == 2 * axis.size * ONE and axis.origin % ONE == 0 for axis in lines)
+        return halves and not any(axis.reverse for axis in lines)
 
 
 def _view(layer: Layer, piece: Rect) -> _View:
@@ -319,28 +341,62 @@ def _filter(
         origin: Column and row of the buffer that lie at the image's upper left corner.
         view: What is drawn.
         out: As in `sample`.
-        over: As in `sample`; by the bilinear filter alone.
+        over: As in `sample`.
     """
-    pitch = image.strides[0]
-    column, row = (pitch, 4) if view.turned else (4, pitch)
-    left, top = reversed(origin) if view.turned else origin
-    rows = [_address(table) for table in _tables(view.filter, view.y, top, row)]
-    arguments = (*_image(out), _address(image))
-    if view.filter is Filter.BILINEAR:
-        end = 0 if view.turned else left + image.shape[1]
-        columns = [_address(table) for table in _column_tables(view.x, left, column, end)]
-        blocks = columns[3:] or (0,)
-        lines = _scratch.words("lines", 4, -(-out.shape[1] // _BLOCK) * _BLOCK)
-        room = _address(lines[0]), _address(lines[2])
-        modules.filters.bilinear(*arguments[:4], over, arguments[4], *columns[:3], *blocks, *rows, *room)
-        return
-    columns = [_address(table) for table in _tables(view.filter, view.x, left, column)]
-    if view.filter is Filter.NEAREST:
-        modules.filters.nearest(*arguments, *columns, *rows)
+    pitch, (left, top) = image.strides[0], origin
+    arguments = (*_image(out), over)
+    if view.turned:
+        _turn(modules, image, origin, view, out, over)
+    elif view.filter is Filter.BOX:
+        region = view.region
+        start = _address(image) + (region.y - top) * pitch + 4 * (region.x - left)
+        _shrink(modules, view, (*arguments, start, pitch))
     else:
-        length = image.shape[0 if view.turned else 1]
-        sums = _scratch.words("sums", 8, length)
-        modules.filters.box(*arguments, *columns, column, *rows, row, _address(sums), length)
+        rows = [_address(table) for table in _row_tables(view.filter, view.y, top, pitch)]
+        columns = [
+            _address(table) for table in _column_tables(view.filter, view.x, left, left + image.shape[1])
+        ]
+        if view.filter is Filter.NEAREST:
+            blocks = columns[1] if len(columns) > 1 else 0
+            modules.filters.nearest(*arguments, _address(image), columns[0], blocks, *rows)
+        else:
+            blocks = columns[3] if len(columns) > 3 else 0
+            lines = _scratch.words("lines", 4, -(-out.shape[1] // _BLOCK) * _BLOCK)
+            room = _address(lines[0]), _address(lines[2])
+            modules.filters.bilinear(*arguments, _address(image), *columns[:3], blocks, *rows, *room)
+
+
+def _shrink(modules: _Modules, view: _View, arguments: tuple[int, ...]) -> None:
+    """The box filter; arguments are those that its kernels begin with."""
+    if view.is_half:
+        modules.box.halve(*arguments)
+        return
+    left, top, length, _ = view.region
+    width = view.x.stop - view.x.start
+    columns, rows = _edges(view.x, left), _edges(view.y, top)
+    sums = _scratch.words("sums", 4, -(-length // 4) * 4)
+    line = _scratch.words("line", 1, -(-width // _BLOCK) * _BLOCK)
+    modules.box.box(*arguments, _address(columns), _address(rows), _address(sums), length, _address(line))
+
+
+def _turn(
+    modules: _Modules, image: Pixels, origin: tuple[int, int], view: _View, out: Words, over: bool
+) -> None:
+    """As `_filter`, where the screen's rows run along the buffer's columns: scaled first, then turned."""
+    if view.x.axis.is_whole and view.y.axis.is_whole:
+        (row, backwards), (column, mirrored) = (
+            (int(line.axis.nearest(line.start, line.start + 1)[0]), line.axis.reverse)
+            for line in (view.x, view.y)
+        )
+        pitch = image.strides[0]
+        start = _address(image) + (row - origin[1]) * pitch + 4 * (column - origin[0])
+        steps = -pitch if backwards else pitch, -4 if mirrored else 4
+    else:
+        upright = _scratch.words("upright", *out.shape[::-1])
+        _filter(modules, image, origin, view._replace(x=view.y, y=view.x, turned=False), upright, False)
+        start, steps = _address(upright), (upright.strides[0], 4)
+    room = _scratch.words("tile", 1, modules.turn.ROOM)
+    modules.turn.turn(*_image(out), over, start, *steps, _address(room))
 
 
 def _words(image: Pixels) -> Words | None:

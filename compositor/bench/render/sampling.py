@@ -50,6 +50,7 @@ class Case:
 
 
 _BILINEAR = PlaneState(size=_SIZE, scaling_filter=Filter.BILINEAR)
+_BOX = PlaneState(size=_SIZE, scaling_filter=Filter.BOX)
 _ARGB = PixelFormat.ARGB8888
 _TURNED = PlaneState(rotation=Rotation.ROTATE_90)
 
@@ -64,7 +65,8 @@ CASES = (
     Case("convert-xrgb2101010", SampledFormat.XRGB2101010),
     Case("convert-yuyv", SampledFormat.YUYV),
     Case("convert-nv12", SampledFormat.NV12, goal=None),
-    Case("box-over-4k", _ARGB, (3840, 2160), PlaneState(size=_SIZE, scaling_filter=Filter.BOX), None),
+    Case("box-over-4k", _ARGB, (3840, 2160), _BOX, None),
+    Case("box-over-1440p", _ARGB, (2560, 1440), _BOX, None),
 )
 
 

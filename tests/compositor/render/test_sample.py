@@ -22,7 +22,8 @@ from compositor.plane_state import (
     SourceRect,
 )
 from compositor.region import Region
-from compositor.render import sample
+from compositor.render import exact, sample
+from compositor.render import reference as slow
 from compositor.render.cpu import compose
 from compositor.render.layer import Layer
 
@@ -263,3 +264,68 @@ def test_without_numba_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(__import__("sys").modules, "compositor.render.filters", None)
     monkeypatch.delattr("compositor.render.filters", raising=False)
     assert sample.load.__wrapped__() is None
+
+
+# As wide as needed that sixteen columns look at one block of pixels, at two, at up to four, and at more.
+@pytest.mark.parametrize("width", [20, 41, 97, 170, 400])
+@pytest.mark.parametrize("scaling_filter", Filter)
+@pytest.mark.parametrize("turn", TURNS)
+def test_every_ratio_equals_the_reference(
+    kernels: str, reference: Compose, width: int, scaling_filter: Filter, turn: Rotation
+) -> None:
+    pixels, _ = image(PixelFormat.ARGB8888, width, 23, seed=width)
+    across, down = (19, 26) if turn.swaps_axes else (26, 19)
+    plane = PlaneState(size=(across, down), scaling_filter=scaling_filter, rotation=turn)
+    layer = Layer(pixels, PixelFormat.ARGB8888, 1, -2, plane=plane)
+    target, expected = canvas(), canvas()
+    compose(target, [layer], WHOLE)
+    reference(expected, [layer], WHOLE)
+    np.testing.assert_array_equal(target, expected)
+
+
+@pytest.mark.parametrize("mirror", MIRRORS)
+@pytest.mark.parametrize("turn", TURNS)
+def test_large_pictures_are_turned(turn: Rotation, mirror: Rotation) -> None:
+    pixels, _ = image(PixelFormat.ARGB8888, 291, 277)
+    turned = Layer(pixels, PixelFormat.ARGB8888, plane=PlaneState(rotation=turn | mirror))
+    mirrored = pixels[:, ::-1] if Rotation.REFLECT_X in mirror else pixels
+    mirrored = mirrored[::-1] if Rotation.REFLECT_Y in mirror else mirrored
+    expected = np.rot90(mirrored, TURNS.index(turn))
+    drawn, piece = np.full((2, *expected.shape), 99, np.uint8)
+    drawn[..., 3] = piece[..., 3] = 255
+    exact.over(drawn, np.ascontiguousarray(expected), PixelFormat.ARGB8888)
+    sample.draw(piece, turned, turned.bounds)
+    np.testing.assert_array_equal(piece, drawn)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 2)])
+def test_box_is_exact_where_it_shrinks_most(size: tuple[int, int]) -> None:
+    """Sums of up to 2^50, and as many quotients as possible that end in a half."""
+    width, height = 32 * size[0], 32 * size[1]
+    rng = np.random.default_rng(width)
+    plane = PlaneState(size=size, scaling_filter=Filter.BOX)
+    for _ in range(50):
+        pixels = np.full((height, width, 4), 255, np.uint8)
+        pixels -= rng.integers(0, 2, pixels.shape, np.uint8)
+        left = rng.permutation(1024) < 512
+        pixels[:32, :32] = np.where(left.reshape(32, 32, 1), 255, rng.integers(0, 128) * 2)
+        layer = Layer(pixels, PixelFormat.XRGB8888, plane=plane)
+        drawn = np.zeros((size[1], size[0]), np.uint32)
+        sample.sample(layer, layer.bounds, drawn)
+        expected = slow.sample(layer, layer.bounds)
+        np.testing.assert_array_equal(drawn.view(np.uint8).reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize("size", [(7, 5), (9, 10), (16, 11)])
+@pytest.mark.parametrize("offset", [(0, 0), (3, 2)])
+def test_half_of_a_picture_is_the_mean_of_four_pixels(size: tuple[int, int], offset: tuple[int, int]) -> None:
+    pixels, _ = image(PixelFormat.ARGB8888, 40, 30)
+    (x, y), (width, height) = offset, size
+    source = SourceRect.of_pixels(x, y, 2 * width, 2 * height)
+    plane = PlaneState(source=source, size=size, scaling_filter=Filter.BOX)
+    drawn = np.zeros((height, width), np.uint32)
+    layer = Layer(pixels, PixelFormat.ARGB8888, plane=plane)
+    sample.sample(layer, layer.bounds, drawn)
+    squares = pixels[y : y + 2 * height, x : x + 2 * width].reshape(height, 2, width, 2, 4)
+    expected = (squares.sum(axis=(1, 3), dtype=int) + 2) // 4
+    np.testing.assert_array_equal(drawn.view(np.uint8).reshape(expected.shape), expected)
