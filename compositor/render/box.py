@@ -1,7 +1,7 @@
 """Pictures made smaller by the box filter, compiled by numba: exact means of what pixels cover.
 
-A mean is a sum of channels by areas, divided by an area. Rows are added up first, in whole numbers of 32 bits:
-up to 32 times 65536 by 255. Then columns, in floating point of 64 bits: up to 2^50, exact, and an area
+A mean is a sum of channels by areas, divided by an area. Rows are added up first, in whole numbers of 32
+bits: up to 32 times 65536 by 255. Then columns, in floating point of 64 bits: up to 2^50, exact, and an area
 is up to 2^42. What the quotient is rounded from lies on a whole number or 2^-43 of it away, which a product
 with the reciprocal, rounded up, cannot hide: it is too large by less than 2^-43.
 

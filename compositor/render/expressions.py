@@ -202,7 +202,7 @@ def choose(_context: Any, _first: types.Type, _second: types.Type, _places: type
 def pick_further(
     _context: Any, _pixels: types.Type, _source: types.Type, _places: types.Type, _begin: types.Type
 ) -> Any:
-    """Lanes of a vector, as `pick`, whose first lane has the place `begin`; where places are not there, `pixels`."""
+    """As `pick`, of a vector whose first lane has the place `begin`; `pixels` where places are not in it."""
 
     def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
         pixels, source, places, begin = values

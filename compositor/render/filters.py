@@ -6,7 +6,7 @@ quarter is `compositor.render.turn`'s job.
 
 All arguments are integers; images and tables are given by addresses. Tables have 64 bits a number,
 where not said otherwise. Every kernel begins with the address, pitch, width and height of the words that it
-writes, whether the picture is blended OVER what is there, which is opaque (0 or 1), and the address of the source.
+writes, whether the picture is blended OVER what is there, which is opaque (0 or 1), and the source's address.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from compositor.render.fused.arithmetic import opaque, over
 from compositor.render.fused.vectors import (
     BLOCK,
     LANES,
-    Function,
     load,
     load_some,
     prefetch,
@@ -74,7 +73,7 @@ def nearest(
 ) -> None:
     """One pixel of the source for each pixel.
 
-    Args: as in all filters; columns and blocks as `left` and `blocks` of `bilinear`, also where pixels are far.
+    Args: as in all filters; columns and blocks are as `left` and `blocks` of `bilinear`.
     """
     for y in range(height):
         start, to = source + table(rows)[y], out + y * pitch

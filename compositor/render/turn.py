@@ -65,7 +65,7 @@ def _turned(builder: ir.IRBuilder, lines: list[ir.Value]) -> list[ir.Value]:
 
 
 def _of_squares() -> Any:
-    """An instruction: to, pitch, source, column. What it writes at `to + i * pitch` is lane i of all columns."""
+    """An instruction: to, pitch, source, column. It writes lane i of sixteen columns at `to + i * pitch`."""
 
     def generate(target: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
         to, pitch, source, column = values

@@ -22,7 +22,7 @@ from compositor.plane_state import (
     SourceRect,
 )
 from compositor.region import Region
-from compositor.render import exact, sample
+from compositor.render import exact, sample, transform, words
 from compositor.render import reference as slow
 from compositor.render.cpu import compose
 from compositor.render.layer import Layer
@@ -253,7 +253,7 @@ def test_a_state_that_does_not_fit_its_image_never_reads_outside_of_it() -> None
 
 
 def test_scratch_is_kept_and_grows() -> None:
-    scratch = sample._Scratch()
+    scratch = words.Scratch()
     first = scratch.words("a", 4, 5)
     assert np.shares_memory(first, scratch.words("a", 2, 3))
     assert not np.shares_memory(first, scratch.words("b", 2, 3))
@@ -263,7 +263,7 @@ def test_scratch_is_kept_and_grows() -> None:
 def test_without_numba_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "compositor.render.filters", None)
     monkeypatch.delattr("compositor.render.filters", raising=False)
-    assert sample.load.__wrapped__() is None
+    assert transform.load.__wrapped__() is None
 
 
 # As wide as needed that sixteen columns look at one block of pixels, at two, at up to four, and at more.
@@ -279,7 +279,7 @@ def test_every_ratio_equals_the_reference(
     layer = Layer(pixels, PixelFormat.ARGB8888, 1, -2, plane=plane)
     target, expected = canvas(), canvas()
     compose(target, [layer], WHOLE)
-    reference(expected, [layer], WHOLE)
+    reference(expected, [layer], WHOLE, 0)
     np.testing.assert_array_equal(target, expected)
 
 
