@@ -1,4 +1,4 @@
-"""What blending does to sixteen pixels, or 64: products by 255ths rounded to nearest, and sums that saturate.
+"""What blending does to sixteen pixels, or 32: products by 255ths rounded to nearest, and sums that saturate.
 
 A pixel is a word of alpha, red, green and blue, from the highest byte down, colours premultiplied. A product
 is x * y / 255 by t = x * y + 128, (t + t / 256) / 256, which is the rounded quotient for all bytes x and y,

@@ -32,7 +32,7 @@ from compositor.render.fused.vectors import (
 LEFT, TOP, RIGHT, BOTTOM, ORIGIN, PITCH, COVERS, PLAIN = range(8)
 BLUE, GREEN, RED, ALPHA, IGNORE_ALPHA, OPACITY, RECORD = range(8, 15)
 
-_FEW = 4  # blocks; of so many one more is dearer than to split the cache lines of all
+_FEW = 8  # blocks; of so many one more is dearer than to split the cache lines of all
 
 
 @part
@@ -91,9 +91,9 @@ def _blend(out: int, at: int, last: int, within_line: int, stack: int, in_place:
     base_plain, plain = table(base)[PLAIN], table(above)[PLAIN]
     if in_place and base_plain and plain:
         while at <= last:
-            pixels = load_wide(row + at)
+            below, pixels = load_wide(out + at), load_wide(row + at)
             if not all_clear(pixels):
-                store(out + at, over(load_wide(out + at), pixels))  # the target is opaque, and stays so
+                store(out + at, over(below, pixels))  # the target is opaque, and stays so
             at = _next(out, at, last, within_line)
         return
     while at <= last:
