@@ -2,20 +2,25 @@
 
 In `one-of-N` one guest has a new frame, in `all-of-N` all have, in `corner-of-N` one has 64x64 new pixels, in
 `cursor-over-N` only the cursor moves. A frame is staged, tested, committed, painted and presented to guests;
-the peer is what a compositor without damage does, a full repaint of the same scene by pixman.
+the peer is what a compositor without damage does, a full repaint of the same scene by pixman. Last, what
+100,000 frames leave behind.
 """
 
 from __future__ import annotations
 
+import gc
+import resource
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compositor.bench import pixman
-from compositor.bench.report import Report, interleave
+from compositor.bench.report import Report, Row, interleave
 from compositor.errors import Misuse
 from compositor.geometry import Rect
 from compositor.output import Output
@@ -26,6 +31,7 @@ from compositor.scene import CURSOR_Z, Buffer, Surface
 
 GUESTS = (1, 2, 4, 8, 16)
 _RUNS = 31
+_MANY = 100_000
 _WIDTH, _HEIGHT = 480, 270
 _CORNER = Rect(20, 20, 64, 64)
 
@@ -117,7 +123,27 @@ def run() -> Report:
                 scene.present()
 
             report.rows.append(interleave(f"{case}-{guests}", "ms", _timed(frame), peers, runs=_RUNS))
+    report.rows += _growth()
     return report
+
+
+def _growth() -> list[Row]:
+    """How much more memory there is after many frames of two guests; a tenth of them come first, for practice."""
+    scene = desk(2)
+
+    def present(count: int) -> tuple[int, int]:
+        for number in range(count):
+            scene.flip(2, number)
+            scene.present()
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return sys.getallocatedblocks(), pages * resource.getpagesize() // 1024
+
+    before, after = present(_MANY // 10), present(_MANY)
+    return [
+        Row(f"more-after-{_MANY // 1000}k-frames", unit, new - old, {}, None, None, None, 1)
+        for unit, old, new in zip(("blocks", "KiB"), before, after, strict=True)
+    ]
 
 
 def _changes(scene: Desk) -> dict[str, Callable[[int], None]]:

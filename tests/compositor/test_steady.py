@@ -1,0 +1,76 @@
+"""What many frames leave behind, and what one needs: nothing."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from compositor.geometry import Rect
+from compositor.output import Output
+from compositor.pixel import PixelFormat
+from compositor.render import blend
+from compositor.render.cpu import Layer, compose
+from compositor.scene import Buffer, Surface
+
+FRAMES = 100_000
+
+
+def test_memory_does_not_grow_in_a_hundred_thousand_pictures() -> None:
+    pytest.importorskip("numba")
+    assert blend.load() is not None
+    rng = np.random.default_rng(1)
+    target = np.zeros((64, 64, 4), np.uint8)
+    layers = [
+        Layer(rng.integers(0, 256, (32, 48, 4), np.uint8), pixel_format, 4 * index, 8 * index)
+        for index, pixel_format in enumerate((PixelFormat.XRGB8888, PixelFormat.ARGB8888) * 2)
+    ]
+
+    def draw(count: int) -> None:
+        for number in range(count):
+            compose(target, layers, [Rect(number % 48, 5, 16, 20), Rect(3, 40, 9, 9)], 0x204060)
+
+    draw(100)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    draw(FRAMES)
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 50
+
+
+def test_a_frame_needs_no_memory_for_pixels() -> None:
+    """Ten guests of 640x480 flip: 12 MB of pixels, and some objects for a moment."""
+    blend.load()
+    output, buffers = Output("1920x1080@60"), []
+    surfaces = [Surface(f"guest-{index}", x=100 * index, y=50 * index) for index in range(10)]
+    for index, surface in enumerate(surfaces):
+        output.scene.add(surface)
+        pixels = np.full((2, 480, 640, 4), 9 * index, np.uint8)
+        form = PixelFormat.ARGB8888 if index % 2 else PixelFormat.XRGB8888
+        buffers.append([Buffer(pixels[0], form), Buffer(pixels[1], form)])
+
+    def frame(number: int) -> None:
+        for surface, pair in zip(surfaces, buffers, strict=True):
+            surface.submit(pair[number % 2])
+        shown = output.commit(0)
+        assert shown is not None
+        shown.latch()
+        shown.release()
+
+    tracemalloc.start()
+    try:
+        for number in range(10):
+            frame(number)
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        for number in range(100):
+            frame(number)
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - before < 64_000
+    assert after - before < 32_000  # of 120 MB that passed by; caches fill
