@@ -128,7 +128,7 @@ def run() -> Report:
 
 
 def _growth() -> list[Row]:
-    """How much more memory there is after many frames of two guests; a tenth of them come first, for practice."""
+    """How much more memory there is after many frames of two guests; some come first, for practice."""
     scene = desk(2)
 
     def present(count: int) -> tuple[int, int]:
