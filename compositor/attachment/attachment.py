@@ -41,6 +41,7 @@ class Attachment:
     ) -> None:
         self.name = name
         self.kind = kind
+        self._clock = clock
         self.ended: asyncio.Task[None] | None = None
         self._collected = GuestStatistics(name, kind)
         self.display = GuestDisplay(

@@ -40,7 +40,6 @@ class ProcessAttachment(ServedAttachment):
         # How it flips was settled with its start.
         self.policies = FOR_ANY_GUEST if self.sync in FOR_ANY_GUEST else (self.sync,)
         self._grid = tree.presenters[places[0].output or 0].grid
-        self._clock = clock
         self._draws_at_vblanks = not guest.render_ns
 
     async def launch(

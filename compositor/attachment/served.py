@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from compositor.attachment.attachment import Attachment
 from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
+from guest.linux.switch_off import SwitchOff
 from guest.process import ProcessGuest
 from guest.real import Echo, LinuxGuest
 from virtio.clock.pace import CalendarPace
@@ -137,7 +139,8 @@ class ServedAttachment(Attachment):
             time = VirtualTime(directory / "time", seat.seed)
         process = await guest.launch(directory / "gpu", workdir, echo, time)
         self._resources.push_async_callback(process.stop)
-        self.ended = asyncio.create_task(self._until_ended(process, seat))
+        off = SwitchOff(process, self._clock, report)
+        self.ended = asyncio.create_task(self._until_ended(process, seat, off))
 
     def _expect(self, seat: Seat, path: Path, *, on_end: Notice) -> None:
         """Let the kernel come for its time."""
@@ -147,11 +150,12 @@ class ServedAttachment(Attachment):
         self._resources.callback(seat.kernel.close)
         self._resources.callback(server.close)
 
-    async def _until_ended(self, process: GuestProcess, seat: Seat | None) -> None:
-        status = await process.wait()
-        if seat is not None:
-            await self._away.wait()  # what its end means to the screens belongs to this moment, too
-            seat.kernel.participant.leave()
+    async def _until_ended(self, process: GuestProcess, seat: Seat | None, off: SwitchOff) -> None:
+        with closing(off):
+            status = await process.wait()
+            if seat is not None:
+                await self._away.wait()  # what its end means to the screens belongs to this moment, too
+                seat.kernel.participant.leave()
         if status:
             last = process.console.last_lines(1)
             how = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"

@@ -35,7 +35,6 @@ class SimulatedAttachment(Attachment):
     ) -> None:
         super().__init__(name, "simulated", tree, places, clock, recorder)
         self._guest = guest
-        self._clock = clock
         self._tree = tree
         self._next: Cancellable | None = None
         self._asleep = False

@@ -9,6 +9,9 @@ from collections.abc import Callable
 LIMIT = 65536  # characters
 PANIC = "Kernel panic - not syncing"
 
+# What a kernel says last, always (kernel/reboot.c).
+_OFF = ("reboot: Power down", "reboot: System halted")
+
 _REPORT = re.compile(r"scanout: program (exited|killed by signal) (\d+)")
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|\r")
 
@@ -19,6 +22,10 @@ class Console:
     Args:
         echo: Called with each piece of text as it arrives, unchanged.
         limit: Characters kept; a guest that prints for ever costs no more.
+
+    Attributes:
+        switched_off: Whether the kernel has said that it has switched the machine off.
+        on_switch_off: Called when it says so.
     """
 
     def __init__(self, echo: Callable[[str], None] | None = None, limit: int = LIMIT) -> None:
@@ -26,6 +33,8 @@ class Console:
         self._limit = limit
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._text = ""
+        self.switched_off = False
+        self.on_switch_off: Callable[[], None] = _unheard
 
     def feed(self, data: bytes) -> None:
         """Take what the guest printed."""
@@ -33,6 +42,11 @@ class Console:
         self._text = (self._text + text)[-self._limit :]
         if self._echo is not None:
             self._echo(text)
+        if not self.switched_off:
+            recent = self._text[-len(text) - max(map(len, _OFF)) :]  # it may come in two pieces
+            self.switched_off = any(words in recent for words in _OFF)
+            if self.switched_off:
+                self.on_switch_off()
 
     @property
     def text(self) -> str:
@@ -56,3 +70,7 @@ class Console:
     def panicked(self) -> bool:
         """Whether the guest's kernel gave up."""
         return PANIC in self._text
+
+
+def _unheard() -> None:
+    """Nobody needs to be told."""

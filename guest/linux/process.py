@@ -74,6 +74,7 @@ class GuestProcess:
         self.pid = transport.get_pid()
         self._transport = transport
         self._listener = listener
+        self._finished = False
 
     @classmethod
     async def launch(
@@ -129,9 +130,15 @@ class GuestProcess:
         await self._listener.drained.wait()
         await self._listener.exited.wait()
         status = self._transport.get_returncode() or 0
-        if status or self.console.panicked:
+        if (status and not self._finished) or self.console.panicked:
             raise self._death(status)
         return self.console.program_status
+
+    def finish(self) -> None:
+        """End a machine that has switched itself off already: `wait` takes that for an end of its own."""
+        if not self._listener.exited.is_set():
+            self._finished = True
+            self._listener.kill()
 
     async def stop(self) -> None:
         """End the machine and everything that it started. Does nothing to one that has ended."""

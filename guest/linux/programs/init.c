@@ -36,6 +36,7 @@
 
 #define VIRTIO_ID_GPU 16
 #define CARD_TIMEOUT_MS 10000
+#define SETTLE_TIMEOUT_MS 10000
 #define SESSION "/usr/libexec/scanout/session"
 
 static void complain(const char *what, const char *object)
@@ -62,6 +63,16 @@ static void mount_system(void)
 	mount_if_there("debugfs", "debugfs", "/sys/kernel/debug", 0);
 	mount_if_there("tmpfs", "tmpfs", "/tmp", 0);
 	mount_if_there("tmpfs", "tmpfs", "/run", 0);
+}
+
+/* An initial RAM file system of ours holds what somebody asked for and nothing else: no places to mount at. */
+static void make_mount_points(void)
+{
+	static const char *const places[] = { "/proc", "/sys", "/tmp", "/run" };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (mkdir(places[i], 0755) && errno != EEXIST)
+			complain("cannot make", places[i]);
 }
 
 static void load_modules(void)
@@ -103,53 +114,79 @@ static char *read_file(const char *path, size_t *length)
 	return text;
 }
 
-/* Whether the virtio bus has a GPU. It is enumerated when the bus driver's module is loaded. */
-static int has_virtio_gpu(void)
+/* DIRECTORY/NAME; the caller frees it. */
+static char *join(const char *directory, const char *name)
 {
-	DIR *devices = opendir("/sys/bus/virtio/devices");
+	char *path;
+
+	if (asprintf(&path, "%s/%s", directory, name) < 0)
+		exit(1); /* out of memory, this early */
+	return path;
+}
+
+/* Whether a directory has an entry, named like that, of which `is` holds. */
+static int some(const char *directory, const char *prefix, int (*is)(const char *path))
+{
+	DIR *entries = opendir(directory);
 	struct dirent *entry;
 	int found = 0;
 
-	while (devices && !found && (entry = readdir(devices))) {
-		char path[PATH_MAX];
-		unsigned int id = 0;
+	while (entries && !found && (entry = readdir(entries))) {
+		char *path = join(directory, entry->d_name);
 
-		snprintf(path, sizeof(path), "/sys/bus/virtio/devices/%s/device", entry->d_name);
-		FILE *file = fopen(path, "r");
-
-		if (!file)
-			continue;
-		found = fscanf(file, "%x", &id) == 1 && id == VIRTIO_ID_GPU;
-		fclose(file);
+		found = !strncmp(entry->d_name, prefix, strlen(prefix)) && is(path);
+		free(path);
 	}
-	if (devices)
-		closedir(devices);
+	if (entries)
+		closedir(entries);
 	return found;
 }
 
-/* Whether a DRM device of the virtio-gpu driver is there. */
-static int has_card(void)
+static int exists(const char *path)
 {
-	DIR *class = opendir("/sys/class/drm");
-	struct dirent *entry;
-	int found = 0;
+	return !access(path, F_OK);
+}
 
-	while (class && !found && (entry = readdir(class))) {
-		char path[PATH_MAX], driver[PATH_MAX];
+/* Reads NAME in a directory by scanf's rules, with two numbers in it at most; returns how many there are. */
+static int scan(const char *directory, const char *name, const char *format, void *first, void *second)
+{
+	char *path = join(directory, name);
+	FILE *file = fopen(path, "r");
+	int known = 0;
 
-		if (strncmp(entry->d_name, "card", 4))
-			continue;
-		snprintf(path, sizeof(path), "/sys/class/drm/%s/device/driver", entry->d_name);
-		ssize_t length = readlink(path, driver, sizeof(driver) - 1);
+	free(path);
+	if (!file)
+		return 0;
+	known = fscanf(file, format, first, second);
+	fclose(file);
+	return known;
+}
 
-		if (length < 0)
-			continue;
-		driver[length] = 0;
-		found = !strcmp(strrchr(driver, '/') + 1, "virtio_gpu");
-	}
-	if (class)
-		closedir(class);
+static int has_card(const char *device)
+{
+	char *cards = join(device, "drm");
+	int found = some(cards, "card", exists);
+
+	free(cards);
 	return found;
+}
+
+/* Whether a device of the virtio bus is a GPU without a DRM device: that belongs to it, or to its parent. */
+static int is_gpu_without_card(const char *device)
+{
+	char *parent = join(device, "..");
+	unsigned int id;
+	int lacks = scan(device, "device", "%x", &id, NULL) == 1 && id == VIRTIO_ID_GPU && !has_card(device) &&
+		    !has_card(parent);
+
+	free(parent);
+	return lacks;
+}
+
+/* Whether a virtio GPU is there whose driver is not ready. The bus is enumerated when its module is loaded. */
+static int lacks_card(void)
+{
+	return some("/sys/bus/virtio/devices", "virtio", is_gpu_without_card);
 }
 
 static long long milliseconds(void)
@@ -165,7 +202,7 @@ static void wait_for_card(int uevents)
 {
 	long long end = milliseconds() + CARD_TIMEOUT_MS;
 
-	while (has_virtio_gpu() && !has_card()) {
+	while (lacks_card()) {
 		struct pollfd events = { .fd = uevents, .events = POLLIN };
 		long long left = end - milliseconds();
 		char event[4096];
@@ -249,11 +286,38 @@ static void run_program(char **arguments)
 		printf("scanout: program exited %d\n", WEXITSTATUS(status));
 }
 
+/* Whether a DRM device is a virtio GPU with commands out, by what its driver says of its fences. */
+static int waits_for_fences(const char *device)
+{
+	unsigned long long signalled, emitted;
+
+	return scan(device, "virtio-gpu-irq-fence", "fence %llu %llu", &signalled, &emitted) == 2 &&
+	       signalled < emitted;
+}
+
+/*
+ * Lets the GPU finish before the machine is switched off. UML takes its drivers away then, and Linux's
+ * virtio-gpu driver never ends if a buffer of another driver becomes free only after that: it waits for the
+ * fence of a DETACH_BACKING that it does not send any more (virtio_gpu_detach_object_fenced). Such a
+ * buffer is given back behind the answer to its last flush, with one more fence; so look twice.
+ */
+static void settle_gpu(void)
+{
+	long long end = milliseconds() + SETTLE_TIMEOUT_MS;
+
+	for (int quiet = 0; quiet < 2 && milliseconds() < end;) {
+		quiet = some("/sys/kernel/debug/dri", "", waits_for_fences) ? 0 : quiet + 1;
+		if (quiet < 2)
+			usleep(1000);
+	}
+}
+
 int main(void)
 {
 	size_t length = 0, unused;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	make_mount_points();
 	mount_system();
 	int uevents = open_uevents();
 
@@ -270,6 +334,7 @@ int main(void)
 	fflush(stdout);
 	tcdrain(STDOUT_FILENO);
 	sync();
+	settle_gpu();
 	reboot(RB_POWER_OFF);
 	return 1;
 }

@@ -57,3 +57,15 @@ def test_how_the_program_ended(text: bytes, status: int | None) -> None:
 def test_a_panic_is_seen() -> None:
     assert console(b"[    4.0] Kernel panic - not syncing: VFS: Unable to mount root fs\n").panicked
     assert not console(b"all is well\n").panicked
+
+
+@pytest.mark.parametrize("words", [b"[1.2] reboot: Power down\n", b"reboot: System halted\r\n"])
+def test_that_the_machine_is_off_is_told_once(words: bytes) -> None:
+    told = []
+    made = Console()
+    made.on_switch_off = lambda: told.append("off")
+    made.feed(words[:12])
+    assert (told, made.switched_off) == ([], False)
+    made.feed(words[12:] + words)
+    made.feed(words)
+    assert (told, made.switched_off) == (["off"], True)
