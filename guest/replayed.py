@@ -4,8 +4,9 @@ It has memory, rings and a bus like a simulated guest, and no mind: requests com
 the bytes of its buffers. Addresses are the one thing that is not as it was. A buffer that was scattered
 over the recorded guest's memory lies here in one piece, at an address of our choice, and the memory
 entries of a request are rewritten to say so. Offsets within the buffer, which is what pictures depend on,
-stay the same. Requests that had been refused are sent as they were, and their entries name memory that this
-guest does not have: its own begins where no machine's does.
+stay the same. A blob of host memory is where it was: in the device. Requests that had been refused are sent
+as they were, and their entries name memory that this guest does not have: its own begins where no
+machine's does.
 
 Sans-IO, like its device.
 """
@@ -17,6 +18,7 @@ from random import Random
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from guest.driver.memory import PAGE, PageAllocator
 from guest.driver.ring import DriverQueue
@@ -52,6 +54,7 @@ _LARGEST_ENTRY = 1 << 31
 _OK = Response.OK_NODATA.to_bytes(4, "little")
 
 OnAnswer = Callable[[bytes], None]
+HostBlob = Callable[[int], "NDArray[np.uint8] | None"]
 
 
 class _InFlight(NamedTuple):
@@ -68,9 +71,12 @@ class ReplayedGuest:
     Args:
         device: Not driven by anybody else.
         name: Of its memory, for whoever reads `/proc/PID/maps`.
+        host_blob: Finds the memory of the device's blob of that number, if it is the host's.
     """
 
-    def __init__(self, device: Device, name: str = "replay") -> None:
+    def __init__(
+        self, device: Device, name: str = "replay", host_blob: HostBlob = lambda _resource_id: None
+    ) -> None:
         with SharedHandle.create(_RAM_BYTES, name=name) as handle:
             self._memory = GuestMemory([Region(_RAM_BASE, _RAM_BYTES, handle)])
         self._pages = PageAllocator([(_RAM_BASE // PAGE, _RAM_BYTES // PAGE)], Random(0))
@@ -79,6 +85,7 @@ class ReplayedGuest:
         self._queues: dict[int, DriverQueue[_InFlight]] = {}
         self._rings: list[Run] = []
         self._buffers: dict[int, tuple[Run, int]] = {}
+        self._host_blob = host_blob
 
     def activate(self, features: int) -> None:
         """The driver accepts these features, of those that the device has, and starts.
@@ -118,14 +125,23 @@ class ReplayedGuest:
         Returns:
             False when there is no such buffer, or it is smaller.
         """
-        (address, _), size = self._buffers.get(resource_id, ((0, 0), 0))
+        memory = self._memory_of(resource_id)
+        new = np.frombuffer(data, np.uint8)
         position = 0
         for first, length in extents:
-            if first + length > size:
+            if first + length > memory.size:
                 return False
-            self._memory.write(address + first, data[position : position + length])
+            memory[first : first + length] = new[position : position + length]
             position += length
         return True
+
+    def _memory_of(self, resource_id: int) -> NDArray[np.uint8]:
+        """(size,) uint8, writable: what a resource's pictures are made of; nothing if there is none."""
+        if resource_id in self._buffers:
+            (address, _), size = self._buffers[resource_id]
+            return np.frombuffer(self._memory.view(address, size), np.uint8)
+        memory = self._host_blob(resource_id)
+        return np.empty(0, np.uint8) if memory is None else memory
 
     def send(
         self, index: int, request: bytes, size: int, room: int, recorded: bytes, on_answer: OnAnswer

@@ -31,7 +31,8 @@ class ReplayedAttachment(Attachment):
     def new_device(self) -> None:
         """Replace its device, if it has one, by a fresh one."""
         self.switch_off()
-        self.guest = ReplayedGuest(self.make_device(), self.name)
+        device = self.make_device()
+        self.guest = ReplayedGuest(device, self.name, device.host_blob)
 
     def switch_off(self) -> None:
         """Take its device away."""

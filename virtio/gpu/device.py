@@ -13,6 +13,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from virtio.errors import Misuse
 from virtio.fence import Fence
 from virtio.gpu.commands import CONTROL, CURSOR, UNKNOWN, Answer, Entry
@@ -167,6 +170,10 @@ class GpuDevice:
     def host_visible(self) -> HostVisibleRegion | None:
         """The window onto host blobs, as the guest sees it."""
         return None if self._session is None else self._session.host_visible
+
+    def host_blob(self, resource_id: int) -> NDArray[np.uint8] | None:
+        """See `Session.host_blob`; None before `activate`."""
+        return None if self._session is None else self._session.host_blob(resource_id)
 
     def read_config(self, offset: int, length: int) -> bytes:
         """Bytes of the config space; zeros beyond its end."""

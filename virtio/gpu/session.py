@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+from virtio.gpu.backing import ContiguousBacking
 from virtio.gpu.cursor import Cursors
 from virtio.gpu.display import Display
 from virtio.gpu.host_visible import HostVisibleRegion
 from virtio.gpu.limits import Ledger, Limits
-from virtio.gpu.resource import Resource2d, Resources
+from virtio.gpu.resource import Blob, Resource2d, Resources
 from virtio.gpu.scanout import Scanouts
 from virtio.gpu.statistics import Statistics
 from virtio.gpu.wire import Feature
@@ -62,6 +66,17 @@ class Session:
     def accepted(self, feature: Feature) -> bool:
         """Whether the driver accepted a feature."""
         return bool(self.features >> feature & 1)
+
+    def host_blob(self, resource_id: int) -> NDArray[np.uint8] | None:
+        """(size,) uint8, writable: the memory of a host blob, mapped or not; None: there is no such blob.
+
+        For whoever puts back what a guest had there. A guest finds what it has mapped in `host_visible`.
+        """
+        found = next((r for r in self.resources if r.resource_id == resource_id), None)
+        if not isinstance(found, Blob) or not found.is_host:
+            return None
+        assert isinstance(found.backing, ContiguousBacking)
+        return found.backing.data
 
     def finish_transfer(self) -> None:
         """Carry out what is left of a transfer that was left to others."""

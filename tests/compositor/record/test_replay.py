@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from compositor import Machine
 from compositor.attachment import SimulatedAttachment
@@ -23,9 +24,19 @@ from compositor.run import StopReason
 from compositor.scanout import Placement
 from compositor.sync.policy import SyncPolicy
 from guest import SimulatedGuest
+from guest.driver import GpuDriver
 from guest.driver.framebuffer import Framebuffer
+from virtio.gpu.device import GpuDevice
 from virtio.gpu.formats import Format
-from virtio.gpu.wire import Rect
+from virtio.gpu.wire import (
+    BlobFlag,
+    BlobMem,
+    Command,
+    Rect,
+    ResourceCreateBlob,
+    ResourceMapBlob,
+    ResourceUnmapBlob,
+)
 
 MODE = "96x64@60"
 SCREEN = Rect(0, 0, 96, 64)
@@ -222,6 +233,93 @@ async def test_a_guest_that_paints_after_its_flush_is_replayed_as_it_was_present
 
     await check(tmp_path / "f", play)
     assert pictures == [77]
+
+
+class HostBlob:
+    """A blob of host memory, which the guest sees in the host-visible region while it is mapped."""
+
+    def __init__(self, device: GpuDevice, driver: GpuDriver, offset: int) -> None:
+        self._device, self._driver, self._offset = device, driver, offset
+        self.id, self.size = driver.new_resource_id(), SCREEN.width * SCREEN.height * 4
+        body = ResourceCreateBlob(self.id, BlobMem.HOST3D, BlobFlag.USE_MAPPABLE, 0, 0, self.size)
+        driver.submit(Command.RESOURCE_CREATE_BLOB, body)
+        self.map()
+
+    def map(self) -> None:
+        self._driver.submit(Command.RESOURCE_MAP_BLOB, ResourceMapBlob(self.id, offset=self._offset))
+        self._driver.notify()
+
+    def unmap(self) -> None:
+        self._driver.submit(Command.RESOURCE_UNMAP_BLOB, ResourceUnmapBlob(self.id))
+        self._driver.notify()
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The guest's view."""
+        region = self._device.host_visible
+        assert region is not None
+        return region.view(self._offset, self.size).reshape(SCREEN.height, SCREEN.width, 4)
+
+    def show(self) -> None:
+        self._driver.set_scanout_blob(
+            0, self.id, (SCREEN.width, SCREEN.height), Format.B8G8R8X8, SCREEN.width * 4
+        )
+        self.flush()
+
+    def flush(self) -> None:
+        self._driver.flush(self.id, SCREEN)
+        self._driver.notify()
+
+
+async def test_host_blobs(tmp_path: Path) -> None:
+    pictures: list[int] = []
+
+    async def play(machine: Machine) -> None:
+        guest = await quiet_guest(machine)
+        device = machine.guests[0]._device
+        assert device is not None
+        blobs = [HostBlob(device, guest.driver, offset) for offset in (0, 1 << 20)]
+        await machine.run(seconds=0.01)
+        machine.listen(0, lambda frame: pictures.append(int(frame.pixels[0, 0, 0])))
+        for turn in range(4):
+            blob = blobs[turn % 2]
+            blob.pixels[:] = 10 + turn
+            blob.pixels[turn:, ::3] = 200
+            blob.show()
+            await machine.run(frames=1)
+        # Painted after the flush; then painted, and mapped no more when the host looks.
+        blob.flush()
+        blob.pixels[:] = 77
+        await machine.run(frames=1)
+        blob.pixels[:] = 88
+        blob.unmap()
+        blob.flush()
+        await machine.run(frames=1)
+        # Memory of the host comes back as zeros, also under a number that was used.
+        guest.driver.unref(blob.id, lambda: None)
+        guest.driver.new_resource_id = lambda: blob.id  # type: ignore[method-assign]
+        again = HostBlob(device, guest.driver, 2 << 20)
+        await machine.run(seconds=0.01)
+        again.pixels[1] = 99
+        again.show()
+        await machine.run(frames=1)
+
+    await check(tmp_path / "f", play)
+    assert pictures == [200, 11, 12, 13, 77, 88, 0]
+
+
+async def test_a_cursor_of_host_memory(tmp_path: Path) -> None:
+    async def play(machine: Machine) -> None:
+        guest = await quiet_guest(machine)
+        device = machine.guests[0]._device
+        assert device is not None
+        blob = HostBlob(device, guest.driver, 0)
+        blob.pixels[:] = np.arange(96, dtype=np.uint8)[None, :, None]
+        guest.driver.update_cursor(0, blob.id, (5, 6), (0, 0))
+        guest.driver.notify()
+        await machine.run(frames=1)
+
+    await check(tmp_path / "f", play)
 
 
 @pytest.fixture(scope="module")
