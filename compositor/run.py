@@ -18,6 +18,8 @@ from virtio.clock.calendar import NANOSECONDS
 
 # Events of virtual time that run before the asyncio loop gets a turn: signals must get through.
 _EVENTS_PER_TURN = 64
+# How often whoever holds the calendar must have been silent, one look after the other.
+_LOOKS = 10
 
 
 class StopReason(Enum):
@@ -159,22 +161,24 @@ class _Watchdog:
         self._patience_s = patience_s
         self._fail = fail
         self._seen = -1
+        self._silent = 0  # looks; not seconds, in which we may have been busy ourselves
         self._look()
 
     def _look(self) -> None:
         calendar = self._calendar
-        if calendar.held and calendar.progress == self._seen:
+        self._silent = self._silent + 1 if calendar.held and calendar.progress == self._seen else 0
+        if self._silent == _LOOKS:
             self._fail(RunFailed(self._complaint()))
             return
         self._seen = calendar.progress
-        self._timer = asyncio.get_running_loop().call_later(self._patience_s, self._look)
+        self._timer = asyncio.get_running_loop().call_later(self._patience_s / _LOOKS, self._look)
 
     def _complaint(self) -> str:
         now_s = self._calendar.now_ns() / NANOSECONDS
         return (
             f"stuck at {now_s:.9f} s of virtual time: {' and '.join(self._calendar.held_by)} "
-            f"for {self._patience_s:g} s of real time now, and says nothing; "
-            "a program that computes without any system call stops time for all"
+            f"for {self._patience_s:g} s of real time now, and says nothing: its process was stopped, or "
+            "computes without any system call, which stops time for all; --console shows what it printed last"
         )
 
     def close(self) -> None:

@@ -8,9 +8,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from compositor.attachment.attachment import Attachment
+from compositor.run_directory import run_directory
 from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
@@ -66,8 +66,18 @@ class _Ear:
 class ServedAttachment(Attachment):
     """A guest behind a vhost-user socket, and the process that we started for it, if we did."""
 
-    def listen(self, path: Path, *, once: bool, report: Report, seat: Seat | None = None) -> None:
+    def listen(
+        self,
+        path: Path,
+        *,
+        once: bool,
+        report: Report,
+        seat: Seat | None = None,
+        on_lost: Report | None = None,
+    ) -> None:
         """Open the socket; with `once` the guest has ended when the first VMM has gone.
+
+        `on_lost` gets the line when a VMM breaks its connection off; None: `report` does.
 
         Raises:
             Misuse: It cannot be opened; the message says why.
@@ -79,6 +89,7 @@ class ServedAttachment(Attachment):
             self.make_device,
             once=once,
             on_error=report,
+            on_lost=on_lost,
             on_connect=lambda _device: self._away.clear(),
             on_disconnect=lambda _device: self._away.set(),
             inband=seat is not None,
@@ -126,10 +137,11 @@ class ServedAttachment(Attachment):
         Raises:
             ScanoutError: It cannot be started.
         """
-        directory = Path(self._resources.enter_context(TemporaryDirectory(prefix="scanout-")))
+        directory = self._resources.enter_context(run_directory())
         workdir = directory / "guest"
         workdir.mkdir()
-        self.listen(directory / "gpu", once=False, report=report, seat=seat)
+        # Why the connection broke off is what its process died of; or we ended it ourselves.
+        self.listen(directory / "gpu", once=False, report=report, seat=seat, on_lost=lambda _line: None)
         if guest.final_picture is not None:
             echo = _Ear(echo, guest.final_picture, on_picture)
         time = None

@@ -13,12 +13,12 @@ import json
 import re
 from contextlib import AsyncExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from compositor.bench.report import Report, interleave
 from compositor.errors import CompositorError
 from compositor.machine import Machine
 from compositor.output import Output
+from compositor.run_directory import run_directory
 from guest.linux.errors import ToolMissing
 from guest.linux.process import GuestProcess
 from guest.linux.qemu import find_qemu
@@ -86,7 +86,7 @@ async def measure_ours() -> float:
 async def measure_peer(backend: Path) -> float:
     """Flips per second against QEMU's own back end."""
     async with AsyncExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="scanout-bench-")))
+        directory = stack.enter_context(run_directory())
         workdir = directory / "guest"
         workdir.mkdir()
         socket = directory / "gpu"

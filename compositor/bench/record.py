@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import zstandard
@@ -20,6 +19,7 @@ from compositor.bench.report import Report, Row, interleave
 from compositor.machine import Machine
 from compositor.output import Output
 from compositor.record.recording import Recording
+from compositor.run_directory import run_directory
 from guest.simulated import SimulatedGuest
 
 _FRAMES = 60
@@ -30,8 +30,8 @@ _MODE = "1024x768@60"
 def run() -> Report:
     """Milliseconds a frame of a recorded run and of its replay, and kilobytes a frame of the file."""
     report = Report("record", versions={"zstandard": zstandard.__version__})
-    with TemporaryDirectory(prefix="scanout-") as directory:
-        path = Path(directory) / "bench.rec"
+    with run_directory() as directory:
+        path = directory / "bench.rec"
         for workload in ("gears", "plasma"):
             report.rows += _rows(workload, path)
     return report

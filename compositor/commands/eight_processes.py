@@ -14,7 +14,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from rich.console import Console
@@ -25,6 +24,7 @@ from compositor.commands.options import RunOptions
 from compositor.errors import BadInput, RunFailed
 from compositor.machine import Machine
 from compositor.observe.statistics import write_json
+from compositor.run_directory import run_directory
 from virtio.clock.calendar import NANOSECONDS
 
 GUESTS = 8
@@ -152,7 +152,7 @@ async def soak(seconds: float, run: RunOptions, *, guests: int = GUESTS, output:
     """
     reports: list[str] = []
     async with AsyncExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="scanout-")))
+        directory = stack.enter_context(run_directory())
         machine = await stack.enter_async_context(
             Machine(
                 outputs=[output] * guests, clock="real", repaint="flush", seed=run.seed, digest=False,

@@ -25,6 +25,10 @@ from compositor.timing import INFINITELY_FAST, TimingModel
 
 Start = Callable[[Machine], Awaitable[None]]
 
+# Seconds of real time without a frame after which a user who waits for frames is told.
+_SILENCE_S = 30.0
+_LOOKS = 10
+
 
 def run_session(
     run: RunOptions,
@@ -92,11 +96,43 @@ async def _limited(machine: Machine, run: RunOptions, start: Start) -> StopReaso
             if run.sync is not None:
                 for guest in machine.guests:
                     guest.set_sync(run.sync)
-            return await machine.run(seconds=run.seconds, frames=run.frames)
+            with watched(machine, run.frames):
+                return await machine.run(seconds=run.seconds, frames=run.frames)
     except TimeoutError:
         raise RunFailed(
             f"--timeout {run.timeout:g}: gave up, {machine.presented} frames were presented"
         ) from None
+
+
+@contextmanager
+def watched(machine: Machine, frames: int | None, silence_s: float = _SILENCE_S) -> Iterator[None]:
+    """Say so, once, when frames are waited for and none comes; a guest may be hung, or have nothing to show.
+
+    On the virtual clock somebody who makes time stand still is found by the run itself.
+    """
+    loop = asyncio.get_running_loop()
+    seen, silent = -1, 0
+    timer: asyncio.TimerHandle | None = None
+
+    def look() -> None:
+        nonlocal seen, silent, timer
+        silent = silent + 1 if machine.presented == seen else 0
+        seen = machine.presented
+        if silent < _LOOKS:
+            timer = loop.call_later(silence_s / _LOOKS, look)
+        else:
+            machine.report(
+                f"{seen} of {frames} frames were presented, and none in the last {silence_s:g} s: a guest is "
+                "hung, or has nothing new to show; Ctrl-C ends the run, --console shows what a kernel says"
+            )
+
+    if frames is not None:
+        look()
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 @contextmanager

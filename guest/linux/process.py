@@ -161,6 +161,8 @@ class GuestProcess:
     def _death(self, status: int) -> GuestDied:
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         why = _reason(self.console)
+        if status < 0 and not self.console.panicked and why:
+            why = f"it printed last: {why}"  # which need not be the reason
         message = f"{self.name} {'panicked' if self.console.panicked else how}" + (f": {why}" if why else "")
         return GuestDied(message, status=status, console=self.console.last_lines(_LAST_LINES))
 

@@ -36,6 +36,9 @@ class Owner(Protocol):
     def report(self, line: str) -> None:
         """Tell the user."""
 
+    def lost(self, line: str) -> None:
+        """Tell the user that the front end broke the connection off, if nobody knows a better reason."""
+
     def ended(self, connection: Connection) -> None:
         """The connection is closed, and everything that belonged to it given back."""
 
@@ -106,10 +109,10 @@ class Connection:
         try:
             self._decoder.end()
         except ProtocolFault as fault:
-            self.report(str(fault))
+            self._owner.lost(str(fault))
         else:
             if error is not None and self.backend is not None:
-                self.report(f"connection lost: {error.strerror}")
+                self._owner.lost(f"connection lost: {error.strerror}")
         self.close()
 
     def _process(self, index: int) -> None:

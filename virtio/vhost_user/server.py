@@ -49,6 +49,7 @@ class VhostUserServer:
         make_device: Callable[[], Device],
         *,
         on_error: Callable[[str], None],
+        on_lost: Callable[[str], None] | None = None,
         on_connect: Callable[[Device], None] | None = None,
         on_disconnect: Callable[[Device], None] | None = None,
         once: bool = False,
@@ -62,6 +63,8 @@ class VhostUserServer:
             path: Socket to listen on.
             make_device: Called for every front end, with its first bytes.
             on_error: Gets one line for everything that went wrong and was dealt with.
+            on_lost: Gets the line when a front end broke the connection off, for owners who may know
+                better why; None: `on_error` gets it.
             on_connect: Gets the new device, before the front end is answered.
             on_disconnect: Gets the device when its front end is gone; it has been reset.
             once: Close after the first front end has gone.
@@ -72,6 +75,7 @@ class VhostUserServer:
         self.path = Path(path)
         self._make_device = make_device
         self._on_error = on_error
+        self._on_lost = on_lost
         self._on_connect = on_connect
         self._on_disconnect = on_disconnect
         self._once = once
@@ -188,6 +192,13 @@ class VhostUserServer:
     def report(self, line: str) -> None:
         """One line to the user, with the socket's name before it."""
         self._on_error(f"{self.path}: {line}")
+
+    def lost(self, line: str) -> None:
+        """A front end broke the connection off."""
+        if self._on_lost is None:
+            self.report(line)
+        else:
+            self._on_lost(line)
 
     def ended(self, connection: Connection) -> None:
         """The connection is closed."""

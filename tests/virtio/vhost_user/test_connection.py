@@ -38,6 +38,9 @@ class Peer:
     def report(self, line: str) -> None:
         self.reports.append(line)
 
+    def lost(self, line: str) -> None:
+        self.reports.append(line)
+
     def ended(self, connection: Connection) -> None:
         assert connection is self.connection
         assert not self.over.is_set()

@@ -275,3 +275,17 @@ async def test_a_device_that_cannot_be_made_ends_the_connection(tmp_path: Path) 
             await asyncio.wait_for(gone.wait(), 10)
         assert server.connection is None
     assert len(problems) == 1
+
+
+async def test_whoever_knows_better_why_a_front_end_broke_off_is_asked(
+    tmp_path: Path, device: EchoDevice
+) -> None:
+    lost: list[str] = []
+    async with VhostUserServer(
+        tmp_path / "gpu", lambda: device, on_error=pytest.fail, on_lost=lost.append, once=True
+    ) as server:
+        with socket.socket(socket.AF_UNIX) as frontend:
+            frontend.connect(str(server.path))
+            frontend.send(bytes(5))  # not a whole header
+        await asyncio.wait_for(server.wait_closed(), 10)
+    assert lost == ["connection ended in a message header, after 5 of 12 bytes"]
