@@ -166,7 +166,8 @@ class _Watchdog:
 
     def _look(self) -> None:
         calendar = self._calendar
-        self._silent = self._silent + 1 if calendar.held and calendar.progress == self._seen else 0
+        stands = calendar.held and not calendar.waits_patiently and calendar.progress == self._seen
+        self._silent = self._silent + 1 if stands else 0
         if self._silent == _LOOKS:
             self._fail(RunFailed(self._complaint()))
             return
@@ -178,7 +179,7 @@ class _Watchdog:
         return (
             f"stuck at {now_s:.9f} s of virtual time: {' and '.join(self._calendar.held_by)} "
             f"for {self._patience_s:g} s of real time now, and says nothing: its process was stopped, or "
-            "computes without any system call, which stops time for all; --console shows what it printed last"
+            "computes without any system call, which stops time for all; its console may say why"
         )
 
     def close(self) -> None:

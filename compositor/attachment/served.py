@@ -108,6 +108,7 @@ class ServedAttachment(Attachment):
         """
         gone = asyncio.Event()
         self._expect(seat, path, on_end=gone.set)
+        seat.kernel.participant.be_patient(patient=True)  # until somebody has typed its command
 
         async def until_gone() -> None:
             await gone.wait()

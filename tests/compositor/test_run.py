@@ -54,6 +54,23 @@ async def test_who_holds_time_and_says_nothing_is_named() -> None:
     participant.leave()
 
 
+async def test_who_may_take_his_time_to_come_is_not_called_stuck_before_he_has_come() -> None:
+    calendar = Calendar()
+    participant = guest(calendar, [])
+    participant.be_patient(patient=True)
+
+    async def come() -> None:
+        for _ in range(100):
+            await asyncio.sleep(0)
+        participant.be_patient(patient=False)
+
+    coming = asyncio.create_task(come())
+    with pytest.raises(RunFailed, match="stuck"):
+        await Run([None]).on_virtual_time(calendar, None, 0.0)
+    assert coming.done()
+    participant.leave()
+
+
 async def test_the_run_ends_with_the_last_guest() -> None:
     calendar, log = Calendar(), list[tuple[int, int]]()
     participant = guest(calendar, log)

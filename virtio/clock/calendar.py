@@ -51,12 +51,18 @@ class Clock(Protocol):
 
 
 class Hold:
-    """Time stands still until this is released; releasing it again does nothing."""
+    """Time stands still until this is released; releasing it again does nothing.
 
-    __slots__ = ("_calendar", "reason")
+    Attributes:
+        reason: Who does what.
+        patient: It may take as long as it likes, because a person has to do something first.
+    """
+
+    __slots__ = ("_calendar", "patient", "reason")
 
     def __init__(self, calendar: Calendar, reason: str) -> None:
         self.reason = reason
+        self.patient = False
         self._calendar = calendar
 
     def release(self) -> None:
@@ -147,6 +153,11 @@ class Calendar:
     def held(self) -> bool:
         """Whether time stands still."""
         return bool(self._holds)
+
+    @property
+    def waits_patiently(self) -> bool:
+        """Whether somebody has it who may take as long as he likes."""
+        return any(hold.patient for hold in self._holds)
 
     @property
     def held_by(self) -> list[str]:

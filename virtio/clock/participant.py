@@ -72,6 +72,11 @@ class Participant:
         self._request: Event | None = None
         self._hold: Hold | None = calendar.hold(f"{name} {self.turn.value}")
 
+    def be_patient(self, *, patient: bool) -> None:
+        """Say whether it may take as long as it likes with what it does now; at first it may not."""
+        if self._hold is not None:
+            self._hold.patient = patient
+
     def now_ns(self) -> int:
         """The calendar's time, in the participant's."""
         return self._calendar.now_ns() - self.base_ns

@@ -95,6 +95,8 @@ class TimeTravel:
     def connect(self, send: Send) -> None:
         """The kernel has come; `send` reaches it, with bytes and descriptors."""
         self._send = send
+        self.participant.be_patient(patient=False)
+        self._calendar.progress += 1
 
     def receive(self, data: bytes) -> None:
         """Bytes from the kernel, in pieces of any size.

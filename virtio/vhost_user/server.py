@@ -9,10 +9,6 @@ hang in its first request, deaf to signals.
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import socket
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -22,15 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virtio.device import Device
-from virtio.errors import Misuse
+from virtio.listener import UnixListener
 from virtio.vhost_user.connection import Connection
 from virtio.vhost_user.pace import Pace
 
 # Connections that may stay silent at the same time.
 _SILENT_LIMIT = 16
 _BACKLOG = 16
-# sun_path of Linux, without the final zero.
-_PATH_LIMIT = 107
 
 
 class VhostUserServer:
@@ -82,8 +76,7 @@ class VhostUserServer:
         self._inband = inband
         self._mirror = mirror
         self._pace = pace
-        self._listener: socket.socket | None = None
-        self._file: tuple[int, int] | None = None
+        self._listener: UnixListener | None = None
         self._connections: set[Connection] = set()
         self._live: Connection | None = None
         self._closed = asyncio.Event()
@@ -108,32 +101,18 @@ class VhostUserServer:
                 such directory. The line says which.
         """
         self._loop = asyncio.get_running_loop()
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            _remove_stale(self.path)
-            listener.bind(str(self.path))
-            listener.listen(_BACKLOG)
-        except OSError as error:
-            listener.close()
-            raise Misuse(f"cannot listen on {self.path}: {_explain(self.path, error)}") from None
-        except Misuse:
-            listener.close()
-            raise
-        self._listener = listener
-        self._file = _identity(self.path)
-        self._loop.add_reader(listener, self._accept)
+        self._listener = UnixListener(self.path, _BACKLOG)
+        self._loop.add_reader(self._listener.socket, self._accept)
 
     def close(self) -> None:
         """Stop listening, end the connections, and remove the socket, if it is still ours."""
         listener, self._listener = self._listener, None
         if listener is None:
             return
-        self._loop.remove_reader(listener)
-        listener.close()
+        self._loop.remove_reader(listener.socket)
         for connection in list(self._connections):
             connection.close()
-        if self._file is not None and _identity(self.path) == self._file:
-            self.path.unlink()
+        listener.close()
         self._closed.set()
 
     async def wait_closed(self) -> None:
@@ -159,7 +138,7 @@ class VhostUserServer:
     def _accept(self) -> None:
         assert self._listener is not None
         try:
-            sock, _ = self._listener.accept()
+            sock, _ = self._listener.socket.accept()
         except BlockingIOError:
             return
         except OSError as error:
@@ -210,41 +189,3 @@ class VhostUserServer:
             self._on_disconnect(connection.device)
         if self._once:
             self.close()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.lstat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove a socket that nobody listens on any more.
-
-    Raises:
-        Misuse: Somebody does, or it is no socket.
-    """
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise Misuse(f"cannot listen on {path}: it exists and is no socket; choose another path")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
-        answer = probe.connect_ex(str(path))
-    if answer in (0, errno.EAGAIN):
-        raise Misuse(f"cannot listen on {path}: another server listens there; stop it or choose another path")
-    if answer != errno.ECONNREFUSED:
-        raise OSError(answer, os.strerror(answer))
-    path.unlink()
-
-
-def _explain(path: Path, error: OSError) -> str:
-    if error.errno == errno.ENOENT:
-        return f"there is no directory {path.parent}; create it first"
-    if error.errno is None:  # raised by Python itself, before it asks the kernel
-        length = len(os.fsencode(path))
-        return f"the path has {length} bytes, a socket's has at most {_PATH_LIMIT}; choose a shorter one"
-    return f"{error.strerror}; choose another path"

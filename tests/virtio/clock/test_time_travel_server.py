@@ -87,5 +87,20 @@ async def test_descriptors_that_come_along_are_closed(served: Served, tmp_path: 
 
 
 async def test_a_socket_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(Misuse, match=r"cannot listen on .*nowhere/time: No such file"):
+    with pytest.raises(Misuse, match=r"cannot listen on .*/time: there is no directory .*nowhere; create it"):
         Served(tmp_path / "nowhere" / "time")
+
+
+async def test_a_stale_socket_is_replaced_and_a_live_one_left_alone(served: Served, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "stale"))
+    other = Served(tmp_path / "stale")
+    with pytest.raises(Misuse, match="another server listens there"):
+        Served(tmp_path / "time")
+    _, writer = await connect(tmp_path / "time")
+    writer.write(MESSAGE.pack(Op.START, 1, 0))
+    await served.started()
+    assert served.faults == []
+    other.server.close()
+    assert not (tmp_path / "stale").exists()
+    writer.close()
