@@ -20,6 +20,7 @@ class MemoryImage:
 
     def __init__(self, size: int) -> None:
         self._data = np.zeros(size, np.uint8)
+        self._words = np.empty(0, np.bool_)  # scratch: new memory costs page faults
 
     def update(
         self, offset: int, stride: int, rows: NDArray[np.uint8]
@@ -45,34 +46,56 @@ class MemoryImage:
         for start, stop, block in ((0, whole, BLOCK), (whole, width, width - whole)):
             if start == stop:
                 continue
-            found = _copy_changed(rows[:, start:stop], old[:, start:stop], block)
+            found = self._copy_changed(rows[:, start:stop], old[:, start:stop], block)
             if found is not None:
                 changed, data = found
                 extents += _runs(changed, offset + start, stride, block)
                 parts.append(data)
         return extents, parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def _copy_changed(
+        self, new: NDArray[np.uint8], old: NDArray[np.uint8], block: int
+    ) -> tuple[NDArray[np.bool_], memoryview] | None:
+        """Bring `old`, (rows, bytes), up to date, block by block.
 
-def _copy_changed(
-    new: NDArray[np.uint8], old: NDArray[np.uint8], block: int
-) -> tuple[NDArray[np.bool_], memoryview] | None:
-    """Bring `old`, (rows, bytes), up to date, block by block.
+        Returns:
+            (rows, blocks): which blocks of each row differed, and their bytes; None: none did.
+        """
+        # As many bytes at a time as go, wherever they lie: numpy reads unaligned words as well.
+        word = np.uint64 if block % 8 == 0 else np.uint32
+        shape = (len(new), new.shape[1] // block, -1)
+        fresh, known = new.view(word).reshape(shape), old.view(word).reshape(shape)
+        if self._words.size < fresh.size:
+            self._words = np.empty(fresh.size, np.bool_)
+        different = np.not_equal(fresh, known, out=self._words[: fresh.size].reshape(fresh.shape))
+        if not different.any():
+            return None
+        changed = _any_of_each(different)
+        # One copy, which stands still: the guest may write to its memory all the time.
+        if changed.all():
+            copy = fresh.copy()
+            known[...] = copy
+        elif len(fresh) == 1:
+            where = np.flatnonzero(changed)
+            copy = fresh[0].take(where, axis=0)
+            known[0][where] = copy
+        else:
+            copy = fresh[changed]
+            known[changed] = copy
+        return changed, copy.reshape(-1).view(np.uint8).data
 
-    Returns:
-        (rows, blocks): which blocks of each row differed, and their bytes; None: none did.
-    """
-    # As many bytes at a time as go, wherever they lie: numpy reads unaligned words as well.
-    word = np.uint64 if block % 8 == 0 else np.uint32
-    shape = (len(new), new.shape[1] // block, -1)
-    fresh, known = new.view(word).reshape(shape), old.view(word).reshape(shape)
-    different = fresh != known
-    if not different.any():
-        return None
-    changed = different.any(axis=2)
-    # One copy, which stands still: the guest may write to its memory all the time.
-    copy = fresh[changed]
-    known[changed] = copy
-    return changed, memoryview(copy).cast("B")
+
+def _any_of_each(different: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(rows, blocks): whether any word of a block differs, from (rows, blocks, words)."""
+    if different.shape[2] % 8:
+        found_any: NDArray[np.bool_] = np.logical_or.reduce(different, axis=2)
+        return found_any
+    # Eight answers at a time, and no loop along the shortest axis: a tenth of the time.
+    eights = different.view(np.uint64)
+    found = eights[..., 0].copy()
+    for index in range(1, eights.shape[2]):
+        found |= eights[..., index]
+    return found.astype(np.bool_)
 
 
 def _runs(changed: NDArray[np.bool_], offset: int, stride: int, block: int) -> list[Extent]:

@@ -14,8 +14,8 @@ it, a damaged length would look like a file that was cut off.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
 
 import xxhash
 import zstandard
@@ -36,6 +36,23 @@ _LARGEST = 1 << 30
 _LEVEL = 1
 
 
+class Packed(NamedTuple):
+    """A chunk's content, compressed.
+
+    Attributes:
+        payload: One Zstandard frame.
+        size: Bytes of the content.
+    """
+
+    payload: bytes
+    size: int
+
+
+def pack(content: bytes | memoryview) -> Packed:
+    """Compress a chunk's content; several threads may do so at a time."""
+    return Packed(zstandard.ZstdCompressor(level=_LEVEL).compress(content), len(content))
+
+
 class ChunkWriter:
     """Writes a recording's chunks to a file, each at once and whole.
 
@@ -49,19 +66,17 @@ class ChunkWriter:
     def __init__(self, file: BinaryIO) -> None:
         self.written = 0
         self._file = file
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
         self._number = 0
+        self._refused: OSError | None = None
         self._write(_PREFIX.pack(MAGIC, VERSION))
 
-    def add(self, content: Sequence[bytes], *, last: bool = False) -> None:
-        """Append one chunk, which is given in parts.
+    def add(self, packed: Packed, *, last: bool = False) -> None:
+        """Append one chunk.
 
         Raises:
-            OSError: The file takes no more.
+            OSError: The file takes no more, or has refused a chunk before this one.
         """
-        size = sum(map(len, content))
-        stream = self._compressor.compressobj(size)
-        payload = b"".join([*map(stream.compress, content), stream.flush()])
+        payload, size = packed
         header = _HEADER.pack(
             _CHUNK, self._number, len(payload), size, _LAST * last, xxhash.xxh3_64_intdigest(payload)
         )
@@ -69,9 +84,15 @@ class ChunkWriter:
         self._number += 1
 
     def _write(self, data: bytes) -> None:
+        if self._refused is not None:
+            raise self._refused
         rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._refused = error
+            raise
         self.written += len(data)
 
 

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
 from compositor.errors import BadInput
-from compositor.record.container import CHUNK_BYTES, ChunkWriter
+from compositor.record.container import CHUNK_BYTES, ChunkWriter, Packed, pack
 from compositor.record.records import Command, Content, Kind, Record
 
 # A chunk is written when it spans this much time, so that a killed process loses little more than that.
 _CHUNK_NS = 250_000_000
+# Chunks that are compressed at the same time; content that changes everywhere takes longer there than here.
+_PACKERS = 2
+
+
+class _Page:
+    """Room for a chunk's records, used again when the chunk is compressed: new memory costs page faults."""
+
+    __slots__ = ("_room", "used")
+
+    def __init__(self) -> None:
+        self._room = bytearray(2 * CHUNK_BYTES)
+        self.used = 0
+
+    def add(self, part: bytes | memoryview) -> None:
+        end = self.used + len(part)
+        if end > len(self._room):
+            self._room.extend(bytes(max(end, 2 * len(self._room)) - len(self._room)))
+        self._room[self.used : end] = part
+        self.used = end
+
+    def pack(self) -> Packed:
+        with memoryview(self._room) as room, room[: self.used] as content:
+            return pack(content)
 
 
 class _Open:
@@ -34,9 +58,9 @@ class Journal:
     it. One command can be inside of another: a flush presents, the frame's fence wakes another guest.
 
     The file grows while the machine runs, so that what a killed process leaves can be replayed. A full disk
-    ends the recording, never the run. Chunks are compressed and written by a thread, which has most of a
-    recording's work and holds no lock of the interpreter's meanwhile; one chunk at a time, so that memory
-    stays bounded.
+    ends the recording, never the run. Chunks are compressed by threads, which have most of a recording's work
+    and hold no lock of the interpreter's meanwhile, and written in their order by another; a few at a time,
+    so that memory stays bounded.
 
     Args:
         path: The file; overwritten.
@@ -53,8 +77,8 @@ class Journal:
     def __init__(self, path: Path, now_ns: Callable[[], int], report: Callable[[str], None]) -> None:
         self.now_ns = now_ns
         self._path, self._report = path, report
-        self._buffer: list[bytes] = []
-        self._buffered = 0  # bytes
+        self._page = _Page()
+        self._empty: list[_Page] = []
         self._chunk_ends_ns = 0  # the first record is written at once
         self._open: list[_Open] = []
         try:
@@ -62,8 +86,9 @@ class Journal:
             self._chunks = ChunkWriter(self._file)
         except OSError as error:
             raise BadInput(f"--record {path}: {error.strerror}") from None
-        self._thread = ThreadPoolExecutor(1, "scanout-record")
-        self._writing: Future[None] | None = None
+        self._packers = ThreadPoolExecutor(_PACKERS, "scanout-pack")
+        self._writer = ThreadPoolExecutor(1, "scanout-record")
+        self._writing: deque[Future[None]] = deque()
 
     @property
     def recording(self) -> bool:
@@ -85,12 +110,11 @@ class Journal:
 
     def write_content(self, guest: int, content: Content) -> None:
         """Append what changed in a guest's memory: before the command that is being carried out, if any."""
-        payload = content.encode()
         if self._open:
             command = self._open[-1]
-            command.before.append(Record(Kind.CONTENT, guest, command.time_ns, payload))
+            command.before.append(content.record(guest, command.time_ns))
         else:
-            self._append(Record(Kind.CONTENT, guest, self.now_ns(), payload))
+            self._append(content.record(guest, self.now_ns()))
 
     def command_begins(self) -> None:
         """A command is about to be carried out."""
@@ -112,38 +136,44 @@ class Journal:
             self._open.clear()
             self.write(Kind.END, 0)
             self._write_chunk(last=True)
-            self._wait()
+            self._wait(0)
             self._stop()
 
     def _append(self, record: Record) -> None:
         if self._file is None:
             return
-        parts = record.encode()
-        self._buffer += parts
-        self._buffered += sum(map(len, parts))
-        if self._buffered >= CHUNK_BYTES or record.time_ns >= self._chunk_ends_ns:
+        for part in record.encode():
+            self._page.add(part)
+        if self._page.used >= CHUNK_BYTES or record.time_ns >= self._chunk_ends_ns:
             self._write_chunk()
             self._chunk_ends_ns = record.time_ns + _CHUNK_NS
 
     def _write_chunk(self, *, last: bool = False) -> None:
-        self._wait()
+        self._wait(_PACKERS)
         if self._file is not None:
-            content, self._buffer, self._buffered = self._buffer, [], 0
-            self._writing = self._thread.submit(self._chunks.add, content, last=last)
+            page, self._page = self._page, self._empty.pop() if self._empty else _Page()
+            packed = self._packers.submit(page.pack)
+            self._writing.append(self._writer.submit(self._put, packed, page, last=last))
 
-    def _wait(self) -> None:
-        """Until the last chunk is in the file, or was refused."""
-        writing, self._writing = self._writing, None
+    def _put(self, packed: Future[Packed], page: _Page, *, last: bool) -> None:
+        self._chunks.add(packed.result(), last=last)
+        page.used = 0
+        self._empty.append(page)
+
+    def _wait(self, most: int) -> None:
+        """Until at most so many chunks are on their way into the file; or one was refused."""
         try:
-            if writing is not None:
-                writing.result()
+            while len(self._writing) > most:
+                self._writing.popleft().result()
         except OSError as error:
             self._report(f"--record {self._path}: {error.strerror}: the recording ends here, the run goes on")
             self._stop()
 
     def _stop(self) -> None:
         if self._file is not None:
+            self._packers.shutdown()
+            self._writer.shutdown()
+            self._writing.clear()
             self._file.close()
             self._file = None
-            self._buffer.clear()
-            self._thread.shutdown()
+            self._page, self._empty = _Page(), []

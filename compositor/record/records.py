@@ -69,16 +69,26 @@ class Kind(IntEnum):
 
 
 class Record(NamedTuple):
-    """One record; its payload is read by the type that its kind stands for."""
+    """One record; its payload is read by the type that its kind stands for.
+
+    Attributes:
+        kind: What it is about.
+        subject: Which guest or output.
+        time_ns: On the run's clock.
+        payload: What it says.
+        bulk: The rest of the payload, of a record that is to be written: large, and not copied.
+    """
 
     kind: Kind
     subject: int
     time_ns: int
     payload: bytes = b""
+    bulk: bytes | memoryview = b""
 
-    def encode(self) -> tuple[bytes, bytes]:
-        """The record's bytes, in two parts: a payload is large, and need not be copied."""
-        return _RECORD.pack(self.kind, self.subject, self.time_ns, len(self.payload)), self.payload
+    def encode(self) -> tuple[bytes, bytes, bytes | memoryview]:
+        """The record's bytes, in three parts."""
+        length = len(self.payload) + len(self.bulk)
+        return _RECORD.pack(self.kind, self.subject, self.time_ns, length), self.payload, self.bulk
 
 
 class Command(NamedTuple):
@@ -131,10 +141,11 @@ class Content(NamedTuple):
     extents: Sequence[Extent]
     data: bytes | memoryview
 
-    def encode(self) -> bytes:
-        """As a payload: resource u32, number of extents u32, extents (first u64, bytes u32), data."""
+    def record(self, guest: int, time_ns: int) -> Record:
+        """As a record: resource u32, number of extents u32, extents (first u64, bytes u32), data."""
         table = np.array(self.extents, _EXTENT).tobytes()
-        return b"".join((_CONTENT.pack(self.resource_id, len(self.extents)), table, self.data))
+        head = _CONTENT.pack(self.resource_id, len(self.extents)) + table
+        return Record(Kind.CONTENT, guest, time_ns, head, self.data)
 
     @classmethod
     def decode(cls, payload: bytes) -> Content:

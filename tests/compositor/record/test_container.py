@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compositor.errors import BadInput
-from compositor.record.container import MAGIC, ChunkReader, ChunkWriter
+from compositor.record.container import MAGIC, ChunkReader, ChunkWriter, pack
 
 PREFIX = 12  # bytes: magic and version
 contents = st.lists(st.binary(max_size=200), min_size=1, max_size=5)
@@ -18,7 +18,7 @@ def written(chunks: Sequence[bytes]) -> bytes:
     file = io.BytesIO()
     writer = ChunkWriter(file)
     for number, chunk in enumerate(chunks):
-        writer.add([chunk[:9], chunk[9:]], last=number == len(chunks) - 1)
+        writer.add(pack(chunk), last=number == len(chunks) - 1)
     assert writer.written == len(file.getvalue())
     return file.getvalue()
 

@@ -72,7 +72,7 @@ def test_what_was_recorded_a_while_ago_is_in_the_file_whatever_becomes_of_us(tmp
     for _ in range(4):
         journal.write(Kind.FRAME, 0)
         now[0] += 200_000_000
-    journal._wait()
+    journal._wait(0)
     assert len(records(tmp_path / "f")) == 3
     journal.close()
 

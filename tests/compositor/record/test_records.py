@@ -11,7 +11,8 @@ from compositor.record.records import Command, Content, Kind, Presented, Record,
 
 u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
-records = st.builds(Record, st.sampled_from(Kind), st.integers(0, 2**16 - 1), u64, st.binary(max_size=50))
+subjects = st.integers(0, 2**16 - 1)
+records = st.builds(Record, st.sampled_from(Kind), subjects, u64, st.binary(max_size=50), st.just(b""))
 commands = st.builds(Command, st.integers(0, 255), u32, u32, st.binary(max_size=50), st.binary(max_size=50))
 
 
@@ -29,7 +30,9 @@ def test_commands_come_back(command: Command) -> None:
 def test_content_comes_back(resource: int, extents: list[tuple[int, int]], data: st.DataObject) -> None:
     size = sum(length for _, length in extents)
     content = Content(resource, extents, data.draw(st.binary(min_size=size, max_size=size)))
-    assert Content.decode(content.encode()) == content
+    (record,) = decode(b"".join(content.record(3, 5).encode()))
+    assert record[:3] == (Kind.CONTENT, 3, 5)
+    assert Content.decode(record.payload) == content
 
 
 @given(st.builds(Presented, u32, u32, u32, u64))

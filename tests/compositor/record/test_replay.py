@@ -16,7 +16,7 @@ from compositor import Machine
 from compositor.attachment import SimulatedAttachment
 from compositor.errors import BadInput, Misuse
 from compositor.frame import Frame
-from compositor.record.container import ChunkReader, ChunkWriter
+from compositor.record.container import ChunkReader, ChunkWriter, pack
 from compositor.record.player import Player
 from compositor.record.recording import Recording
 from compositor.record.records import Kind, Record, decode
@@ -368,7 +368,7 @@ def rewritten(path: Path, change: Callable[[Record], Record]) -> None:
     chunks = list(ChunkReader(io.BytesIO(path.read_bytes()), "f"))
     for number, chunk in enumerate(chunks):
         parts = [part for record in decode(chunk) for part in change(record).encode()]
-        writer.add(parts, last=number == len(chunks) - 1)
+        writer.add(pack(b"".join(parts)), last=number == len(chunks) - 1)
     path.write_bytes(file.getvalue())
 
 
