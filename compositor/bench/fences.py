@@ -40,6 +40,7 @@ def run() -> Report:
             _callback(loop),
             _coroutine(),
             _timeline(),
+            _timeline_batch(),
             _bytes(loop),
             _left(),
         ]
@@ -203,6 +204,23 @@ def _timeline() -> Row:
         return (time.perf_counter_ns() - start) / _MEASURED
 
     return interleave("timeline", "ns", ours, {"asyncio.Event": event}, runs=_RUNS)
+
+
+def _timeline_batch() -> Row:
+    """Fences that are outstanding on a timeline, and one call that reaches them all."""
+
+    def outstanding() -> list[Timeline]:
+        timeline = Timeline("bench")
+        for seqno in range(1, _BATCH + 1):
+            timeline.fence(seqno)
+        return [timeline]
+
+    def event(batch: list[asyncio.Event]) -> None:
+        for each in batch:
+            each.set()
+
+    ours = per_item(outstanding, lambda batch: batch[0].signal(_BATCH))
+    return interleave("timeline-batch", "ns", ours, {"asyncio.Event": per_item(events, event)}, runs=_RUNS)
 
 
 def _bytes(loop: asyncio.AbstractEventLoop) -> Row:

@@ -42,9 +42,10 @@ async def wait(fence: Fence, *, deadline: float | None = None) -> int:
         try:
             await woken
         finally:
-            fence.remove_callback(wake)
             if timer is not None:
                 timer.cancel()
+            if not fence.signaled:
+                fence.remove_callback(wake)
         if not fence.signaled:  # else it is in time, though the timer may have come first
             raise TimeoutError(f"{fence.describe()} has not signalled by its deadline")
     return fence.status

@@ -8,6 +8,7 @@ producer that is gone.
 from __future__ import annotations
 
 import errno
+import math
 from collections import deque
 from heapq import heappop, heappush
 from types import TracebackType
@@ -15,6 +16,9 @@ from typing import Self
 
 from virtio.errors import Misuse
 from virtio.fence.fence import Fence, Producer, allocate_context, check_error, raise_together
+from virtio.fence.state import State
+
+_SIGNALED = State.SIGNALED  # an enumeration's members are slow to look up
 
 
 class Timeline:
@@ -39,14 +43,14 @@ class Timeline:
         self._fences: dict[int, Fence] = {}
         # The seqnos of `_fences` as a heap: fences may be made in any order.
         self._order: list[int] = []
-        # Fences that are being signalled, in order, with what they end with. A callback that advances the
-        # timeline adds to it and returns: recursion would signal its fences before the ones that are due.
-        self._due: deque[tuple[Fence, int | None, int | None]] = deque()
+        # How far a callback has advanced the timeline while that was signalling, with what those fences end
+        # with: done behind the ones that are due. Recursion would signal them before.
+        self._advances: deque[tuple[float, int | None, int | None]] = deque()
         self._signaling = False
 
     def __len__(self) -> int:
         """Fences that are outstanding."""
-        return len(self._fences) + len(self._due)
+        return len(self._fences)
 
     def fence(self, seqno: int | None = None) -> Fence:
         """The fence of `seqno`: the same one as long as it is outstanding, signalled if that is done already.
@@ -94,11 +98,8 @@ class Timeline:
         if seqno < self.value:
             raise Misuse(f"timeline {self.producer.timeline} cannot go back from {self.value} to {seqno}")
         self.value, self._value_ns = seqno, now_ns
-        order = self._order
-        while order and order[0] <= seqno:
-            self._due.append((self._fences.pop(heappop(order)), error, now_ns))
-        if self._due and not self._signaling:
-            self._signal_due()
+        if self._order:
+            self._advance(seqno, error, now_ns)
 
     def close(self, error: int = -errno.ENOENT, *, now_ns: int | None = None) -> None:
         """No more fences; those outstanding end with `error`. Once more does nothing.
@@ -113,27 +114,33 @@ class Timeline:
         """
         check_error(error, self.producer.timeline)
         self.closed = True
-        while self._order:
-            self._due.append((self._fences.pop(heappop(self._order)), error, now_ns))
-        if not self._signaling:
-            self._signal_due()
+        self._advance(math.inf, error, now_ns)
 
     def check_open(self) -> None:
         """Raises `Misuse` where the timeline is closed."""
         if self.closed:
             raise Misuse(f"timeline {self.producer.timeline} is closed")
 
-    def _signal_due(self) -> None:
-        """Signal in order; not while that is being done, for then it is done behind the others."""
+    def _advance(self, value: float, error: int | None, now_ns: int | None) -> None:
+        """Signal up to `value`; not while that is being done, for then it is done behind the others."""
+        advances = self._advances
+        if self._signaling:
+            advances.append((value, error, now_ns))
+            return
         self._signaling = True
+        order, fences = self._order, self._fences
         failures: list[BaseException] = []
-        while self._due:
-            fence, error, now_ns = self._due.popleft()
-            try:
-                if not fence.signaled:
-                    fence.signal(error, now_ns=now_ns)
-            except BaseException as failure:
-                failures.append(failure)
+        while True:
+            while order and order[0] <= value:
+                fence = fences.pop(heappop(order))
+                if fence.state < _SIGNALED:
+                    try:
+                        fence.signal(error, now_ns=now_ns)
+                    except BaseException as failure:
+                        failures.append(failure)
+            if not advances:
+                break
+            value, error, now_ns = advances.popleft()
         self._signaling = False
         if failures:
             raise_together(failures)

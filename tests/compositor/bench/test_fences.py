@@ -13,7 +13,8 @@ def test_it_measures_every_step_of_a_fences_life(monkeypatch: pytest.MonkeyPatch
     assert "fences" in BENCHMARKS
     rows = {row.case: row for row in load("fences")().rows}
     assert list(rows) == [
-        "create", "signal", "wait-callback", "wait-coroutine", "timeline", "memory-alive", "memory-after-1M",
+        "create", "signal", "wait-callback", "wait-coroutine", "timeline", "timeline-batch", "memory-alive",
+        "memory-after-1M",
     ]  # fmt: skip
     assert all(row.ours > 0 for row in rows.values() if row.unit in ("ns", "B"))
     assert {"asyncio.Event", "asyncio.Future", "concurrent.futures.Future"} == rows["create"].peers.keys()

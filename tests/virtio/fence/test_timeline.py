@@ -253,3 +253,16 @@ class TimelineMachine(RuleBasedStateMachine):
 
 TestTimelineMachine = TimelineMachine.TestCase
 TestTimelineMachine.settings = settings(max_examples=60, stateful_step_count=30)
+
+
+def test_a_callback_that_closes_the_timeline_ends_what_is_not_due_yet() -> None:
+    timeline = Timeline()
+    fences = [timeline.fence() for _ in range(4)]
+    order: list[tuple[int, int]] = []
+    for fence in fences:
+        fence.add_callback(lambda done: order.append((done.seqno, done.status)))
+    fences[0].add_callback(lambda _: timeline.close(-5, now_ns=9))
+    timeline.signal(2, now_ns=3)
+    assert order == [(1, 1), (2, 1), (3, -5), (4, -5)]
+    assert [fence.timestamp_ns for fence in fences] == [3, 3, 9, 9]
+    assert len(timeline) == 0
