@@ -16,6 +16,7 @@ from compositor.placement import Placement, check_placement
 from compositor.presentation import Feedback
 from compositor.scene_tree import SceneTree
 from compositor.sync.flip_queue import CallAt, NowNs, ReadStamp
+from compositor.sync.late import LateFlushes
 from compositor.sync.policy import SyncPolicy
 from compositor.sync.reuse import EarlyReuse
 from virtio.fence import Fence
@@ -41,7 +42,9 @@ class GuestDisplay:
         policy: What flushes wait for, from the next one on.
         hold_ns: How long after its presentation the host keeps an image: 0, unless lateness is studied.
         listeners: Called with every scanout's name and the feedback to each of its flushes.
-        report: Gets one line the first time that the guest draws into a buffer that is not its own.
+        report: Gets one line the first time that the guest draws into a buffer that is not its own, and the
+            first time that a flush is out for longer than it waits.
+        late: Finds the latter, where the guest has a patience (`late.patience`).
 
     Raises:
         BadInput: A placement names no output, or gives an impossible size.
@@ -68,6 +71,7 @@ class GuestDisplay:
         self.hold_ns = 0
         self.listeners: list[Callable[[str, Feedback], None]] = []
         self.report: Callable[[str], None] = lambda _line: None
+        self.late = LateFlushes(statistics, self._tell)
         self._name = name
         self.heads = [
             Head(f"{name}.{index}" if index else name, tree, place, self)
@@ -118,6 +122,9 @@ class GuestDisplay:
         if not self.statistics.frames["early_reuse"]:
             self.report(f"{self._name}: {finding}")
         self.statistics.reused_early(finding.as_dict())
+
+    def _tell(self, line: str) -> None:
+        self.report(line)
 
     def set_scanout(self, scanout_id: int, image: ScanoutImage | None) -> Fence | None:
         """See `virtio.gpu.display.Display.set_scanout`."""

@@ -19,6 +19,7 @@ ADAPTERS = {
     "compositor.placement",
     "compositor.sync.flip",
     "compositor.sync.flip_queue",
+    "compositor.sync.late",
 }
 # The layers of virtio that a guest shares with the device.
 SHARED = {

@@ -10,6 +10,7 @@ from compositor.observe.statistics import GuestStatistics
 from compositor.record.recorder import Recorder
 from compositor.scanout import GuestDisplay, Placement
 from compositor.scene_tree import SceneTree
+from compositor.sync.late import Patience
 from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
 from guest.workloads.stamp import read_stamp
 from virtio.clock import Clock
@@ -26,9 +27,11 @@ class Attachment:
         display: The guest's place on the screens.
         ended: Done when the guest has ended by itself, with what it died of; None: it never does.
         policies: The sync policies that a guest of this kind can live with.
+        patience: How long a guest of this kind waits for a flush; None: for ever.
     """
 
     policies: Sequence[SyncPolicy] = FOR_ANY_GUEST
+    patience: Patience | None = None
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Attachment:
             read_stamp=read_stamp,
             call_at=clock.call_at,
         )
+        self.display.late.patience = self.patience
         self._tap = None if recorder is None else recorder.guest(name, kind, places)
         self._device: GpuDevice | None = None
         self._past = DeviceStatistics()  # of devices that served this guest before
@@ -98,6 +102,7 @@ class Attachment:
     def statistics(self) -> GuestStatistics:
         """The counters up to now, the device's included."""
         device, collected = self._device, self._collected
+        self.display.late.look(self._clock.now_ns())
         if device is not None:
             collected.commands = self._past.commands + device.commands
             collected.errors = self._past.errors + device.errors

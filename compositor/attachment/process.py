@@ -26,6 +26,8 @@ class ProcessAttachment(ServedAttachment):
     frames at the same times.
     """
 
+    patience = None  # it complains itself of a fence that it misses
+
     def __init__(
         self,
         guest: ProcessGuest,

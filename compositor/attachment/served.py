@@ -11,6 +11,7 @@ from pathlib import Path
 
 from compositor.attachment.attachment import Attachment
 from compositor.run_directory import run_directory
+from compositor.sync.late import LINUX_PATIENCE, Patience
 from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
@@ -65,6 +66,8 @@ class _Ear:
 
 class ServedAttachment(Attachment):
     """A guest behind a vhost-user socket, and the process that we started for it, if we did."""
+
+    patience: Patience | None = LINUX_PATIENCE
 
     def listen(
         self,

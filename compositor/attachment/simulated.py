@@ -10,6 +10,7 @@ from compositor.observe.statistics import GuestStatistics
 from compositor.record.recorder import Recorder
 from compositor.scanout import Placement
 from compositor.scene_tree import SceneTree
+from compositor.sync.late import Patience
 from compositor.sync.policy import SyncPolicy
 from guest.gpu_loop import GpuLoop
 from guest.render_loop import RenderLoop
@@ -40,6 +41,8 @@ class SimulatedAttachment(Attachment):
         self._asleep = False
         self._resources.callback(self._stop)
         self.display.policy = SyncPolicy(guest.sync)
+        if guest.patience_ns is not None and guest.render_ns:
+            self.display.late.patience = Patience(guest.patience_ns, "the guest")
         guest.on_fault = lambda line: self.display.report(f"{name}: {line}")
         guest.attach(self.make_device(), default_seed=seed, clock=clock)
         if guest.has_gpu:

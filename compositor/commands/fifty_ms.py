@@ -31,6 +31,7 @@ from compositor.commands.options import RunOptions
 from compositor.errors import BadInput, RunFailed
 from compositor.machine import Machine
 from compositor.observe.statistics import write_json
+from compositor.sync.late import LINUX_PATIENCE
 from guest.linux import shown_progress
 from guest.real import UmlGuest
 from guest.simulated import SimulatedGuest
@@ -42,7 +43,6 @@ _OUTPUT = "64x48@60"  # of the simulated guest
 # can hide the hole for good.
 _LINUX_OUTPUT = "640x480@999"
 _BEFORE_TICK_MS = 0.02
-_LINUX_PATIENCE_NS = 50_000_000
 _RENDER_NS = 1_000
 _FRAMES = 12
 _FLIP = re.compile(r"asked=([0-9.]+) event=([0-9.]+)")
@@ -107,7 +107,7 @@ async def measure(
 
 def _impatient() -> SimulatedGuest:
     """A guest that waits for a fence as long as Linux does."""
-    return SimulatedGuest(Flat(), render_ns=_RENDER_NS, patience_ns=_LINUX_PATIENCE_NS)
+    return SimulatedGuest(Flat(), render_ns=_RENDER_NS, patience_ns=LINUX_PATIENCE.ns)
 
 
 def _linux(kernel: Path) -> UmlGuest:

@@ -88,6 +88,7 @@ class GuestStatistics:
         frames: Counts of "submitted", "presented", "discarded", "torn" and "early_reuse" frames: the last
             were drawn over while the host still had them.
         early_reuse: The first of those, in detail.
+        late_fences: Flushes that were out for longer than the guest waits for them.
         flips_outstanding: Most images that the host had at a time and was not through with.
         latencies: Time from the flush of a frame to its presentation.
         fence_waits: Time that the guest's fences took to signal.
@@ -104,6 +105,7 @@ class GuestStatistics:
         self.kind = kind
         self.frames = {"submitted": 0, "presented": 0, "discarded": 0, "torn": 0, "early_reuse": 0}
         self.early_reuse: list[Mapping[str, object]] = []
+        self.late_fences = 0
         self.flips_outstanding = 0
         self.latencies = Histogram()
         self.fence_waits = Histogram()
@@ -156,6 +158,7 @@ class GuestStatistics:
             "bytes": dict(self.bytes),
             "bytes_per_frame": round(sum(self.bytes.values()) / presented, 1) if presented else 0.0,
             "fence_wait_ms": self.fence_waits.summary(),
+            "late_fences": self.late_fences,
             "flips_outstanding": self.flips_outstanding,
             "early_reuse": list(self.early_reuse),
             "commands": dict(sorted(self.commands.items())),

@@ -17,6 +17,7 @@ from compositor.presentation import Feedback, PresentationFlags, Presented
 from compositor.surface import Buffer
 from compositor.surface_node import SurfaceNode
 from compositor.sync.flip import Flip
+from compositor.sync.late import LateFlushes
 from compositor.sync.policy import QUEUE_DEPTH, SyncPolicy
 from compositor.sync.reuse import EarlyReuse
 from virtio.fence import Fence, Producer
@@ -39,6 +40,7 @@ class FlippingGuest(Protocol):
         now_ns: The run's clock.
         call_at: The run's calendar.
         read_stamp: Reads a frame's id, and whether two frames were mixed, out of its pixels.
+        late: Finds flushes that are out for longer than the guest waits.
     """
 
     policy: SyncPolicy
@@ -48,6 +50,7 @@ class FlippingGuest(Protocol):
     now_ns: NowNs
     call_at: CallAt
     read_stamp: ReadStamp
+    late: LateFlushes
 
     def found(self, finding: EarlyReuse) -> None:
         """The guest drew into a buffer that the host still had."""
@@ -97,8 +100,11 @@ class FlipQueue:
 
     def _show_nothing(self) -> None:
         self._discard_waiting()
+        self._guest.late.look(self._guest.now_ns())
         for flip in self._out:
             flip.unwatch()
+            if flip.answer is not None:
+                self._guest.late.forget(flip.answer)
         self._last = None
         if self._surface.buffer is not None:
             self._surface.blank()
@@ -110,6 +116,8 @@ class FlipQueue:
         image, policy = self.image, self._guest.policy
         if image is None:
             return None
+        now_ns = self._guest.now_ns()
+        self._guest.late.look(now_ns)
         self._guest.statistics.submitted()
         if policy is not SyncPolicy.QUEUE:
             self._discard_waiting()
@@ -119,7 +127,7 @@ class FlipQueue:
         last = self._last
         # Another image, as after a page flip, differs everywhere, whatever the driver says it painted.
         changed = damage if last is not None and image is last.image else None
-        flip = Flip(self._count_flushes, image, changed, self._guest.now_ns())
+        flip = Flip(self._count_flushes, image, changed, now_ns)
         flip.incoming = incoming
         latest = image.pixels if incoming is None else incoming.source
         flip.frame_id, flip.torn = self._guest.read_stamp(latest)
@@ -133,7 +141,16 @@ class FlipQueue:
             self._submit(flip)
         else:
             self._waiting.append(flip)
-        return None if flip.answer is None or flip.answer.signaled else flip.answer
+        return self._awaited(flip)
+
+    def _awaited(self, flip: Flip) -> Fence | None:
+        """What the guest has to wait for, if it has to."""
+        answer = flip.answer
+        if answer is None or answer.signaled:
+            return None
+        if flip.image.zero_copy:  # for a copy nobody has to wait, and Linux asks for no fence there
+            self._guest.late.watch(answer, flip.flushed_ns)
+        return answer
 
     def _submit(self, flip: Flip) -> None:
         """Give a flip to its node; the compositor may take it within this call."""
@@ -147,8 +164,10 @@ class FlipQueue:
         if flip is None:
             return
         self._look_for_tears(flip)
+        now_ns = self._guest.now_ns()
+        self._guest.late.look(now_ns)
         if flip.taken():
-            self._guest.statistics.fence_waited(self._guest.now_ns() - flip.flushed_ns)
+            self._guest.statistics.fence_waited(now_ns - flip.flushed_ns)
 
     def _on_feedback(self, feedback: Feedback) -> None:
         flip = self._unanswered.pop(feedback.commit, None)
@@ -201,6 +220,7 @@ class FlipQueue:
         now_ns = self._guest.now_ns()
         for finding in flip.findings(self.producer.owner, now_ns):
             self._guest.found(finding)
+        self._guest.late.look(now_ns)
         flip.previous = None
         if flip.done():
             self._guest.statistics.fence_waited(now_ns - flip.flushed_ns)

@@ -42,6 +42,11 @@ async def test_a_kernel_whose_last_flush_is_out_switches_itself_off_behind_it(ho
     ended = [await switch_off(hold_ms, lines) for _ in range(2)]
     assert ended[0] == ended[1] < 10_000_000_000 + 5 * hold_ms * 1_000_000
     assert not any("switched itself off" in line for line in lines)
+    late = [line for line in lines if "its flush fence" in line]
+    assert len(late) == 2
+    assert late[0] == late[1]
+    assert late[0].startswith("uml: ")
+    assert late[0].endswith("Linux's driver waits 50")
 
 
 async def test_a_kernel_that_never_ends_switching_itself_off_is_ended_the_same_in_every_run() -> None:

@@ -53,7 +53,12 @@ class Watchdog:
         known = self._deadlines.get(fence)
         self._deadlines[fence] = deadline_ns if known is None else min(known, deadline_ns)
         if known is None:
-            fence.add_callback(self._forget)
+            fence.add_callback(self._signaled)
+
+    def forget(self, fence: Fence) -> None:
+        """Expect nothing of `fence` any more; it need not be watched."""
+        if self._deadlines.pop(fence, None) is not None:
+            fence.remove_callback(self._signaled)
 
     def next_ns(self) -> int | None:
         """When to `check`: just after the earliest deadline; None when nothing is watched."""
@@ -68,13 +73,12 @@ class Watchdog:
         overdue.sort(key=lambda entry: entry[0])
         found = []
         for due, fence in overdue:
-            del self._deadlines[fence]
-            fence.remove_callback(self._forget)
+            self.forget(fence)
             for leaf in unwrap(fence):
                 if not leaf.signaled:
                     timeline, owner = leaf.producer or _UNKNOWN
                     found.append(Late(timeline, leaf.context, leaf.seqno, owner, now_ns - due))
         return found
 
-    def _forget(self, fence: Fence) -> None:
+    def _signaled(self, fence: Fence) -> None:
         del self._deadlines[fence]

@@ -84,6 +84,7 @@ def test_the_document_has_the_published_shape() -> None:
                 "bytes": {"transfer": 0, "compose": 100, "upload": 0, "readback": 0},
                 "bytes_per_frame": 50.0,
                 "fence_wait_ms": {"p50": 2.0, "p99": 2.0},
+                "late_fences": 0,
                 "flips_outstanding": 0,
                 "early_reuse": [],
                 "commands": {"RESOURCE_FLUSH": 4, "SET_SCANOUT_BLOB": 4},

@@ -59,6 +59,15 @@ def test_a_fence_that_signals_is_forgotten() -> None:
     assert (len(watchdog), watchdog.check(100)) == (0, [])
 
 
+def test_a_fence_of_which_nothing_is_expected_any_more_is_not_reported() -> None:
+    watchdog, fence = Watchdog(), Fence()
+    watchdog.watch(fence, 10)
+    watchdog.forget(fence)
+    watchdog.forget(fence)
+    assert (len(watchdog), watchdog.check(100)) == (0, [])
+    fence.signal()
+
+
 def test_of_several_deadlines_the_earliest_holds() -> None:
     watchdog, fence = Watchdog(), Fence()
     for deadline in (30, 10, 20):
