@@ -1,11 +1,13 @@
 """Debian packages, without root and without touching the system's package state.
 
 apt itself fetches and verifies: the same program, the same keyring, only with lists, cache and sources
-of our own, given by a configuration file of our own. The mirror and the proxy are the machine's.
+of our own, given by a configuration file of our own. The mirror and the proxy are the machine's, or named by
+`SCANOUT_DEBIAN_MIRROR`.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +15,11 @@ from functools import cached_property
 from pathlib import Path
 
 from guest.linux.cache import cache_dir, locked
-from guest.linux.errors import ToolFailed
+from guest.linux.errors import ToolFailed, ToolMissing
 from guest.linux.tool import Progress, missing_packages, no_progress, require, run_tool
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
+MIRROR_VARIABLE = "SCANOUT_DEBIAN_MIRROR"
 _TRANSPORT = re.compile(r"Acquire::(https?::|Check-Valid-Until|Check-Date|Retries|ForceIPv)")
 
 # Read after the machine's own configuration, so that proxies stay and hooks go: an update hook would
@@ -45,14 +47,23 @@ APT::Update::Error-Mode "any";
 
 
 def mirror() -> str:
-    """The address from which this machine gets Debian, else Debian's own."""
+    """Where this machine gets Debian from: `SCANOUT_DEBIAN_MIRROR`, else the address in apt's sources.
+
+    Raises:
+        ToolMissing: Neither says one.
+    """
+    if given := os.environ.get(MIRROR_VARIABLE):
+        return given
     try:
         lines = run_tool(
             ["apt-get", "indextargets", "--format", "$(SITE) $(LABEL)"], what="reading the sources of apt"
         ).splitlines()
     except ToolFailed:
-        return DEFAULT_MIRROR
-    return next((line.split()[0] for line in lines if line.split()[1:] == ["Debian"]), DEFAULT_MIRROR)
+        lines = []
+    for line in lines:
+        if line.split()[1:] == ["Debian"]:
+            return line.split()[0]
+    raise ToolMissing(f"apt's sources name no mirror of Debian: set {MIRROR_VARIABLE} to one's address")
 
 
 def transport_settings() -> list[str]:

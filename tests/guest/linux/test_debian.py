@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from guest.linux import debian
-from guest.linux.debian import DEFAULT_MIRROR, Package, Suite, mirror, unpack
+from guest.linux.debian import Package, Suite, mirror, unpack
 from guest.linux.errors import ToolFailed, ToolMissing
 
 FakeProgram = Callable[[str, str], Path]
@@ -48,9 +48,15 @@ def test_the_mirror_is_the_machines(suite: Suite) -> None:
     assert mirror() == "http://mirror.test/debian"
 
 
-def test_the_mirror_without_an_apt_that_works(fake_program: FakeProgram) -> None:
-    fake_program("apt-get", "exit 1")
-    assert mirror() == DEFAULT_MIRROR
+@pytest.mark.parametrize("apt_get", ["exit 1", "echo http://mirror.test/ubuntu Ubuntu"])
+def test_without_a_mirror_of_debian_one_has_to_be_named(
+    apt_get: str, fake_program: FakeProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_program("apt-get", apt_get)
+    with pytest.raises(ToolMissing, match="no mirror of Debian: set SCANOUT_DEBIAN_MIRROR"):
+        mirror()
+    monkeypatch.setenv("SCANOUT_DEBIAN_MIRROR", "http://other.test/debian")
+    assert mirror() == "http://other.test/debian"
 
 
 def test_the_newest_version_is_the_first_one_shown(suite: Suite) -> None:
