@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from compositor.errors import BadInput
 from compositor.mode import Mode
 from compositor.output import Output
 from compositor.record.container import ChunkReader
 from compositor.record.records import Kind, Record, decode
+from virtio.closing import Closing
 
 
-class Recording:
+class Recording(Closing):
     """The records of a file, read as they are needed; context manager.
 
     Attributes:
@@ -71,14 +71,6 @@ class Recording:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def read_json(record: Record) -> dict[str, Any]:

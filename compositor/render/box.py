@@ -21,9 +21,18 @@ from numba.core.extending import register_model
 from compositor.render.compiled import late_kernel, part
 from compositor.render.expressions import Lanes, expression, loads, of_arity
 from compositor.render.filters import write
-from compositor.render.fused.vectors import BLOCK, LANES, Function, load, load_some, prefetch, store, table
+from compositor.render.fused.vectors import (
+    AHEAD,
+    BLOCK,
+    LANES,
+    Function,
+    load,
+    load_some,
+    prefetch,
+    store,
+    table,
+)
 
-_AHEAD = 4096  # bytes; a core's own prefetchers stop at every page
 _DOUBLES = ir.VectorType(ir.DoubleType(), 4)
 _WORDS = ir.VectorType(ir.IntType(32), 4)
 
@@ -221,8 +230,8 @@ def halve(out: int, pitch: int, width: int, height: int, above: int, source: int
             bottom = top + source_pitch
             if rest >= LANES:
                 for row in (top, bottom):
-                    prefetch(row + _AHEAD)
-                    prefetch(row + BLOCK + _AHEAD)
+                    prefetch(row + AHEAD)
+                    prefetch(row + BLOCK + AHEAD)
                 pixels = _quarters(load(top), load(top + BLOCK), load(bottom), load(bottom + BLOCK))
             else:
                 count = 2 * rest - LANES

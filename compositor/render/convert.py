@@ -16,8 +16,9 @@ from llvmlite import ir
 from numba import types
 
 from compositor.render.compiled import helper, late_kernel
-from compositor.render.expressions import Lanes, expression, load_first, loads, of_arity
+from compositor.render.expressions import OPAQUE, Lanes, expression, load16, load16_some, load_first, of_arity
 from compositor.render.fused.vectors import (
+    AHEAD,
     LANES,
     PIXELS,
     VECTOR,
@@ -29,16 +30,12 @@ from compositor.render.fused.vectors import (
     store_some,
 )
 
-_OPAQUE = -0x1000000  # 0xff000000, signed
-_AHEAD = 4096  # bytes; a core's own prefetchers stop at every page
-_load16, _load16_some = loads(16)
-
 
 @expression(1)
 def _from_565(s: Lanes) -> Lanes:
     red = s << 8 & 0xF80000 | s << 3 & 0x070000
     green = s << 5 & 0xFC00 | s >> 1 & 0x0300
-    return red | green | s << 3 & 0xF8 | s >> 2 & 0x07 | _OPAQUE
+    return red | green | s << 3 & 0xF8 | s >> 2 & 0x07 | OPAQUE
 
 
 @expression(1, numbers=1)
@@ -59,7 +56,7 @@ def _premultiplied(s: Lanes) -> Lanes:
     factors = (alpha | alpha << 16).halves()
     red_blue, green = ((part.halves() * factors + 128) for part in (s & 0xFF00FF, s >> 8 & 0xFF))
     red_blue, green = ((part + (part >> 8)) >> 8 for part in (red_blue, green))
-    return red_blue.words() | green.words() << 8 & 0xFF00 | s & _OPAQUE
+    return red_blue.words() | green.words() << 8 & 0xFF00 | s & OPAQUE
 
 
 @expression(1, numbers=1)
@@ -117,7 +114,7 @@ _load_rgb, _load_rgb_some = _of_24((2, 1, 0))
 @helper
 def _put(address: int, pixels: Any) -> None:
     """Sixteen pixels, where a kernel writes from one address to the next."""
-    prefetch(address + _AHEAD)
+    prefetch(address + AHEAD)
     store(address, pixels)
 
 
@@ -128,11 +125,11 @@ def rgb565(out: int, pitch: int, width: int, height: int, source: int, source_pi
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
-            prefetch(row + 2 * x + _AHEAD)
-            _put(to + 4 * x, _from_565(_load16(row + 2 * x)))
+            prefetch(row + 2 * x + AHEAD)
+            _put(to + 4 * x, _from_565(load16(row + 2 * x)))
         if whole < width:
             rest = width - whole
-            store_some(to + 4 * whole, _from_565(_load16_some(row + 2 * whole, rest)), rest)
+            store_some(to + 4 * whole, _from_565(load16_some(row + 2 * whole, rest)), rest)
 
 
 @late_kernel(6)
@@ -142,7 +139,7 @@ def rgb888(out: int, pitch: int, width: int, height: int, source: int, source_pi
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
-            prefetch(row + 3 * x + _AHEAD)
+            prefetch(row + 3 * x + AHEAD)
             _put(to + 4 * x, _load_bgr(row + 3 * x))
         for x in range(whole, width, LANES):
             rest = min(width - x, LANES)
@@ -156,7 +153,7 @@ def bgr888(out: int, pitch: int, width: int, height: int, source: int, source_pi
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
-            prefetch(row + 3 * x + _AHEAD)
+            prefetch(row + 3 * x + AHEAD)
             _put(to + 4 * x, _load_rgb(row + 3 * x))
         for x in range(whole, width, LANES):
             rest = min(width - x, LANES)
@@ -170,7 +167,7 @@ def rgb30(out: int, pitch: int, width: int, height: int, source: int, source_pit
     for y in range(height):
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, whole, LANES):
-            prefetch(row + 4 * x + _AHEAD)
+            prefetch(row + 4 * x + AHEAD)
             _put(to + 4 * x, _from_30(load(row + 4 * x), opaque))
         if whole < width:
             rest = width - whole

@@ -12,8 +12,17 @@ from llvmlite import ir
 from numba import types
 
 from compositor.render.compiled import late_kernel, part
-from compositor.render.expressions import Lanes, expression, load_first, loads, of_arity
+from compositor.render.expressions import (
+    OPAQUE,
+    Lanes,
+    expression,
+    load16,
+    load16_some,
+    load_first,
+    of_arity,
+)
 from compositor.render.fused.vectors import (
+    AHEAD,
     BLOCK,
     LANES,
     PIXELS,
@@ -25,10 +34,6 @@ from compositor.render.fused.vectors import (
     store,
     store_some,
 )
-
-_OPAQUE = -0x1000000  # 0xff000000, signed
-_AHEAD = 4096  # bytes; a core's own prefetchers stop at every page
-_load16, _load16_some = loads(16)
 
 
 @expression(1)
@@ -75,8 +80,8 @@ def _from_yuv(places: list[int]) -> Function:
         outer = [_bytes(y + blue, y + red) for y in (grey, greys)]
         greens = _bytes(grey + green, greys + green)
         # What of the other green lies in the byte of alpha does no harm.
-        evens = outer[0] | greens << 8 | _OPAQUE
-        return evens.lanes(places, outer[1] | greens >> 8 | _OPAQUE)
+        evens = outer[0] | greens << 8 | OPAQUE
+        return evens.lanes(places, outer[1] | greens >> 8 | OPAQUE)
 
     return pixels
 
@@ -114,8 +119,8 @@ def _put_pairs(
     to: int, count: int, first: Any, second: Any, red: Any, green: Any, blue: Any, luma: int
 ) -> None:
     """Up to 32 pixels, from Y of each pair of pixels and their tints."""
-    prefetch(to + _AHEAD)
-    prefetch(to + BLOCK + _AHEAD)
+    prefetch(to + AHEAD)
+    prefetch(to + BLOCK + AHEAD)
     low = _pixels0(first, second, red, green, blue, luma)
     high = _pixels16(first, second, red, green, blue, luma)
     if count >= 2 * LANES:
@@ -148,7 +153,7 @@ def yuyv(
         to, row = out + y * pitch, source + y * source_pitch
         for x in range(0, width, 2 * LANES):
             rest, at = width - x, row + 2 * x
-            prefetch(at + _AHEAD)
+            prefetch(at + AHEAD)
             both = load(at) if rest >= 2 * LANES else load_some(at, (rest + 1) >> 1)
             cb, cr = _byte1(both), _byte3(both)
             red, blue = _tint(cr, red_cr, reds), _tint(cb, blue_cb, blues)
@@ -180,13 +185,13 @@ def nv12(
         pairs = chroma + (top >> 1) * chroma_pitch
         for x in range(0, width, 2 * LANES):
             rest = width - x
-            prefetch(pairs + x + _AHEAD)
-            colour = _load16(pairs + x) if rest >= 2 * LANES else _load16_some(pairs + x, (rest + 1) >> 1)
+            prefetch(pairs + x + AHEAD)
+            colour = load16(pairs + x) if rest >= 2 * LANES else load16_some(pairs + x, (rest + 1) >> 1)
             cb, cr = _byte0(colour), _byte1(colour)
             red, blue = _tint(cr, red_cr, reds), _tint(cb, blue_cb, blues)
             green = _green_tint(cb, cr, green_cb, green_cr, greens)
             for y in range(top, min(top + 2, height)):
                 at = source + y * source_pitch + x
-                prefetch(at + _AHEAD)
-                both = _load16(at) if rest >= 2 * LANES else _load_bytes(at, rest)
+                prefetch(at + AHEAD)
+                both = load16(at) if rest >= 2 * LANES else _load_bytes(at, rest)
                 _put_pairs(out + y * pitch + 4 * x, rest, _byte0(both), _byte1(both), red, green, blue, luma)

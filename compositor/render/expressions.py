@@ -18,6 +18,7 @@ from numba import types
 from compositor.render.fused.vectors import LANES, PIXELS, VECTOR, Function, all_lanes, declare, instruction
 
 NUMBER = types.int64  # sizes, addresses and factors
+OPAQUE = -0x1000000  # alpha 255: 0xff000000, signed
 
 
 class Lanes:
@@ -170,6 +171,9 @@ def of_arity(count: int, signature: Any, generate: Function) -> Function:
     names = ", ".join(f"_{index}" for index in range(count))
     make: Function = eval(f"lambda answer: lambda _context, {names}: answer")
     return instruction(make((signature, generate)))
+
+
+load16, load16_some = loads(16)
 
 
 @instruction

@@ -17,6 +17,7 @@ from compositor.render.compiled import helper, late_kernel
 from compositor.render.expressions import Lanes, choose, expression, load_words, pick, pick_further
 from compositor.render.fused.arithmetic import opaque, over
 from compositor.render.fused.vectors import (
+    AHEAD,
     BLOCK,
     LANES,
     load,
@@ -27,13 +28,11 @@ from compositor.render.fused.vectors import (
     table,
 )
 
-_AHEAD = 4096  # bytes; a core's own prefetchers stop at every page
-
 
 @helper
 def write(address: int, pixels: Any, count: int, above: int) -> None:
     """Put up to sixteen pixels where they belong, or above what is there."""
-    prefetch(address + _AHEAD)
+    prefetch(address + AHEAD)
     if count >= LANES:
         if above != 0:
             pixels = opaque(over(load(address), pixels))
@@ -50,7 +49,7 @@ def _near_pixels(first: int, room: int, places: Any) -> Any:
     if room == LANES:
         return pick(load(first), places)
     if room == 2 * LANES:
-        prefetch(first + BLOCK + _AHEAD)
+        prefetch(first + BLOCK + AHEAD)
         return choose(load(first), load(first + BLOCK), places)
     pixels = pick(load_some(first, room), places)
     # No loop: LLVM would move what does not change out of it, and not find the pattern of a permutation.
@@ -81,7 +80,7 @@ def nearest(
             at = 4 * x
             if blocks != 0:
                 first, room = start + table(blocks + x)[0], table(blocks + x)[1]
-                prefetch(first + _AHEAD)
+                prefetch(first + AHEAD)
                 pixels = _near_pixels(first, room, load(columns + at))
             else:
                 pixels = load_words(start, load(columns + at))
@@ -130,7 +129,7 @@ def _line(line: int, source: int, left: int, right: int, weights: int, width: in
         first, second, share = load(left + 4 * x), load(right + 4 * x), load(weights + 4 * x)
         if blocks != 0:
             start, room = source + table(blocks + x)[0], table(blocks + x)[1]
-            prefetch(start + _AHEAD)
+            prefetch(start + AHEAD)
             a, b = _near_pixels(start, room, first), _near_pixels(start, room, second)
         else:
             a, b = load_words(source, first), load_words(source, second)

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
 
+from virtio.closing import Closing
 from virtio.errors import Misuse
 from virtio.fence.fence import Fence, Producer
 from virtio.fence.sync_file import SyncFile
@@ -57,7 +56,7 @@ async def wait_all(fences: Iterable[Fence], *, deadline: float | None = None) ->
         await wait(fence, deadline=deadline)
 
 
-class SyncFileReader:
+class SyncFileReader(Closing):
     """Makes a fence of a sync file that another process made.
 
     Closed explicitly or by `with`, in its loop's thread.
@@ -95,11 +94,3 @@ class SyncFileReader:
             self._loop.remove_reader(self.file.fileno())
             self.fence.signal(-errno.ENOENT)
         self.file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

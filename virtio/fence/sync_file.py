@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import select
 import stat
-from types import TracebackType
 from typing import NamedTuple, Self
 
+from virtio.closing import Closing
 from virtio.errors import Misuse
 from virtio.fence.array import merge
 from virtio.fence.fence import Fence
@@ -38,7 +38,7 @@ class SyncFileInfo(NamedTuple):
     producer_pid: int
 
 
-class SyncFile:
+class SyncFile(Closing):
     """Owns one descriptor of a sync file.
 
     Closed explicitly, by `with`, or when the last reference goes.
@@ -176,14 +176,6 @@ class SyncFile:
             # The last holder is gone: leave nothing at the fence.
             fence.remove_callback(producer.tell)
             producer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         self.close()

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from types import TracebackType
-from typing import Self
 
+from virtio.closing import Closing
 from virtio.errors import ProtocolFault
 from virtio.fence.fence import Fence, check_error
 from virtio.fence.timeline import Timeline
@@ -35,7 +34,7 @@ class UnorderedPoint(PointFault):
     """
 
 
-class Syncobj:
+class Syncobj(Closing):
     """Points, reached in order.
 
     Attributes:
@@ -120,11 +119,3 @@ class Syncobj:
         while pending and pending[0][1].signaled:
             point, fence = pending.popleft()
             self._timeline.signal(point, fence.error, now_ns=fence.timestamp_ns)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

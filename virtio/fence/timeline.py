@@ -11,9 +11,8 @@ import errno
 import math
 from collections import deque
 from heapq import heappop, heappush
-from types import TracebackType
-from typing import Self
 
+from virtio.closing import Closing
 from virtio.errors import Misuse
 from virtio.fence.fence import Fence, Producer, allocate_context, check_error, raise_together
 from virtio.fence.state import State
@@ -21,7 +20,7 @@ from virtio.fence.state import State
 _SIGNALED = State.SIGNALED  # an enumeration's members are slow to look up
 
 
-class Timeline:
+class Timeline(Closing):
     """Makes fences by number and signals them in order.
 
     Close it, by `with` or by hand; one that is dropped closes itself. Its fences do not keep it alive.
@@ -144,14 +143,6 @@ class Timeline:
         self._signaling = False
         if failures:
             raise_together(failures)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         self.close()

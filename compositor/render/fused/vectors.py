@@ -26,6 +26,7 @@ Function = Callable[..., Any]
 
 LANES = 16
 BLOCK = 4 * LANES  # bytes
+AHEAD = 4096  # bytes to fetch ahead where it pays: a core's own prefetchers stop at every page
 WIDE_LANES = 32  # of 64 the stores of a copy come in bunches: a quarter slower at 4K
 WIDE_BLOCK = 4 * WIDE_LANES
 
