@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import NamedTuple
 
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.plane import PlaneBudget, PlaneKind
 from compositor.plane_assignment import Assignment, Grant, Wish, assign
 from compositor.render.cpu import Layer

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
-from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.pixels.format import OUTPUT_FORMAT, PixelFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.screenshot import to_rgba
 from compositor.plane_assignment import Grant
 from compositor.presentation import NO_FLAGS, Discarded, Feedback, PresentationFlags, Presented
 from compositor.render.cpu import Layer
-from compositor.screenshot import to_rgba
 from compositor.visible_picture import VisiblePicture
 
 BACKGROUND = ""

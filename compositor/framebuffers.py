@@ -13,8 +13,8 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
-from compositor.region import Region
+from compositor.pixels.geometry import Rect
+from compositor.pixels.region import Region
 from compositor.render.target import allocate
 
 

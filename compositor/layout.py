@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
 
 from compositor.errors import BadInput
-from compositor.geometry import EMPTY, Rect
 from compositor.mode import Mode
 from compositor.output import Output
+from compositor.pixels.geometry import EMPTY, Rect
 
 FARTHEST = 1 << 20  # pixels; far more than 16 of the largest outputs in a row
 

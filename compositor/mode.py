@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple, Self
 
 from compositor.errors import BadInput
-from compositor.geometry import Rect
+from compositor.pixels.geometry import Rect
 
 MIN_SIZE, MAX_SIZE = 16, 8192  # pixels; 8192 rows of 8192 are 256 MiB
 MAX_REFRESH_MHZ = 1_000_000  # 1 kHz

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from compositor.errors import Misuse
-from compositor.geometry import Rect
-from compositor.plane_state import OPAQUE
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import OPAQUE
 
 
 class Site(NamedTuple):

@@ -21,12 +21,12 @@ from compositor.frame_clock.pacing import Pacing
 from compositor.frame_clock.panel import VariableRefresh
 from compositor.frame_state import FrameEvent, FrameState, advance
 from compositor.framebuffers import Framebuffers
-from compositor.geometry import Rect
 from compositor.mode import Mode
 from compositor.output_state import OutputState
+from compositor.pixels.geometry import Rect
+from compositor.pixels.region import Region
 from compositor.plane import DEFAULT_PLANES, PlaneBudget
 from compositor.primary_plane import Front, PrimaryPlane
-from compositor.region import Region
 from compositor.scene import Scene
 from compositor.surface import Surface
 from compositor.visible_picture import VisiblePicture

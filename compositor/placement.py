@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compositor.errors import BadInput
-from compositor.geometry import Rect
 from compositor.layout import bounding_box
 from compositor.mode import MAX_SIZE, MIN_SIZE
 from compositor.output import Output
-from compositor.plane_state import OPAQUE, Rotation
-from compositor.transform import TRANSFORMS, parse_transform
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import OPAQUE, Rotation
+from compositor.pixels.transform import TRANSFORMS, parse_transform
 from virtio.gpu.display import DisplayMode
 
 
@@ -33,7 +33,7 @@ class Placement:
         mirrors: Further outputs that show the same at the same place.
         clip: (x, y, width, height) of what is shown of the scanout's picture, turned; None: all of it.
         opacity: From 0, which is invisible, to 1.
-        transform: How the picture is turned, one of `compositor.transform.TRANSFORMS`.
+        transform: How the picture is turned, one of `compositor.pixels.transform.TRANSFORMS`.
     """
 
     output: int | None = 0

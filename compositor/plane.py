@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from compositor.errors import BadInput
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 
 MAX_OVERLAYS = 16
 CURSOR_SIZE = 256  # pixels; what current display engines have, where virtio-gpu's own has 64

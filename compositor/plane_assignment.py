@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.plane import Plane, PlaneBudget, PlaneKind
 
 

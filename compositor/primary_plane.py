@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from compositor.arrangement import Arrangement, scanned_out
 from compositor.frame import BACKGROUND
 from compositor.framebuffers import Framebuffer, Framebuffers
-from compositor.geometry import Rect
 from compositor.output_state import OutputState
-from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.pixels.format import OUTPUT_FORMAT, PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render import cpu, linear
 from compositor.surface import Surface
 

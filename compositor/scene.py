@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from compositor.errors import Misuse
-from compositor.geometry import Rect
+from compositor.pixels.geometry import Rect
 from compositor.surface import CURSOR_Z, Buffer, Surface
 
 __all__ = ["CURSOR_Z", "Buffer", "Scene", "Surface"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from compositor.geometry import Rect
 from compositor.layout import Monitor, arrange_monitors
 from compositor.node import Node, Site
+from compositor.pixels.geometry import Rect
 from compositor.presenter import Presenter
 from compositor.surface import CURSOR_Z
 from compositor.surface_node import SurfaceNode

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from compositor.errors import BadInput
 from compositor.frame import Taken
-from compositor.geometry import Rect
-from compositor.incoming import Incoming
-from compositor.pixel import AnyFormat, check_layout, size_of
-from compositor.plane_state import PlaneState
+from compositor.pixels.format import AnyFormat, check_layout, size_of
+from compositor.pixels.geometry import Rect
+from compositor.pixels.incoming import Incoming
+from compositor.pixels.plane_state import PlaneState
 from compositor.presentation import Discarded, Feedback, Presented
 from compositor.render.layer import Layer
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from compositor.frame import Frame
-from compositor.geometry import Rect
 from compositor.node import Node, Site
-from compositor.plane_state import OPAQUE, PlaneState, Rotation
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import OPAQUE, PlaneState, Rotation
 from compositor.presentation import Discarded, Feedback
 from compositor.presenter import Presenter
 from compositor.submission import Submission

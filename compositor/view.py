@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from compositor.frame import Frame
-from compositor.geometry import Rect
-from compositor.plane_state import OPAQUE, PlaneState
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import OPAQUE, PlaneState
+from compositor.pixels.transform import cropped
 from compositor.presentation import Feedback, Presented
 from compositor.presenter import Presenter
 from compositor.submission import Submission
 from compositor.surface import Buffer, Surface
-from compositor.transform import cropped
 
 
 class Spot(NamedTuple):

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from compositor.bench import pixman
 from compositor.bench.report import Report, Row, interleave
 from compositor.errors import Misuse
-from compositor.geometry import Rect
 from compositor.output import Output
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render import blend
 from compositor.render.cpu import Layer
 from compositor.scene import CURSOR_Z, Buffer, Surface

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from compositor.bench.report import Report, interleave
 from compositor.errors import ScreenError
-from compositor.geometry import Rect
 from compositor.pages import Pages, Piece
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render import blend, cpu
 from compositor.render.gl import GlRenderer, HeadlessContext, Target
 from compositor.render.gl.library import driver_name

@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.pixel import AnyFormat, PixelFormat, SampledFormat
-from compositor.plane_state import ONE, PlaneState
+from compositor.pixels.format import AnyFormat, PixelFormat, SampledFormat
+from compositor.pixels.plane_state import ONE, PlaneState
 from compositor.render.layer import Layer
 
 SRC, OVER = 1, 3

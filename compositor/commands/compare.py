@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compositor import screenshot
 from compositor.commands.options import check_writable
 from compositor.errors import RunFailed
+from compositor.pixels import screenshot
 
 
 def compare(a: Path, b: Path, *, fuzz: int, difference: Path | None) -> None:

@@ -18,9 +18,9 @@ from compositor.errors import BadInput, RunFailed
 from compositor.machine import Machine
 from compositor.observe.statistics import write_json
 from compositor.output import Output
+from compositor.pixels.screenshot import save_png
 from compositor.presenter import Repaint
 from compositor.run import StopReason
-from compositor.screenshot import save_png
 from compositor.timing import INFINITELY_FAST, TimingModel
 
 Start = Callable[[Machine], Awaitable[None]]

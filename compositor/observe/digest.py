@@ -15,7 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from compositor.frame import Frame
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.render import blend
 
 # Rows are brought to the common format in a block that stays in the L2 cache until it is hashed, so that

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.plane_state import ONE, PlaneState
+from compositor.pixels.plane_state import ONE, PlaneState
 
 Indices = NDArray[np.int64]
 

@@ -12,8 +12,8 @@ import functools
 import importlib
 from types import ModuleType
 
-from compositor.geometry import Rect
-from compositor.pixel import OUTPUT_FORMAT, AnyFormat, PixelFormat
+from compositor.pixels.format import OUTPUT_FORMAT, AnyFormat, PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render import exact
 from compositor.render.fused import tables
 from compositor.render.layer import Pixels

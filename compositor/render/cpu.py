@@ -13,9 +13,9 @@ from types import ModuleType
 
 import numpy as np
 
-from compositor.geometry import Rect
-from compositor.pixel import OUTPUT_FORMAT
-from compositor.region import Region
+from compositor.pixels.format import OUTPUT_FORMAT
+from compositor.pixels.geometry import Rect
+from compositor.pixels.region import Region
 from compositor.render import blend, lanes, pieces
 from compositor.render.fused import tables
 from compositor.render.fused.tables import Record

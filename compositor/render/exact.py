@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 
 Pixels = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.plane_state import Filter
+from compositor.pixels.plane_state import Filter
 from compositor.render.view import Line, taps
 from compositor.render.words import address_of
 

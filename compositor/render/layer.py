@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
-from compositor.incoming import Incoming
 from compositor.pages import Pages
-from compositor.pixel import AnyFormat, PixelFormat, size_of
-from compositor.plane_state import OPAQUE, BlendMode, PlaneState
+from compositor.pixels.format import AnyFormat, PixelFormat, size_of
+from compositor.pixels.geometry import Rect
+from compositor.pixels.incoming import Incoming
+from compositor.pixels.plane_state import OPAQUE, BlendMode, PlaneState
 from compositor.render.fused import tables
 from compositor.render.fused.tables import Record
 
@@ -29,7 +29,7 @@ class Layer:
 
     Attributes:
         pixels: (height, width, 4) uint8, any strides; only read. Of a format that is sampled, as
-            `compositor.pixel.check_layout` says.
+            `compositor.pixels.format.check_layout` says.
         format: Memory order; with alpha the colours are premultiplied, unless `plane` says otherwise.
         x: Target column of its left edge; may be negative.
         y: As `x`.

@@ -21,7 +21,7 @@ from decimal import Decimal, localcontext
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
+from compositor.pixels.geometry import Rect
 from compositor.render import exact, pieces, sample
 from compositor.render.layer import Layer, Pixels
 

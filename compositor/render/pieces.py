@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from compositor.geometry import Rect
-from compositor.incoming import Incoming
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.incoming import Incoming
 from compositor.render import blend, exact, lanes, sample
 from compositor.render.layer import Layer, Pixels
 

@@ -15,9 +15,17 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat, SampledFormat
-from compositor.plane_state import ONE, BlendMode, ColorEncoding, ColorRange, Filter, PlaneState, Rotation
+from compositor.pixels.format import PixelFormat, SampledFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import (
+    ONE,
+    BlendMode,
+    ColorEncoding,
+    ColorRange,
+    Filter,
+    PlaneState,
+    Rotation,
+)
 from compositor.render.layer import Layer
 
 Picture = NDArray[np.int64]

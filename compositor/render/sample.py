@@ -15,9 +15,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat, SampledFormat
-from compositor.plane_state import OPAQUE, BlendMode, Filter
+from compositor.pixels.format import PixelFormat, SampledFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import OPAQUE, BlendMode, Filter
 from compositor.render import blend, reference
 from compositor.render.filter_tables import BLOCK
 from compositor.render.layer import Layer, Pixels

@@ -7,7 +7,7 @@ import importlib
 from types import ModuleType
 from typing import NamedTuple
 
-from compositor.plane_state import Filter
+from compositor.pixels.plane_state import Filter
 from compositor.render.filter_tables import BLOCK, column_tables, edges, row_tables
 from compositor.render.layer import Pixels
 from compositor.render.view import View

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from compositor.geometry import Rect
-from compositor.plane_state import ONE, Filter
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import ONE, Filter
 from compositor.render.axis import Axis, Indices, axes
 from compositor.render.layer import Layer
 

@@ -17,7 +17,7 @@ from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
-from compositor.plane_state import ColorEncoding, ColorRange
+from compositor.pixels.plane_state import ColorEncoding, ColorRange
 
 FRACTION_BITS = 20
 

@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
 from compositor.observe.statistics import GuestStatistics
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.presentation import Feedback, PresentationFlags, Presented
 from compositor.surface import Buffer
 from compositor.surface_node import SurfaceNode

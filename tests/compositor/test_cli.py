@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from compositor.cli import main
-from compositor.screenshot import load_png, save_png
+from compositor.pixels.screenshot import load_png, save_png
 
 Run = Callable[..., tuple[int, str, str]]
 

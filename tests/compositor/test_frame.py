@@ -1,8 +1,8 @@
 import numpy as np
 
 from compositor.frame import BACKGROUND, Frame, Taken
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.plane import DEFAULT_PLANES
 from compositor.plane_assignment import Grant, Why
 from compositor.presentation import Discarded, Feedback, PresentationFlags, Presented

@@ -1,5 +1,5 @@
 from compositor.framebuffers import Framebuffers
-from compositor.geometry import Rect
+from compositor.pixels.geometry import Rect
 
 
 def test_a_buffer_that_is_busy_is_not_painted() -> None:

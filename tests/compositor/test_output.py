@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from compositor.errors import BadInput
 from compositor.frame import BACKGROUND, Frame
-from compositor.geometry import Rect
 from compositor.mode import Mode
 from compositor.output import FrameState, Output
-from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.pixels.format import OUTPUT_FORMAT, PixelFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.region import LIMIT
 from compositor.plane import PRIMARY_ONLY, PlaneBudget
 from compositor.presentation import Discarded, Feedback, PresentationFlags, Presented
-from compositor.region import LIMIT
 from compositor.scene import CURSOR_Z, Buffer, Surface
 
 WIDTH, HEIGHT = 32, 16

@@ -1,7 +1,7 @@
 import pytest
 
 from compositor.errors import BadInput
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.plane import DEFAULT_PLANES, PRIMARY_ONLY, Plane, PlaneBudget, PlaneKind
 
 

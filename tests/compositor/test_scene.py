@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from compositor.errors import Misuse
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.scene import CURSOR_Z, Buffer, Scene, Surface
 
 

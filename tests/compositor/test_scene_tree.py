@@ -5,17 +5,17 @@ import pytest
 
 from compositor.errors import Misuse
 from compositor.frame import Frame
-from compositor.geometry import Rect
 from compositor.node import Node
 from compositor.output import Output
-from compositor.pixel import PixelFormat
-from compositor.plane_state import Rotation
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import Rotation
+from compositor.pixels.transform import TRANSFORMS
 from compositor.presenter import Presenter
 from compositor.scene_tree import SceneTree
 from compositor.screen.headless import HeadlessScreen
 from compositor.surface import CURSOR_Z, Buffer
 from compositor.surface_node import SurfaceNode
-from compositor.transform import TRANSFORMS
 from virtio.clock import Calendar
 
 

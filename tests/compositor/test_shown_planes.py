@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compositor.errors import BadInput
-from compositor.geometry import Rect
 from compositor.output import Output
-from compositor.pixel import PixelFormat, SampledFormat
-from compositor.plane_state import BlendMode, Filter, PlaneState, Rotation, SourceRect
+from compositor.pixels.format import PixelFormat, SampledFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import BlendMode, Filter, PlaneState, Rotation, SourceRect
 from compositor.surface import Buffer, Surface
 
 WIDTH, HEIGHT = 64, 48

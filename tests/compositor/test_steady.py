@@ -9,9 +9,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from compositor.geometry import Rect
 from compositor.output import Output
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render import blend
 from compositor.render.cpu import Layer, compose
 from compositor.scene import Buffer, Surface

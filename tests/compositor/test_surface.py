@@ -3,8 +3,8 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor.errors import BadInput
-from compositor.geometry import EMPTY, Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import EMPTY, Rect
 from compositor.presentation import NO_FLAGS, Discarded, Feedback, Presented
 from compositor.surface import Buffer, Surface
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compositor.screenshot import load_png
+from compositor.pixels.screenshot import load_png
 from guest.linux import expected
 
 pytestmark = pytest.mark.real

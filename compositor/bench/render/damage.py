@@ -9,7 +9,7 @@ from compositor.bench.render.desktop import layers
 from compositor.bench.render.peers import Peers
 from compositor.bench.render.timing import milliseconds
 from compositor.bench.report import Row, interleave
-from compositor.geometry import Rect
+from compositor.pixels.geometry import Rect
 from compositor.render import lanes
 from compositor.render.cpu import compose
 

@@ -11,8 +11,8 @@ from compositor.bench.render.over import SIZES
 from compositor.bench.render.peers import Draw, Peers, Pixels
 from compositor.bench.render.timing import milliseconds
 from compositor.bench.report import Row, interleave
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render import lanes
 from compositor.render.cpu import Layer, compose
 

@@ -10,7 +10,7 @@ from compositor.bench.render.content import noise, opaque
 from compositor.bench.render.peers import Peers
 from compositor.bench.render.timing import warm_milliseconds
 from compositor.bench.report import Row, interleave
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.render import blend
 
 _GOAL = 0.85

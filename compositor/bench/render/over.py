@@ -8,7 +8,7 @@ from compositor.bench.render.content import CONTENT, opaque
 from compositor.bench.render.peers import Peers
 from compositor.bench.render.timing import milliseconds, warm_milliseconds
 from compositor.bench.report import Row, interleave
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.render import blend
 
 SIZES = {"1080p": (1920, 1080, 21), "4k": (3840, 2160, 11)}

@@ -17,8 +17,8 @@ from compositor.bench import pixman
 from compositor.bench.render.peers import Peers
 from compositor.bench.render.timing import milliseconds
 from compositor.bench.report import Row, interleave
-from compositor.pixel import AnyFormat, PixelFormat, SampledFormat
-from compositor.plane_state import Filter, PlaneState, Rotation
+from compositor.pixels.format import AnyFormat, PixelFormat, SampledFormat
+from compositor.pixels.plane_state import Filter, PlaneState, Rotation
 from compositor.render import sample
 from compositor.render.layer import Layer
 

@@ -19,8 +19,8 @@ import time
 start = time.perf_counter()
 import numpy
 import compositor.output
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.format import PixelFormat
 from compositor.render import blend
 from compositor.render.cpu import Layer, compose
 blend.load()

@@ -11,8 +11,8 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
-from compositor.pixel import OUTPUT_FORMAT, PixelFormat
+from compositor.pixels.format import OUTPUT_FORMAT, PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render import lanes
 
 Pixels = NDArray[np.uint8]

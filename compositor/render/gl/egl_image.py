@@ -11,7 +11,7 @@ import ctypes
 from typing import Any
 
 from compositor.errors import ScreenError
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.render.gl.library import check, extensions
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import Layout

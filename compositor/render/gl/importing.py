@@ -15,7 +15,7 @@ import numpy as np
 
 from compositor.errors import ScreenError
 from compositor.pages import Pages, Piece
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.render.gl.dmabuf import Export, as_it_is, by_udmabuf
 from compositor.render.gl.egl_image import EglImages
 from compositor.render.gl.memory_object import MemoryObjects

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from compositor.geometry import Rect
+from compositor.pixels.geometry import Rect
 from compositor.render.gl.library import check
 from compositor.render.gl.program import Program
 from compositor.render.gl.target import Target

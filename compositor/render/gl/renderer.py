@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render import sample
 from compositor.render.gl.library import check
 from compositor.render.gl.painter import Painter

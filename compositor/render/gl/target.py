@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
-from compositor.pixel import OUTPUT_FORMAT
+from compositor.pixels.format import OUTPUT_FORMAT
+from compositor.pixels.geometry import Rect
 from compositor.render.gl.library import check
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import Layout

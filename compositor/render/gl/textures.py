@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from compositor.errors import ScreenError
-from compositor.geometry import Rect
 from compositor.pages import Pages
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render.gl import importing, ways
 from compositor.render.gl.importing import Importer
 from compositor.render.gl.painter import Painter

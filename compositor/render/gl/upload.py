@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 
 
 class Layout(Enum):

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.errors import ScreenError
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render import exact
 from compositor.render.gl.library import check
 from compositor.render.gl.painter import Painter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compositor.geometry import EMPTY, Rect
+from compositor.pixels.geometry import EMPTY, Rect
 
 
 def fit(picture: tuple[int, int], window: tuple[int, int]) -> Rect:

@@ -11,8 +11,8 @@ import time
 from typing import Any
 
 from compositor.frame import Frame
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render.gl import ways
 from compositor.render.gl.library import driver_name
 from compositor.render.gl.painter import Painter

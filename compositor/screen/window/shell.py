@@ -13,8 +13,8 @@ from typing import Any
 
 from compositor.errors import CompositorError
 from compositor.frame import Frame
-from compositor.geometry import Rect
 from compositor.output import Output
+from compositor.pixels.geometry import Rect
 from compositor.screen.window import driver
 from compositor.screen.window.events import pump_of
 from compositor.screen.window.layout import fit

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from compositor.frame_clock import Pacing, VariableRefresh
 from compositor.output import Output
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.presentation import Feedback, Presented
 from compositor.presenter import Presenter
 from compositor.scene import Buffer, Surface

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from compositor.frame import Frame
 from compositor.observe.digest import Digest
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 
 Pixels = NDArray[np.uint8]
 WIDTH, HEIGHT = 300, 500  # more than one block of rows, the last one shorter

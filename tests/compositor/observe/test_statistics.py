@@ -7,7 +7,7 @@ import pytest
 from compositor.errors import BadInput
 from compositor.frame import Frame
 from compositor.observe.statistics import GuestStatistics, OutputStatistics, document, to_json, write_json
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.plane import DEFAULT_PLANES
 from compositor.plane_assignment import Grant, Why
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
+from compositor.pixels.geometry import Rect
 from compositor.render.layer import Layer
 from compositor.render.reference import compose
 

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[3]
 DRAW = """
 import ctypes, itertools, mmap
 import numpy as np
-from compositor.pixel import PixelFormat, SampledFormat
-from compositor.plane_state import Filter, PlaneState, Rotation
+from compositor.pixels.format import PixelFormat, SampledFormat
+from compositor.pixels.plane_state import Filter, PlaneState, Rotation
 from compositor.render import blend, sample
 from compositor.render.layer import Layer
 

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
-from compositor.plane_state import OPAQUE, BlendMode, PlaneState
-from compositor.region import Region
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import OPAQUE, BlendMode, PlaneState
+from compositor.pixels.region import Region
 from compositor.render import blend
 from compositor.render.cpu import Layer, compose
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.render import exact
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.render import blend, exact
 
 pytest.importorskip("numba")
@@ -18,7 +18,7 @@ blend.load()
 
 DRAW = """
 import numpy, sys
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.render import blend
 blend.load()
 target, source = numpy.full((2, 2, 2, 4), 200, numpy.uint8)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
-from compositor.plane_state import Filter, PlaneState
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import Filter, PlaneState
 from compositor.render import linear, reference
 from compositor.render.layer import Layer
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
-from compositor.plane_state import PlaneState
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import PlaneState
 from compositor.render import blend
 from compositor.render.cpu import Layer, compose
 

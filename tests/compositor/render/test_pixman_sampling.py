@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from compositor.bench import pixman
-from compositor.pixel import AnyFormat, PixelFormat, SampledFormat, size_of
-from compositor.plane_state import Filter, PlaneState, Rotation
+from compositor.pixels.format import AnyFormat, PixelFormat, SampledFormat, size_of
+from compositor.pixels.plane_state import Filter, PlaneState, Rotation
 from compositor.render import sample
 from compositor.render.layer import Layer
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from compositor.errors import BadInput
-from compositor.geometry import Rect
-from compositor.pixel import AnyFormat, PixelFormat, SampledFormat, size_of
-from compositor.plane_state import (
+from compositor.pixels.format import AnyFormat, PixelFormat, SampledFormat, size_of
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import (
     OPAQUE,
     BlendMode,
     ColorEncoding,
@@ -21,7 +21,7 @@ from compositor.plane_state import (
     Rotation,
     SourceRect,
 )
-from compositor.region import Region
+from compositor.pixels.region import Region
 from compositor.render import exact, sample, transform, words
 from compositor.render import reference as slow
 from compositor.render.cpu import compose

@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from compositor.plane_state import ColorEncoding, ColorRange
+from compositor.pixels.plane_state import ColorEncoding, ColorRange
 from compositor.render.yuv import FRACTION_BITS, matrix
 
 

@@ -10,8 +10,8 @@ from compositor.bench.render import GROUPS, desktop, run
 from compositor.bench.render.content import CONTENT
 from compositor.bench.render.peers import Peers
 from compositor.errors import BadInput
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render import blend
 from compositor.render.cpu import compose
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat, SampledFormat
-from compositor.plane_state import BlendMode, Filter, PlaneState, Rotation, SourceRect
-from compositor.region import Region
+from compositor.pixels.format import PixelFormat, SampledFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import BlendMode, Filter, PlaneState, Rotation, SourceRect
+from compositor.pixels.region import Region
 from compositor.render import cpu
 from compositor.render.gl import GlRenderer, Target
 from compositor.render.layer import Layer

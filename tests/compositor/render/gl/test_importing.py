@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor.errors import ScreenError
-from compositor.geometry import Rect
 from compositor.pages import Pages, Piece
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render import cpu
 from compositor.render.cpu import Layer
 from compositor.render.gl import GlRenderer, Target, importing

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compositor.geometry import Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render.cpu import Layer
 from compositor.render.gl import GlRenderer, Target
 
@@ -38,7 +38,7 @@ def test_a_texture_that_long_no_frame_shows_is_given_back(renderer: GlRenderer) 
 
 def test_what_is_on_its_way_into_a_buffer_is_shown(renderer: GlRenderer) -> None:
     class Copy:
-        """See `compositor.incoming.Incoming`."""
+        """See `compositor.pixels.incoming.Incoming`."""
 
         def __init__(self, target: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
             self.source = np.full_like(target, 9)

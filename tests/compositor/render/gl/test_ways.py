@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from compositor.errors import ScreenError
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
 from compositor.render.gl import ways
 from compositor.render.gl.painter import Painter
 from compositor.render.gl.upload import EVERY_WAY, Layout, Way

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor import Machine
-from compositor.geometry import Rect
 from compositor.output import Output
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.scene import CURSOR_Z, Buffer, Surface
 from compositor.screen.window import WindowScreen
 from guest import SimulatedGuest

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compositor.geometry import EMPTY, Rect
+from compositor.pixels.geometry import EMPTY, Rect
 from compositor.screen.window.layout import fit
 
 sizes = st.tuples(st.integers(1, 9000), st.integers(1, 9000))

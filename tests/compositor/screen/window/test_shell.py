@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from compositor.errors import ScreenError
 from compositor.frame import Frame
-from compositor.geometry import Rect
 from compositor.output import Output
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
 from compositor.render.gl.library import check
 from compositor.scene import Buffer, Surface
 from compositor.screen import window

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compositor.errors import BadInput
-from compositor.geometry import Rect
-from compositor.plane_state import MAX_SCALE, ONE, BlendMode, Filter, PlaneState, Rotation, SourceRect
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import MAX_SCALE, ONE, BlendMode, Filter, PlaneState, Rotation, SourceRect
 
 WIDTH, HEIGHT = 40, 20
 

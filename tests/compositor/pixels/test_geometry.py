@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from compositor.geometry import EMPTY, Rect
+from compositor.pixels.geometry import EMPTY, Rect
 
 SIZE = 12
 coordinates, lengths = st.integers(0, SIZE), st.integers(-2, SIZE)

@@ -15,8 +15,8 @@ from PIL import Image, UnidentifiedImageError
 
 from compositor.errors import BadInput
 from compositor.files import write_atomically
-from compositor.geometry import EMPTY, Rect
-from compositor.pixel import PixelFormat
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import EMPTY, Rect
 
 Picture = NDArray[np.uint8]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from compositor.geometry import EMPTY, Rect
+from compositor.pixels.geometry import EMPTY, Rect
 
 LIMIT = 16  # rectangles; a frame of text lines, a moved cursor and a clock stay far below
 

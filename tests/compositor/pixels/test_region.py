@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from compositor.geometry import EMPTY, Rect
-from compositor.region import LIMIT, Region
+from compositor.pixels.geometry import EMPTY, Rect
+from compositor.pixels.region import LIMIT, Region
 
 SIZE = 32
 positions, lengths = st.integers(0, SIZE - 1), st.integers(-1, SIZE)

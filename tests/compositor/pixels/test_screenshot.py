@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from compositor.errors import BadInput
-from compositor.geometry import EMPTY, Rect
-from compositor.pixel import PixelFormat
-from compositor.screenshot import compare, load_png, save_png, to_rgba
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import EMPTY, Rect
+from compositor.pixels.screenshot import compare, load_png, save_png, to_rgba
 
 Picture = NDArray[np.uint8]
 

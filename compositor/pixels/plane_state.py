@@ -15,7 +15,7 @@ from enum import Enum, IntFlag
 from typing import NamedTuple
 
 from compositor.errors import BadInput
-from compositor.geometry import Rect
+from compositor.pixels.geometry import Rect
 
 ONE = 1 << 16  # 1.0 in 16.16 fixed point
 OPAQUE = 0xFFFF  # of the property "alpha": DRM_BLEND_ALPHA_OPAQUE

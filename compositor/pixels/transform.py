@@ -1,7 +1,7 @@
 """Turned pictures: where a part of one lies on the screen, and which part of it a crop of the screen shows.
 
-`compositor.plane_state` says how a surface is turned; here are both directions of that for whole pixels,
-in which nothing is rounded.
+`compositor.pixels.plane_state` says how a surface is turned; here are both directions of that for whole
+pixels, in which nothing is rounded.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from compositor.errors import BadInput
-from compositor.geometry import Rect
-from compositor.plane_state import ONE, PlaneState, Rotation, SourceRect
+from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import ONE, PlaneState, Rotation, SourceRect
 
 TRANSFORMS = {
     "normal": Rotation.ROTATE_0,

@@ -3,7 +3,14 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor.errors import BadInput
-from compositor.pixel import OUTPUT_FORMAT, AnyFormat, PixelFormat, SampledFormat, check_layout, size_of
+from compositor.pixels.format import (
+    OUTPUT_FORMAT,
+    AnyFormat,
+    PixelFormat,
+    SampledFormat,
+    check_layout,
+    size_of,
+)
 
 FOURCC = {
     "XRGB8888": 0x34325258, "ARGB8888": 0x34325241, "BGRX8888": 0x34325842, "BGRA8888": 0x34324142,
