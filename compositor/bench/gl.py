@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from compositor.bench.report import Report, interleave
 from compositor.errors import ScreenError
-from compositor.pages import Pages, Piece
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.render import blend, cpu
@@ -31,6 +30,7 @@ from compositor.render.gl.peer import PygletPicture
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import EVERY_WAY, Uploader, Way
 from compositor.render.layer import Layer
+from compositor.render.pages import Pages, Piece
 
 _WIDTH, _HEIGHT = 1920, 1080
 _WHOLE = Rect(0, 0, _WIDTH, _HEIGHT)

@@ -8,13 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.pages import Pages
 from compositor.pixels.format import AnyFormat, PixelFormat, size_of
 from compositor.pixels.geometry import Rect
 from compositor.pixels.incoming import Incoming
 from compositor.pixels.plane_state import OPAQUE, BlendMode, PlaneState
 from compositor.render.fused import tables
 from compositor.render.fused.tables import Record
+from compositor.render.pages import Pages
 
 Pixels = NDArray[np.uint8]
 

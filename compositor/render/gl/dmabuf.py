@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable
 
 from compositor.errors import ScreenError
-from compositor.pages import Pages
+from compositor.render.pages import Pages
 
 Export = Callable[[Pages], tuple[int, int]]
 """Returns a descriptor, the caller's to close, and the image's offset in it; ScreenError when it cannot."""

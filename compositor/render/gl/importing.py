@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from compositor.errors import ScreenError
-from compositor.pages import Pages, Piece
 from compositor.pixels.format import PixelFormat
 from compositor.render.gl.dmabuf import Export, as_it_is, by_udmabuf
 from compositor.render.gl.egl_image import EglImages
@@ -23,6 +22,7 @@ from compositor.render.gl.painter import Painter
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.ways import TEST_SIZE, known_picture, shows
 from compositor.render.layer import Layer
+from compositor.render.pages import Pages, Piece
 
 
 class Imports(Protocol):

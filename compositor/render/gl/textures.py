@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from compositor.errors import ScreenError
-from compositor.pages import Pages
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.render.gl import importing, ways
@@ -15,6 +14,7 @@ from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import Uploader, Way
 from compositor.render.gl.ways import Stopwatch
 from compositor.render.layer import Layer
+from compositor.render.pages import Pages
 
 _KEPT = 8  # frames for which a texture is kept that none of them shows; guests have two or three buffers
 

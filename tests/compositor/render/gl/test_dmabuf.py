@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from compositor.errors import ScreenError
-from compositor.pages import Pages, Piece
 from compositor.render.gl import dmabuf
+from compositor.render.pages import Pages, Piece
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor.errors import ScreenError
-from compositor.pages import Pages, Piece
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.render import cpu
@@ -23,6 +22,7 @@ from compositor.render.gl.memory_object import MemoryObjects
 from compositor.render.gl.painter import Painter
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import Layout, Uploader, Way
+from compositor.render.pages import Pages, Piece
 
 pytestmark = pytest.mark.real
 
