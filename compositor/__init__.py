@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from compositor.machine import Machine
-    from compositor.output import Output
+    from compositor.output.output import Output
     from compositor.scanout import Placement
 
 __version__ = "0.1.0"
@@ -18,7 +18,7 @@ __all__ = ["Machine", "Output", "Placement", "__version__"]
 
 _HOMES = {
     "Machine": "compositor.machine",
-    "Output": "compositor.output",
+    "Output": "compositor.output.output",
     "Placement": "compositor.scanout",
 }
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from compositor.frame import Frame
-from compositor.output import Output
+from compositor.output.frame import Frame
+from compositor.output.output import Output
+from compositor.output.surface import Buffer
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.pixels.transform import turned
 from compositor.placement import Placement, display_mode, place_name
 from compositor.scene_tree import SceneTree
-from compositor.surface import Buffer
 from compositor.surface_node import SurfaceNode
 from compositor.sync.flip_queue import FlippingGuest, FlipQueue
 from virtio.fence import Producer

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
 
 from compositor.errors import BadInput
-from compositor.mode import Mode
-from compositor.output import Output
+from compositor.output.mode import Mode
+from compositor.output.output import Output
 from compositor.pixels.geometry import EMPTY, Rect
 
 FARTHEST = 1 << 20  # pixels; far more than 16 of the largest outputs in a row

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.errors import Misuse
-from compositor.frame import Frame
+from compositor.output.frame import Frame
 
 Picture = NDArray[np.uint8]
 

@@ -19,8 +19,8 @@ from compositor.frame_clock import (
 )
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import OutputStatistics
-from compositor.output import Frame, Mode, Output
-from compositor.presentation import NO_FLAGS, PresentationFlags
+from compositor.output.output import Frame, Mode, Output
+from compositor.output.presentation import NO_FLAGS, PresentationFlags
 from compositor.screen.headless import Screen
 from compositor.timing import INFINITELY_FAST, TimingModel
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from compositor.errors import BadInput, Misuse
 from compositor.head import Head
 from compositor.observe.statistics import GuestStatistics
+from compositor.output.presentation import Feedback
 from compositor.placement import Placement, check_placement
-from compositor.presentation import Feedback
 from compositor.scene_tree import SceneTree
 from compositor.sync.flip_queue import CallAt, NowNs, ReadStamp
 from compositor.sync.late import LateFlushes

@@ -12,9 +12,9 @@ from itertools import chain
 
 from compositor.layout import Monitor, arrange_monitors
 from compositor.node import Node, Site
+from compositor.output.surface import CURSOR_Z
 from compositor.pixels.geometry import Rect
 from compositor.presenter import Presenter
-from compositor.surface import CURSOR_Z
 from compositor.surface_node import SurfaceNode
 from compositor.view import Spot
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from compositor.presentation import Discarded, Feedback, Presented
+from compositor.output.presentation import Discarded, Feedback, Presented
 
 
 class Submission:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from compositor.frame import Frame
 from compositor.node import Node, Site
+from compositor.output.frame import Frame
+from compositor.output.presentation import Discarded, Feedback
+from compositor.output.surface import Buffer
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import OPAQUE, PlaneState, Rotation
-from compositor.presentation import Discarded, Feedback
 from compositor.presenter import Presenter
 from compositor.submission import Submission
-from compositor.surface import Buffer
 from compositor.view import Spot, View
 
 

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from compositor.frame import Frame
+from compositor.output.frame import Frame
+from compositor.output.presentation import Feedback, Presented
+from compositor.output.surface import Buffer, Surface
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import OPAQUE, PlaneState
 from compositor.pixels.transform import cropped
-from compositor.presentation import Feedback, Presented
 from compositor.presenter import Presenter
 from compositor.submission import Submission
-from compositor.surface import Buffer, Surface
 
 
 class Spot(NamedTuple):

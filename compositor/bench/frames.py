@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from compositor.bench import pixman
 from compositor.bench.report import Report, Row, interleave
 from compositor.errors import Misuse
-from compositor.output import Output
+from compositor.output.output import Output
+from compositor.output.scene import CURSOR_Z, Buffer, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.render import blend
 from compositor.render.cpu import Layer
-from compositor.scene import CURSOR_Z, Buffer, Surface
 
 GUESTS = (1, 2, 4, 8, 16)
 _RUNS = 31

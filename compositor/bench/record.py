@@ -17,7 +17,7 @@ import zstandard
 
 from compositor.bench.report import Report, Row, interleave
 from compositor.machine import Machine
-from compositor.output import Output
+from compositor.output.output import Output
 from compositor.record.recording import Recording
 from compositor.run_directory import run_directory
 from guest.simulated import SimulatedGuest

@@ -12,7 +12,7 @@ from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
 from compositor.errors import BadInput
 from compositor.machine import Machine
-from compositor.mode import Mode
+from compositor.output.mode import Mode
 from guest.linux import shown_progress
 from guest.real import LinuxGuest, QemuGuest, UmlGuest
 from virtio.clock.calendar import NANOSECONDS

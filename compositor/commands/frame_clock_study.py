@@ -27,10 +27,10 @@ from rich.table import Table
 from compositor.commands.options import RunOptions
 from compositor.errors import BadInput
 from compositor.machine import Machine
-from compositor.mode import Mode
 from compositor.observe.histogram import Histogram
 from compositor.observe.statistics import write_json
-from compositor.output import Output
+from compositor.output.mode import Mode
+from compositor.output.output import Output
 from compositor.timing import TimingModel
 from guest.simulated import SimulatedGuest
 from guest.workloads.flat import Flat

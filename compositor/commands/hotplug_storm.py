@@ -22,7 +22,7 @@ from compositor.commands.options import RunOptions
 from compositor.errors import BadInput, RunFailed
 from compositor.machine import Machine
 from compositor.observe.statistics import write_json
-from compositor.output import Output
+from compositor.output.output import Output
 from compositor.placement import Placement, display_mode
 from guest.simulated import SimulatedGuest
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from compositor.attachment import Attachment
 from compositor.errors import RunFailed
-from compositor.frame import Frame
 from compositor.machine import Machine
+from compositor.output.frame import Frame
 from compositor.scanout import Placement
 from guest.linux.errors import GuestDied
 from guest.linux.process import GuestProcess

@@ -17,7 +17,7 @@ from compositor.commands.options import Interrupted, RunOptions
 from compositor.errors import BadInput, RunFailed
 from compositor.machine import Machine
 from compositor.observe.statistics import write_json
-from compositor.output import Output
+from compositor.output.output import Output
 from compositor.pixels.screenshot import save_png
 from compositor.presenter import Repaint
 from compositor.run import StopReason

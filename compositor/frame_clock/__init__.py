@@ -17,8 +17,8 @@ All of them sleep until somebody asks for a frame: an idle output makes no appoi
 
 from compositor.frame_clock.clocks import AtVblank, FrameClock, OnDemand, Told
 from compositor.frame_clock.paced import Paced
-from compositor.frame_clock.pacing import Pacing
-from compositor.frame_clock.panel import Panel, Scheduler, VariableRefresh, VblankGrid
+from compositor.output.pacing import Pacing
+from compositor.output.panel import Panel, Scheduler, VariableRefresh, VblankGrid
 
 __all__ = [
     "AtVblank",

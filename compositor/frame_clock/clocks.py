@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from compositor.frame import Frame
-from compositor.frame_clock.panel import Scheduler, VblankGrid
+from compositor.output.frame import Frame
+from compositor.output.panel import Scheduler, VblankGrid
 
 
 class Stage(Protocol):

@@ -14,10 +14,10 @@ from collections import deque
 from functools import partial
 from typing import NamedTuple
 
-from compositor.frame import Frame
 from compositor.frame_clock.clocks import Stage
-from compositor.frame_clock.pacing import CostEstimate, Pacing
-from compositor.frame_clock.panel import Panel, Scheduler, VblankGrid
+from compositor.output.frame import Frame
+from compositor.output.pacing import CostEstimate, Pacing
+from compositor.output.panel import Panel, Scheduler, VblankGrid
 from compositor.timing import TimingModel
 
 _BEFORE_ALL = -(1 << 62)

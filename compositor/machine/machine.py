@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from compositor import __version__
 from compositor.attachment import Attachment
 from compositor.errors import BadInput, Misuse
-from compositor.frame import Frame
 from compositor.machine.guests import Guests, Surroundings
 from compositor.machine.outputs import Outputs
 from compositor.machine.presenting import Presenting
 from compositor.machine.runs import Runs, listening
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
-from compositor.output import Output
+from compositor.output.frame import Frame
+from compositor.output.output import Output
 from compositor.pictures import Pictures
 from compositor.presenter import Repaint
 from compositor.record.player import Player

@@ -8,8 +8,8 @@ from functools import partial
 from compositor.errors import BadInput, Misuse
 from compositor.layout import Monitor, check_monitors
 from compositor.machine.presenting import Presenting
-from compositor.mode import Mode
-from compositor.output import Output
+from compositor.output.mode import Mode
+from compositor.output.output import Output
 from compositor.pictures import Pictures
 from compositor.presenter import Presenter
 from compositor.record.recorder import Recorder

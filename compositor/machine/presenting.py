@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from compositor.errors import BadInput
 from compositor.observe.digest import Digest
-from compositor.output import Output
+from compositor.output.output import Output
 from compositor.pictures import Pictures
 from compositor.presenter import Presenter, Repaint
 from compositor.screen.headless import HeadlessScreen, Screen

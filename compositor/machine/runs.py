@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from compositor.attachment import Attachment
-from compositor.frame import Frame
+from compositor.output.frame import Frame
 from compositor.presenter import Presenter
 from compositor.run import Run, StopReason
 from virtio.clock import Calendar, Clock

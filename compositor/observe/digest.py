@@ -14,7 +14,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from compositor.frame import Frame
+from compositor.output.frame import Frame
 from compositor.pixels.format import PixelFormat
 from compositor.render import blend
 

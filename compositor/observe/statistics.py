@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compositor.files import write_atomically
-from compositor.frame import Frame
 from compositor.observe.histogram import Histogram
-from compositor.plane_assignment import Grant
+from compositor.output.frame import Frame
+from compositor.output.plane_assignment import Grant
 
 _FINDINGS = 16  # of each kind that are kept in detail
 _LAYERS = 256  # with their planes; guests that come and go in a storm cannot make more

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from compositor.attachment import Attachment
 from compositor.errors import BadInput
-from compositor.frame import Frame
 from compositor.frame_clock import Told
-from compositor.output import Output
+from compositor.output.frame import Frame
+from compositor.output.output import Output
 from compositor.placement import Placement
 from compositor.presenter import Presenter
 from compositor.record.recording import Recording, make_output, read_json

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from compositor.frame import Frame
-from compositor.mode import Mode
 from compositor.observe.digest import Digest
-from compositor.output import Output
+from compositor.output.frame import Frame
+from compositor.output.mode import Mode
+from compositor.output.output import Output
 from compositor.record.journal import Journal
 from compositor.record.recording import describe_output
 from compositor.record.records import Kind, Presented

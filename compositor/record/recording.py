@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from compositor.errors import BadInput
-from compositor.mode import Mode
-from compositor.output import Output
+from compositor.output.mode import Mode
+from compositor.output.output import Output
 from compositor.record.container import ChunkReader
 from compositor.record.records import Kind, Record, decode
 from virtio.closing import Closing

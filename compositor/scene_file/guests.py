@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compositor.errors import BadInput
-from compositor.output import Output
+from compositor.output.output import Output
 from compositor.placement import Placement
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.places import make_placement

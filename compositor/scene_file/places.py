@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from compositor.errors import BadInput
 from compositor.layout import FARTHEST, bounding_box
-from compositor.output import Output
+from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
 from compositor.placement import Placement, check_placement
 from compositor.scene_file.keys import at_key

@@ -9,7 +9,7 @@ import msgspec
 
 from compositor.errors import BadInput
 from compositor.machine import Machine
-from compositor.output import Output
+from compositor.output.output import Output
 from compositor.presenter import Repaint
 from compositor.scene_file.events import Player, Rehearsal, schedule
 from compositor.scene_file.guests import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from compositor.frame import Frame
-from compositor.output import Output
+from compositor.output.frame import Frame
+from compositor.output.output import Output
 
 
 class Screen(Protocol):

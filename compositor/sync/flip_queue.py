@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.observe.statistics import GuestStatistics
+from compositor.output.presentation import Feedback, PresentationFlags, Presented
+from compositor.output.surface import Buffer
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.presentation import Feedback, PresentationFlags, Presented
-from compositor.surface import Buffer
 from compositor.surface_node import SurfaceNode
 from compositor.sync.flip import Flip
 from compositor.sync.late import LateFlushes

@@ -10,7 +10,7 @@ import compositor
 import guest
 from compositor import Machine, Output, Placement
 from compositor.errors import BadInput, Misuse
-from compositor.presentation import Feedback, PresentationFlags, Presented
+from compositor.output.presentation import Feedback, PresentationFlags, Presented
 from compositor.run import StopReason
 from guest import QemuGuest, SimulatedGuest
 from guest.workloads import create_workload

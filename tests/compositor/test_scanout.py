@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from compositor.errors import BadInput
-from compositor.frame import Frame
 from compositor.observe.statistics import GuestStatistics
-from compositor.output import Output
+from compositor.output.frame import Frame
+from compositor.output.output import Output
 from compositor.presenter import Presenter
 from compositor.scanout import GuestDisplay, Placement
 from compositor.scene_tree import SceneTree

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from compositor.errors import Misuse
-from compositor.frame import Frame
 from compositor.node import Node
-from compositor.output import Output
+from compositor.output.frame import Frame
+from compositor.output.output import Output
+from compositor.output.surface import CURSOR_Z, Buffer
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import Rotation
@@ -14,7 +15,6 @@ from compositor.pixels.transform import TRANSFORMS
 from compositor.presenter import Presenter
 from compositor.scene_tree import SceneTree
 from compositor.screen.headless import HeadlessScreen
-from compositor.surface import CURSOR_Z, Buffer
 from compositor.surface_node import SurfaceNode
 from virtio.clock import Calendar
 

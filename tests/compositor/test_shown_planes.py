@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compositor.errors import BadInput
-from compositor.output import Output
+from compositor.output.output import Output
+from compositor.output.surface import Buffer, Surface
 from compositor.pixels.format import PixelFormat, SampledFormat
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import BlendMode, Filter, PlaneState, Rotation, SourceRect
-from compositor.surface import Buffer, Surface
 
 WIDTH, HEIGHT = 64, 48
 MODE = f"{WIDTH}x{HEIGHT}@60"

@@ -9,12 +9,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from compositor.output import Output
+from compositor.output.output import Output
+from compositor.output.scene import Buffer, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.render import blend
 from compositor.render.cpu import Layer, compose
-from compositor.scene import Buffer, Surface
 
 FRAMES = 100_000
 

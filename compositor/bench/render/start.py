@@ -18,7 +18,7 @@ _FIRST_FRAME = """
 import time
 start = time.perf_counter()
 import numpy
-import compositor.output
+import compositor.output.output
 from compositor.pixels.geometry import Rect
 from compositor.pixels.format import PixelFormat
 from compositor.render import blend

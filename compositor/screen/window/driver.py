@@ -6,7 +6,7 @@ import os
 from typing import Any, NamedTuple
 
 from compositor.errors import ScreenError
-from compositor.mode import Mode
+from compositor.output.mode import Mode
 from compositor.render.gl import library
 
 _WITHOUT = "or run without a window (--headless)"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from compositor.frame import Frame
+from compositor.output.frame import Frame
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.render.gl import ways

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from compositor.errors import CompositorError
-from compositor.frame import Frame
-from compositor.output import Output
+from compositor.output.frame import Frame
+from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
 from compositor.screen.window import driver
 from compositor.screen.window.events import pump_of

@@ -5,8 +5,8 @@ import pytest
 import xxhash
 from numpy.typing import NDArray
 
-from compositor.frame import Frame
 from compositor.observe.digest import Digest
+from compositor.output.frame import Frame
 from compositor.pixels.format import PixelFormat
 
 Pixels = NDArray[np.uint8]

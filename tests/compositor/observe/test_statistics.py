@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from compositor.errors import BadInput
-from compositor.frame import Frame
 from compositor.observe.statistics import GuestStatistics, OutputStatistics, document, to_json, write_json
+from compositor.output.frame import Frame
+from compositor.output.plane import DEFAULT_PLANES
+from compositor.output.plane_assignment import Grant, Why
 from compositor.pixels.format import PixelFormat
-from compositor.plane import DEFAULT_PLANES
-from compositor.plane_assignment import Grant, Why
 
 
 def frame(time_ns: int, *, direct: bool = True, compose_bytes: int = 0) -> Frame:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from compositor import Machine
 from compositor.attachment import SimulatedAttachment
 from compositor.errors import BadInput, Misuse
-from compositor.frame import Frame
+from compositor.output.frame import Frame
 from compositor.record.container import ChunkReader, ChunkWriter, pack
 from compositor.record.player import Player
 from compositor.record.recording import Recording

@@ -1,4 +1,4 @@
-from compositor.output import Output
+from compositor.output.output import Output
 from compositor.screen.headless import HeadlessScreen, Screen
 
 

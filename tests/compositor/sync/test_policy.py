@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from compositor.errors import BadInput, Misuse
-from compositor.frame import Frame
 from compositor.observe.statistics import GuestStatistics
-from compositor.output import Output
+from compositor.output.frame import Frame
+from compositor.output.output import Output
 from compositor.presenter import Presenter
 from compositor.scanout import GuestDisplay, Placement
 from compositor.scene_tree import SceneTree

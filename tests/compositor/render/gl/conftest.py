@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from compositor.errors import ScreenError
-from compositor.mode import Mode
+from compositor.output.mode import Mode
 from compositor.render.gl import GlRenderer, HeadlessContext
 from compositor.screen.window import driver
 

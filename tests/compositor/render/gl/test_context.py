@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from compositor.errors import ScreenError
-from compositor.mode import Mode
+from compositor.output.mode import Mode
 from compositor.render.gl import HeadlessContext, Target
 from compositor.render.gl.library import driver_name, extensions
 from compositor.screen.window import driver

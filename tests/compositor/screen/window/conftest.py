@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ImageGrab
 
-from compositor.output import Output
+from compositor.output.output import Output
 from compositor.screen.window import WindowScreen
 
 Picture = NDArray[np.uint8]

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor import Machine
-from compositor.output import Output
+from compositor.output.output import Output
+from compositor.output.scene import CURSOR_Z, Buffer, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.scene import CURSOR_Z, Buffer, Surface
 from compositor.screen.window import WindowScreen
 from guest import SimulatedGuest
 from guest.workloads import create_workload

@@ -8,14 +8,14 @@ from unittest.mock import MagicMock
 import pytest
 
 from compositor.errors import ScreenError
-from compositor.mode import Mode
+from compositor.output.mode import Mode
 from compositor.screen.window import driver
 
 OPEN = """
-from compositor.output import Output
+from compositor.output.output import Output
 from compositor.screen.window import WindowScreen
 from compositor.errors import ScreenError
-from compositor.mode import Mode
+from compositor.output.mode import Mode
 try:
     WindowScreen(Output("640x480"))
 except ScreenError as error:

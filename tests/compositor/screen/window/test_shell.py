@@ -12,12 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor.errors import ScreenError
-from compositor.frame import Frame
-from compositor.output import Output
+from compositor.output.frame import Frame
+from compositor.output.output import Output
+from compositor.output.scene import Buffer, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.render.gl.library import check
-from compositor.scene import Buffer, Surface
 from compositor.screen import window
 from compositor.screen.window import WindowScreen
 
@@ -298,7 +298,7 @@ async def test_an_error_in_a_callback_closes_the_window_with_that_error(open_scr
 
 SURVIVE = """
 import os, signal, subprocess, sys
-from compositor.output import Output
+from compositor.output.output import Output
 from compositor.screen.window import WindowScreen
 read_end, write_end = os.pipe()
 server = subprocess.Popen(

@@ -1,11 +1,11 @@
 import numpy as np
 
-from compositor.frame import BACKGROUND, Frame, Taken
+from compositor.output.frame import BACKGROUND, Frame, Taken
+from compositor.output.plane import DEFAULT_PLANES
+from compositor.output.plane_assignment import Grant, Why
+from compositor.output.presentation import Discarded, Feedback, PresentationFlags, Presented
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.plane import DEFAULT_PLANES
-from compositor.plane_assignment import Grant, Why
-from compositor.presentation import Discarded, Feedback, PresentationFlags, Presented
 
 
 def frame(heard: list[object], *, direct: bool = False, upload_bytes: int = 7) -> Frame:

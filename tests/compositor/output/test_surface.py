@@ -3,10 +3,10 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor.errors import BadInput
+from compositor.output.presentation import NO_FLAGS, Discarded, Feedback, Presented
+from compositor.output.surface import Buffer, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import EMPTY, Rect
-from compositor.presentation import NO_FLAGS, Discarded, Feedback, Presented
-from compositor.surface import Buffer, Surface
 
 
 def buffer(width: int = 8, height: int = 4, pixel_format: PixelFormat = PixelFormat.XRGB8888) -> Buffer:

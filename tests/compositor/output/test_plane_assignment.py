@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compositor.output.plane import Plane, PlaneBudget, PlaneKind
+from compositor.output.plane_assignment import Assignment, Why, Wish, assign
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.plane import Plane, PlaneBudget, PlaneKind
-from compositor.plane_assignment import Assignment, Why, Wish, assign
 
 SCREEN = Rect(0, 0, 100, 80)
 OPAQUE, ALPHA = PixelFormat.XRGB8888, PixelFormat.ARGB8888

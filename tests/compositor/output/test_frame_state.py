@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from compositor.errors import Misuse
-from compositor.frame_state import TRANSITIONS, FrameEvent, FrameState, advance
+from compositor.output.frame_state import TRANSITIONS, FrameEvent, FrameState, advance
 
 LEGAL = [
     (FrameState.IDLE, FrameEvent.CHANGED, FrameState.NEEDS_FRAME),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from compositor.errors import Misuse
+from compositor.output.surface import CURSOR_Z, Buffer, Surface
 from compositor.pixels.geometry import Rect
-from compositor.surface import CURSOR_Z, Buffer, Surface
 
 __all__ = ["CURSOR_Z", "Buffer", "Scene", "Surface"]
 

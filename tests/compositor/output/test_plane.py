@@ -1,8 +1,8 @@
 import pytest
 
 from compositor.errors import BadInput
+from compositor.output.plane import DEFAULT_PLANES, PRIMARY_ONLY, Plane, PlaneBudget, PlaneKind
 from compositor.pixels.format import PixelFormat
-from compositor.plane import DEFAULT_PLANES, PRIMARY_ONLY, Plane, PlaneBudget, PlaneKind
 
 
 def test_the_default_is_a_primary_and_a_cursor() -> None:

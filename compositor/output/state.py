@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compositor.errors import BadInput
-from compositor.mode import Mode
+from compositor.output.mode import Mode
 
 
 @dataclass(frozen=True, slots=True)

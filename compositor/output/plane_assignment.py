@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from compositor.output.plane import Plane, PlaneBudget, PlaneKind
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.plane import Plane, PlaneBudget, PlaneKind
 
 
 class Why(StrEnum):

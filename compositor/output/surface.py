@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.errors import BadInput
-from compositor.frame import Taken
+from compositor.output.frame import Taken
+from compositor.output.presentation import Discarded, Feedback, Presented
 from compositor.pixels.format import AnyFormat, check_layout, size_of
 from compositor.pixels.geometry import Rect
 from compositor.pixels.incoming import Incoming
 from compositor.pixels.plane_state import PlaneState
-from compositor.presentation import Discarded, Feedback, Presented
 from compositor.render.layer import Layer
 
 CURSOR_Z = 1_000_000  # a cursor is a surface above all others

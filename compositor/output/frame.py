@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from compositor.output.plane_assignment import Grant
+from compositor.output.presentation import NO_FLAGS, Discarded, Feedback, PresentationFlags, Presented
+from compositor.output.visible_picture import VisiblePicture
 from compositor.pixels.format import OUTPUT_FORMAT, PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.pixels.screenshot import to_rgba
-from compositor.plane_assignment import Grant
-from compositor.presentation import NO_FLAGS, Discarded, Feedback, PresentationFlags, Presented
 from compositor.render.cpu import Layer
-from compositor.visible_picture import VisiblePicture
 
 BACKGROUND = ""
 """What composition writes where no surface is has this name, which no surface can have."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from compositor.errors import BadInput
-from compositor.frame_clock.panel import Panel
+from compositor.output.panel import Panel
 
 MILLISECOND = 1_000_000
 WINDOW_MS = 7.0  # weston.ini(5), repaint-window: "7" by default

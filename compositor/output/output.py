@@ -4,9 +4,10 @@
 and presents it, wholly or not at all. Changes arrive at any time and only mark damage; nothing is painted
 before the commit, and nothing is committed while nothing changed.
 
-Surfaces that a plane can show are not composed (`compositor.plane_assignment`): one that fills the screen is
-scanned out as it is, and a cursor moves without a repaint. The others are composed into one of the output's
-own framebuffers (`compositor.framebuffers`), each of which remembers how far it is behind the screen.
+Surfaces that a plane can show are not composed (`compositor.output.plane_assignment`): one that fills the
+screen is scanned out as it is, and a cursor moves without a repaint. The others are composed into one of the
+output's own framebuffers (`compositor.output.framebuffers`), each of which remembers how far it is behind the
+screen.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from compositor.arrangement import Arrangement, Arranger
 from compositor.errors import BadInput
-from compositor.frame import Frame
-from compositor.frame_clock.pacing import Pacing
-from compositor.frame_clock.panel import VariableRefresh
-from compositor.frame_state import FrameEvent, FrameState, advance
-from compositor.framebuffers import Framebuffers
-from compositor.mode import Mode
-from compositor.output_state import OutputState
+from compositor.output.arrangement import Arrangement, Arranger
+from compositor.output.frame import Frame
+from compositor.output.frame_state import FrameEvent, FrameState, advance
+from compositor.output.framebuffers import Framebuffers
+from compositor.output.mode import Mode
+from compositor.output.pacing import Pacing
+from compositor.output.panel import VariableRefresh
+from compositor.output.plane import DEFAULT_PLANES, PlaneBudget
+from compositor.output.primary_plane import Front, PrimaryPlane
+from compositor.output.scene import Scene
+from compositor.output.state import OutputState
+from compositor.output.surface import Surface
+from compositor.output.visible_picture import VisiblePicture
 from compositor.pixels.geometry import Rect
 from compositor.pixels.region import Region
-from compositor.plane import DEFAULT_PLANES, PlaneBudget
-from compositor.primary_plane import Front, PrimaryPlane
-from compositor.scene import Scene
-from compositor.surface import Surface
-from compositor.visible_picture import VisiblePicture
 
 __all__ = ["Frame", "FrameState", "Mode", "Output", "OutputState"]
 

@@ -3,7 +3,7 @@
 A plane takes one buffer and puts it on the screen at scan-out, over those below it. Hardware has few and
 each can do some things only; KMS says which (drm_plane.c: type, IN_FORMATS, zpos; drm_mode_config's
 cursor_width; drm_atomic_helper_check_plane_state's min_scale and max_scale). Which layer gets which plane is
-decided in `compositor.plane_assignment`.
+decided in `compositor.output.plane_assignment`.
 """
 
 from __future__ import annotations

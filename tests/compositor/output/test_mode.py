@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compositor.errors import BadInput
-from compositor.mode import MAX_SIZE, MIN_SIZE, Mode
+from compositor.output.mode import MAX_SIZE, MIN_SIZE, Mode
 from compositor.pixels.geometry import Rect
 
 sizes = st.integers(MIN_SIZE, MAX_SIZE)

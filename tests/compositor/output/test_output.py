@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from compositor.errors import BadInput
-from compositor.frame import BACKGROUND, Frame
-from compositor.mode import Mode
-from compositor.output import FrameState, Output
+from compositor.output.frame import BACKGROUND, Frame
+from compositor.output.mode import Mode
+from compositor.output.output import FrameState, Output
+from compositor.output.plane import PRIMARY_ONLY, PlaneBudget
+from compositor.output.presentation import Discarded, Feedback, PresentationFlags, Presented
+from compositor.output.scene import CURSOR_Z, Buffer, Surface
 from compositor.pixels.format import OUTPUT_FORMAT, PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.pixels.region import LIMIT
-from compositor.plane import PRIMARY_ONLY, PlaneBudget
-from compositor.presentation import Discarded, Feedback, PresentationFlags, Presented
-from compositor.scene import CURSOR_Z, Buffer, Surface
 
 WIDTH, HEIGHT = 32, 16
 SCREEN = Rect(0, 0, WIDTH, HEIGHT)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import NamedTuple
 
+from compositor.output.plane import PlaneBudget, PlaneKind
+from compositor.output.plane_assignment import Assignment, Grant, Wish, assign
+from compositor.output.surface import CURSOR_Z, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.plane import PlaneBudget, PlaneKind
-from compositor.plane_assignment import Assignment, Grant, Wish, assign
 from compositor.render.cpu import Layer
-from compositor.surface import CURSOR_Z, Surface
 
 
 class Arrangement(NamedTuple):

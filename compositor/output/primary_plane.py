@@ -1,8 +1,8 @@
 """What an output's primary plane reads: a surface's buffer as it is, or a composition of our own.
 
-A composition is painted into one of the output's framebuffers (`compositor.framebuffers`), which is busy
-until the frame is on the screen and another one after it. Surfaces that move to a plane above this one, or
-come back, change what is to be composed, though not what one sees.
+A composition is painted into one of the output's framebuffers (`compositor.output.framebuffers`), which is
+busy until the frame is on the screen and another one after it. Surfaces that move to a plane above this one,
+or come back, change what is to be composed, though not what one sees.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.arrangement import Arrangement, scanned_out
-from compositor.frame import BACKGROUND
-from compositor.framebuffers import Framebuffer, Framebuffers
-from compositor.output_state import OutputState
+from compositor.output.arrangement import Arrangement, scanned_out
+from compositor.output.frame import BACKGROUND
+from compositor.output.framebuffers import Framebuffer, Framebuffers
+from compositor.output.state import OutputState
+from compositor.output.surface import Surface
 from compositor.pixels.format import OUTPUT_FORMAT, PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.render import cpu, linear
-from compositor.surface import Surface
 
 
 class Front(NamedTuple):

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from compositor.errors import BadInput
 from compositor.frame_clock import Pacing, VblankGrid
-from compositor.frame_clock.pacing import CostEstimate
+from compositor.output.pacing import CostEstimate
 from virtio.clock import Calendar
 
 MS = 1_000_000

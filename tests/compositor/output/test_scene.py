@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from compositor.errors import Misuse
+from compositor.output.scene import CURSOR_Z, Buffer, Scene, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.scene import CURSOR_Z, Buffer, Scene, Surface
 
 
 def shown(name: str, *, x: int = 0, z: int = 0) -> Surface:
