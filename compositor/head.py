@@ -9,8 +9,8 @@ from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.pixels.transform import turned
 from compositor.placement import Placement, display_mode, place_name
-from compositor.scene_tree import SceneTree
-from compositor.surface_node import SurfaceNode
+from compositor.scene.surface import SurfaceNode
+from compositor.scene.tree import SceneTree
 from compositor.sync.flip_queue import FlippingGuest, FlipQueue
 from virtio.fence import Producer
 from virtio.gpu.display import CursorImage, DisplayMode

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compositor.errors import BadInput
-from compositor.layout import bounding_box
 from compositor.output.mode import MAX_SIZE, MIN_SIZE
 from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import OPAQUE, Rotation
 from compositor.pixels.transform import TRANSFORMS, parse_transform
+from compositor.scene.layout import bounding_box
 from virtio.gpu.display import DisplayMode
 
 

@@ -14,7 +14,7 @@ from compositor.head import Head
 from compositor.observe.statistics import GuestStatistics
 from compositor.output.presentation import Feedback
 from compositor.placement import Placement, check_placement
-from compositor.scene_tree import SceneTree
+from compositor.scene.tree import SceneTree
 from compositor.sync.flip_queue import CallAt, NowNs, ReadStamp
 from compositor.sync.late import LateFlushes
 from compositor.sync.policy import SyncPolicy

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from compositor.observe.statistics import GuestStatistics
 from compositor.record.recorder import Recorder
 from compositor.scanout import GuestDisplay, Placement
-from compositor.scene_tree import SceneTree
+from compositor.scene.tree import SceneTree
 from compositor.sync.late import Patience
 from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
 from guest.workloads.stamp import read_stamp

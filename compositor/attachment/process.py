@@ -8,7 +8,7 @@ from compositor.attachment.served import Notice, Report, Seat, ServedAttachment
 from compositor.frame_clock import VblankGrid
 from compositor.record.recorder import Recorder
 from compositor.scanout import Placement
-from compositor.scene_tree import SceneTree
+from compositor.scene.tree import SceneTree
 from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
 from guest.process import ProcessGuest
 from guest.process.clock import VBLANK

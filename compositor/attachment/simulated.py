@@ -9,7 +9,7 @@ from compositor.frame_clock import VblankGrid
 from compositor.observe.statistics import GuestStatistics
 from compositor.record.recorder import Recorder
 from compositor.scanout import Placement
-from compositor.scene_tree import SceneTree
+from compositor.scene.tree import SceneTree
 from compositor.sync.late import Patience
 from compositor.sync.policy import SyncPolicy
 from guest.gpu_loop import GpuLoop

@@ -11,7 +11,7 @@ from compositor.attachment import Attachment, ProcessAttachment, Seat, ServedAtt
 from compositor.errors import BadInput
 from compositor.record.recorder import Recorder
 from compositor.scanout import Placement
-from compositor.scene_tree import SceneTree
+from compositor.scene.tree import SceneTree
 from guest.linux.options import guest_seed
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from compositor.errors import BadInput, Misuse
-from compositor.layout import Monitor, check_monitors
 from compositor.machine.presenting import Presenting
 from compositor.output.mode import Mode
 from compositor.output.output import Output
 from compositor.pictures import Pictures
 from compositor.presenter import Presenter
 from compositor.record.recorder import Recorder
-from compositor.scene_tree import SceneTree
+from compositor.scene.layout import Monitor, check_monitors
+from compositor.scene.tree import SceneTree
 from virtio.clock import Clock
 
 MAX_OUTPUTS = 16

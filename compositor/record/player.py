@@ -14,7 +14,7 @@ from compositor.placement import Placement
 from compositor.presenter import Presenter
 from compositor.record.recording import Recording, make_output, read_json
 from compositor.record.records import Command, Content, Kind, Presented, Record
-from compositor.scene_tree import SceneTree
+from compositor.scene.tree import SceneTree
 from compositor.sync.policy import SyncPolicy
 from guest.replayed import ReplayedGuest
 from virtio.clock import Clock

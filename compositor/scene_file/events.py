@@ -9,11 +9,11 @@ from functools import partial
 
 from compositor.attachment import Attachment
 from compositor.errors import BadInput
-from compositor.layout import Monitor, check_monitors
 from compositor.machine import Machine
 from compositor.output.mode import Mode
 from compositor.output.output import Output
 from compositor.placement import Placement
+from compositor.scene.layout import Monitor, check_monitors
 from compositor.scene_file.guests import policies
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.outputs import find_output

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from compositor.errors import BadInput
-from compositor.layout import Monitor, check_monitors
 from compositor.output.mode import Mode
 from compositor.output.output import Output
+from compositor.scene.layout import Monitor, check_monitors
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.schema import OutputTable
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compositor.errors import BadInput
-from compositor.layout import FARTHEST, bounding_box
 from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
 from compositor.placement import Placement, check_placement
+from compositor.scene.layout import FARTHEST, bounding_box
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.outputs import find_output
 from compositor.scene_file.schema import Move, Pixels, PlaceTable

@@ -15,7 +15,7 @@ from compositor.output.presentation import Feedback, PresentationFlags, Presente
 from compositor.output.surface import Buffer
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.surface_node import SurfaceNode
+from compositor.scene.surface import SurfaceNode
 from compositor.sync.flip import Flip
 from compositor.sync.late import LateFlushes
 from compositor.sync.policy import QUEUE_DEPTH, SyncPolicy

@@ -14,7 +14,7 @@ from compositor.output.frame import Frame
 from compositor.output.output import Output
 from compositor.presenter import Presenter
 from compositor.scanout import GuestDisplay, Placement
-from compositor.scene_tree import SceneTree
+from compositor.scene.tree import SceneTree
 from compositor.screen.headless import HeadlessScreen
 from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
 from virtio.clock import Calendar

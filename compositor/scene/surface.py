@@ -1,6 +1,6 @@
 """A node that shows a buffer, on as many outputs as it lies on: on each it has a `View`.
 
-A submission goes to all of them, and its feedback is one (`compositor.submission`).
+A submission goes to all of them, and its feedback is one (`compositor.scene.submission`).
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from compositor.node import Node, Site
 from compositor.output.frame import Frame
 from compositor.output.presentation import Discarded, Feedback
 from compositor.output.surface import Buffer
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import OPAQUE, PlaneState, Rotation
 from compositor.presenter import Presenter
-from compositor.submission import Submission
-from compositor.view import Spot, View
+from compositor.scene.node import Node, Site
+from compositor.scene.submission import Submission
+from compositor.scene.view import Spot, View
 
 
 class SurfaceNode(Node):

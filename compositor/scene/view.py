@@ -17,7 +17,7 @@ from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import OPAQUE, PlaneState
 from compositor.pixels.transform import cropped
 from compositor.presenter import Presenter
-from compositor.submission import Submission
+from compositor.scene.submission import Submission
 
 
 class Spot(NamedTuple):
@@ -37,7 +37,7 @@ class Spot(NamedTuple):
 
 
 class Content(Protocol):
-    """What a view shows; see `compositor.surface_node.SurfaceNode`.
+    """What a view shows; see `compositor.scene.surface.SurfaceNode`.
 
     Attributes:
         name: For statistics and messages.

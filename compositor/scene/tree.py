@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from compositor.layout import Monitor, arrange_monitors
-from compositor.node import Node, Site
 from compositor.output.surface import CURSOR_Z
 from compositor.pixels.geometry import Rect
 from compositor.presenter import Presenter
-from compositor.surface_node import SurfaceNode
-from compositor.view import Spot
+from compositor.scene.layout import Monitor, arrange_monitors
+from compositor.scene.node import Node, Site
+from compositor.scene.surface import SurfaceNode
+from compositor.scene.view import Spot
 
 
 class SceneTree:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from compositor.errors import Misuse
-from compositor.node import Node
 from compositor.output.frame import Frame
 from compositor.output.output import Output
 from compositor.output.surface import CURSOR_Z, Buffer
@@ -13,9 +12,10 @@ from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import Rotation
 from compositor.pixels.transform import TRANSFORMS
 from compositor.presenter import Presenter
-from compositor.scene_tree import SceneTree
+from compositor.scene.node import Node
+from compositor.scene.surface import SurfaceNode
+from compositor.scene.tree import SceneTree
 from compositor.screen.headless import HeadlessScreen
-from compositor.surface_node import SurfaceNode
 from virtio.clock import Calendar
 
 

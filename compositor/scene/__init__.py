@@ -1,0 +1,1 @@
+"""What guests show, in the layout of outputs: the tree of surfaces."""
