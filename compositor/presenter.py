@@ -17,12 +17,12 @@ from compositor.frame_clock import (
     VariableRefresh,
     VblankGrid,
 )
+from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import OutputStatistics
 from compositor.output.output import Frame, Mode, Output
 from compositor.output.presentation import NO_FLAGS, PresentationFlags
 from compositor.screen.headless import Screen
-from compositor.timing import INFINITELY_FAST, TimingModel
 
 Repaint = Literal["vblank", "flush", "recorded"]
 Listener = Callable[[Frame], None]

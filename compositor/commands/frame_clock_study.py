@@ -26,12 +26,12 @@ from rich.table import Table
 
 from compositor.commands.options import RunOptions
 from compositor.errors import BadInput
+from compositor.frame_clock.timing import TimingModel
 from compositor.machine import Machine
 from compositor.observe.histogram import Histogram
 from compositor.observe.statistics import write_json
 from compositor.output.mode import Mode
 from compositor.output.output import Output
-from compositor.timing import TimingModel
 from guest.simulated import SimulatedGuest
 from guest.workloads.flat import Flat
 from virtio.clock.calendar import NANOSECONDS

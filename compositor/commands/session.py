@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from compositor.commands.options import Interrupted, RunOptions
 from compositor.errors import BadInput, RunFailed
+from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
 from compositor.machine import Machine
 from compositor.observe.statistics import write_json
 from compositor.output.output import Output
 from compositor.pixels.screenshot import save_png
 from compositor.presenter import Repaint
 from compositor.run import StopReason
-from compositor.timing import INFINITELY_FAST, TimingModel
 
 Start = Callable[[Machine], Awaitable[None]]
 

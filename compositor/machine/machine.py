@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from compositor import __version__
 from compositor.attachment import Attachment
 from compositor.errors import BadInput, Misuse
+from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
 from compositor.machine.guests import Guests, Surroundings
 from compositor.machine.outputs import Outputs
 from compositor.machine.presenting import Presenting
@@ -39,7 +40,6 @@ from compositor.record.recording import Recording
 from compositor.render import blend
 from compositor.run import StopReason
 from compositor.scanout import Placement
-from compositor.timing import INFINITELY_FAST, TimingModel
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.errors import BadInput
+from compositor.frame_clock.timing import TimingModel
 from compositor.observe.digest import Digest
 from compositor.output.output import Output
 from compositor.pictures import Pictures
 from compositor.presenter import Presenter, Repaint
 from compositor.screen.headless import HeadlessScreen, Screen
-from compositor.timing import TimingModel
 from virtio.clock import Calendar, Clock
 from virtio.clock.calendar import NANOSECONDS
 

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from compositor.errors import BadInput
+from compositor.frame_clock.timing import TimingModel
 from compositor.machine import Machine
 from compositor.output.output import Output
 from compositor.presenter import Repaint
@@ -21,7 +22,6 @@ from compositor.scene_file.guests import (
 )
 from compositor.scene_file.outputs import make_outputs
 from compositor.scene_file.schema import OutputTable, QemuTable, SceneTable, SimulatedTable
-from compositor.timing import TimingModel
 from guest.linux.tool import Progress
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest

@@ -124,7 +124,7 @@ class QemuTable(GuestTable, frozen=True, kw_only=True, tag="qemu"):
 
 
 class TimingTable(Table, frozen=True, kw_only=True):
-    """`[timing]`: what work costs on the virtual clock; see `compositor.timing.TimingModel`.
+    """`[timing]`: what work costs on the virtual clock; see `compositor.frame_clock.timing.TimingModel`.
 
     Attributes:
         repaint_delay_ms: How long after a vblank the compositor repaints, for the next one to show.

@@ -15,8 +15,8 @@ import pytest
 
 from compositor import Machine
 from compositor.errors import RunFailed
+from compositor.frame_clock.timing import TimingModel
 from compositor.run import StopReason
-from compositor.timing import TimingModel
 from guest import SimulatedGuest, UmlGuest
 from guest.linux import GuestDied, UmlOptions, expected, find_kernel
 from guest.linux.options import VirtualTime

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compositor.frame_clock import Pacing, VariableRefresh
+from compositor.frame_clock.timing import TimingModel
 from compositor.output.output import Output
 from compositor.output.presentation import Feedback, Presented
 from compositor.output.scene import Buffer, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.presenter import Presenter
 from compositor.screen.headless import HeadlessScreen
-from compositor.timing import TimingModel
 from virtio.clock import Calendar
 
 MS = 1_000_000

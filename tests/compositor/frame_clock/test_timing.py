@@ -2,7 +2,7 @@ import pytest
 
 from compositor import Machine
 from compositor.errors import BadInput
-from compositor.timing import TimingModel
+from compositor.frame_clock.timing import TimingModel
 
 
 def test_work_costs_nothing_unless_told() -> None:
