@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from compositor.adapter.display import Placement
     from compositor.machine import Machine
     from compositor.output.output import Output
-    from compositor.scanout import Placement
 
 __version__ = "0.1.0"
 __all__ = ["Machine", "Output", "Placement", "__version__"]
@@ -19,7 +19,7 @@ __all__ = ["Machine", "Output", "Placement", "__version__"]
 _HOMES = {
     "Machine": "compositor.machine",
     "Output": "compositor.output.output",
-    "Placement": "compositor.scanout",
+    "Placement": "compositor.adapter.display",
 }
 
 

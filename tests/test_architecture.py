@@ -13,14 +13,7 @@ COMPOSITION_ROOT = {
     "scene_file",
 }  # fmt: skip
 # The adapter between the device and the scene.
-ADAPTERS = {
-    "compositor.scanout",
-    "compositor.head",
-    "compositor.placement",
-    "compositor.sync.flip",
-    "compositor.sync.flip_queue",
-    "compositor.sync.late",
-}
+ADAPTERS = {"compositor.adapter"}
 # The layers of virtio that a guest shares with the device.
 SHARED = {
     "virtio.memory",
@@ -104,7 +97,7 @@ def wrong_way(name: str, used: set[str]) -> set[str]:
         }
     if is_root(name):
         return set()
-    return {i for i in used if under(i, {"guest"} if name in ADAPTERS else {"guest", "virtio"})}
+    return {i for i in used if under(i, {"guest"} if under(name, ADAPTERS) else {"guest", "virtio"})}
 
 
 def test_the_three_packages_are_looked_at() -> None:

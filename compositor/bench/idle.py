@@ -12,9 +12,9 @@ import time
 from collections.abc import Awaitable
 from typing import NamedTuple
 
+from compositor.adapter.display import Placement
 from compositor.bench.report import Report, Row
 from compositor.machine import Machine
-from compositor.scanout import Placement
 from guest.simulated import SimulatedGuest
 
 _SECONDS = 10.0

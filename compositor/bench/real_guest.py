@@ -17,8 +17,8 @@ from pathlib import Path
 from compositor.bench.report import Report, interleave
 from compositor.errors import CompositorError
 from compositor.machine import Machine
+from compositor.machine.run_directory import run_directory
 from compositor.output.output import Output
-from compositor.run_directory import run_directory
 from guest.linux.errors import ToolMissing
 from guest.linux.process import GuestProcess
 from guest.linux.qemu import find_qemu

@@ -17,9 +17,9 @@ import zstandard
 
 from compositor.bench.report import Report, Row, interleave
 from compositor.machine import Machine
+from compositor.machine.run_directory import run_directory
 from compositor.output.output import Output
 from compositor.record.recording import Recording
-from compositor.run_directory import run_directory
 from guest.simulated import SimulatedGuest
 
 _FRAMES = 60

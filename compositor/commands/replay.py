@@ -8,7 +8,7 @@ from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
 from compositor.errors import BadInput, RunFailed
 from compositor.machine import Machine
-from compositor.record.player import Player
+from compositor.machine.replay import Player
 from compositor.record.recording import Recording
 
 

@@ -11,15 +11,15 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from compositor.commands.eight_processes import eight_processes
-from compositor.commands.fifty_ms import fifty_ms
-from compositor.commands.frame_clock_study import frame_clock_study
-from compositor.commands.hotplug_storm import hotplug_storm
 from compositor.commands.options import RunOptions
 from compositor.commands.session import run_session
-from compositor.commands.sharing_study import sharing_study
-from compositor.commands.sync_study import sync_study
-from compositor.commands.torn_study import torn_study
+from compositor.commands.studies.eight_processes import eight_processes
+from compositor.commands.studies.fifty_ms import fifty_ms
+from compositor.commands.studies.frame_clock_study import frame_clock_study
+from compositor.commands.studies.hotplug_storm import hotplug_storm
+from compositor.commands.studies.sharing_study import sharing_study
+from compositor.commands.studies.sync_study import sync_study
+from compositor.commands.studies.torn_study import torn_study
 from compositor.errors import BadInput
 from compositor.scene_file import SCENES, SceneFile, builtin, read_scene
 from guest.linux import shown_progress

@@ -7,10 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from compositor.attachment import Attachment, ProcessAttachment, Seat, ServedAttachment, SimulatedAttachment
+from compositor.adapter.display import Placement
 from compositor.errors import BadInput
+from compositor.machine.attachment import (
+    Attachment,
+    ProcessAttachment,
+    Seat,
+    ServedAttachment,
+    SimulatedAttachment,
+)
 from compositor.record.recorder import Recorder
-from compositor.scanout import Placement
 from compositor.scene.tree import SceneTree
 from guest.linux.options import guest_seed
 from guest.process import ProcessGuest

@@ -21,25 +21,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor import __version__
-from compositor.attachment import Attachment
+from compositor.adapter.display import Placement
 from compositor.errors import BadInput, Misuse
 from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
+from compositor.machine.attachment import Attachment
 from compositor.machine.guests import Guests, Surroundings
 from compositor.machine.outputs import Outputs
+from compositor.machine.pictures import Pictures
 from compositor.machine.presenting import Presenting
+from compositor.machine.replay import Player
+from compositor.machine.run import StopReason
 from compositor.machine.runs import Runs, listening
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
 from compositor.output.frame import Frame
 from compositor.output.output import Output
-from compositor.pictures import Pictures
 from compositor.presenter import Repaint
-from compositor.record.player import Player
 from compositor.record.recorder import Recorder
 from compositor.record.recording import Recording
 from compositor.render import blend
-from compositor.run import StopReason
-from compositor.scanout import Placement
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from compositor.errors import BadInput, Misuse
+from compositor.machine.pictures import Pictures
 from compositor.machine.presenting import Presenting
 from compositor.output.mode import Mode
 from compositor.output.output import Output
-from compositor.pictures import Pictures
 from compositor.presenter import Presenter
 from compositor.record.recorder import Recorder
 from compositor.scene.layout import Monitor, check_monitors

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from compositor.errors import BadInput
 from compositor.frame_clock.timing import TimingModel
+from compositor.machine.pictures import Pictures
 from compositor.observe.digest import Digest
 from compositor.output.output import Output
-from compositor.pictures import Pictures
 from compositor.presenter import Presenter, Repaint
 from compositor.screen.headless import HeadlessScreen, Screen
 from virtio.clock import Calendar, Clock

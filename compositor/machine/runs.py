@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from compositor.attachment import Attachment
+from compositor.machine.attachment import Attachment
+from compositor.machine.run import Run, StopReason
 from compositor.output.frame import Frame
 from compositor.presenter import Presenter
-from compositor.run import Run, StopReason
 from virtio.clock import Calendar, Clock
 
 

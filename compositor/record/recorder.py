@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from compositor.adapter.display import Placement
 from compositor.observe.digest import Digest
 from compositor.output.frame import Frame
 from compositor.output.mode import Mode
@@ -16,7 +17,6 @@ from compositor.record.journal import Journal
 from compositor.record.recording import describe_output
 from compositor.record.records import Kind, Presented
 from compositor.record.tap import GuestTap
-from compositor.scanout import Placement
 
 
 class Recorder:

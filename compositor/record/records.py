@@ -7,10 +7,10 @@ The subject is the number of a guest, in the order of their `GUEST` records, or 
 | kind | subject | payload |
 |---|---|---|
 | MACHINE | 0 | JSON: `clock`, `outputs` (`name`, `mode`, `background`, `position`, `plugged`); first, once |
-| GUEST | guest | JSON: `name`, `kind`, `places` (as `compositor.placement.Placement`) |
+| GUEST | guest | JSON: `name`, `kind`, `places` (as `compositor.adapter.placement.Placement`) |
 | PLACE | guest | JSON: `scanout`, `place`: one of its scanouts appears elsewhere |
 | DEVICE | guest | nothing: the guest gets a new device, as after a reconnection |
-| SYNC | guest | UTF-8: from now on its flushes wait by this policy (see `compositor.sync.policy`) |
+| SYNC | guest | UTF-8: from now on its flushes wait by this policy (see `compositor.adapter.sync_policy`) |
 | ACTIVATE | guest | u64: the features that its driver accepted |
 | RESET | guest | nothing: its driver reset the device |
 | CONTENT | guest | what changed in a resource's memory: see `Content`; before the command that looks at it |

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.placement import Placement
+from compositor.adapter.placement import Placement
 from compositor.record.changes import MemoryImage
 from compositor.record.journal import Journal
 from compositor.record.records import Command, Content, Kind

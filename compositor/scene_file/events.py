@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from compositor.attachment import Attachment
+from compositor.adapter.placement import Placement
+from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput
 from compositor.machine import Machine
+from compositor.machine.attachment import Attachment
 from compositor.output.mode import Mode
 from compositor.output.output import Output
-from compositor.placement import Placement
 from compositor.scene.layout import Monitor, check_monitors
 from compositor.scene_file.guests import policies
 from compositor.scene_file.keys import at_key
@@ -31,7 +32,6 @@ from compositor.scene_file.schema import (
     SimulatedTable,
     Unplug,
 )
-from compositor.sync.policy import SyncPolicy
 from guest.driver import DriverState
 from guest.faults import FAULTS
 from guest.simulated import SimulatedGuest

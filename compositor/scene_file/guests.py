@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from compositor.adapter.placement import Placement
+from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
 from compositor.errors import BadInput
 from compositor.output.output import Output
-from compositor.placement import Placement
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.places import make_placement
 from compositor.scene_file.schema import AnyGuest, PlaceTable, QemuTable, SimulatedTable, UmlTable
-from compositor.sync.policy import FOR_ANY_GUEST, SyncPolicy
 from guest.driver.memory import DEFAULT_SIZE
 from guest.real import LinuxGuest, QemuGuest, UmlGuest
 from guest.simulated import SimulatedGuest

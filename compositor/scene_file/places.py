@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from compositor.adapter.placement import Placement, check_placement
 from compositor.errors import BadInput
 from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
-from compositor.placement import Placement, check_placement
 from compositor.scene.layout import FARTHEST, bounding_box
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.outputs import find_output

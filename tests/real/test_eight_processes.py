@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from compositor import Machine
-from compositor.commands.eight_processes import soak
 from compositor.commands.options import RunOptions
+from compositor.commands.studies.eight_processes import soak
 from guest import ProcessGuest
 
 pytestmark = pytest.mark.real

@@ -3,7 +3,7 @@
 import pytest
 
 from compositor import Machine
-from compositor.commands.fifty_ms import measure
+from compositor.commands.studies.fifty_ms import measure
 from guest import UmlGuest
 from guest.linux.kernel import find_kernel
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from compositor.commands.sync_study import measure
-from compositor.sync.policy import SyncPolicy
+from compositor.adapter.sync_policy import SyncPolicy
+from compositor.commands.studies.sync_study import measure
 from guest.linux.kernel import find_kernel
 
 pytestmark = pytest.mark.real

@@ -16,7 +16,7 @@ import pytest
 from compositor import Machine
 from compositor.errors import RunFailed
 from compositor.frame_clock.timing import TimingModel
-from compositor.run import StopReason
+from compositor.machine.run import StopReason
 from guest import SimulatedGuest, UmlGuest
 from guest.linux import GuestDied, UmlOptions, expected, find_kernel
 from guest.linux.options import VirtualTime

@@ -1,6 +1,6 @@
 """The display port: what the device asks of whoever owns the screens.
 
-The host's compositor implements `Display` (see `compositor.scanout`); tests use a recording fake.
+The host's compositor implements `Display` (see `compositor.adapter.display`); tests use a recording fake.
 """
 
 from __future__ import annotations

@@ -13,16 +13,16 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor import Machine
-from compositor.attachment import SimulatedAttachment
+from compositor.adapter.display import Placement
+from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput, Misuse
+from compositor.machine.attachment import SimulatedAttachment
+from compositor.machine.replay import Player
+from compositor.machine.run import StopReason
 from compositor.output.frame import Frame
 from compositor.record.container import ChunkReader, ChunkWriter, pack
-from compositor.record.player import Player
 from compositor.record.recording import Recording
 from compositor.record.records import Kind, Record, decode
-from compositor.run import StopReason
-from compositor.scanout import Placement
-from compositor.sync.policy import SyncPolicy
 from guest import SimulatedGuest
 from guest.driver import GpuDriver
 from guest.driver.framebuffer import Framebuffer

@@ -7,7 +7,7 @@ import pytest
 
 from compositor import Machine
 from compositor.errors import BadInput
-from compositor.run import StopReason
+from compositor.machine.run import StopReason
 from compositor.scene_file import SCENES, SceneFile, builtin
 from compositor.scene_file.read import parse_scene
 from guest.workloads import WORKLOADS

@@ -1,0 +1,108 @@
+"""One flush on its way to the screen, and the fences that tell the guest how far it got."""
+
+from __future__ import annotations
+
+from compositor.adapter.reuse import EarlyReuse, Samples
+from compositor.adapter.sync_policy import SyncPolicy
+from virtio.fence import Fence, Producer
+from virtio.gpu.display import Incoming, Rect, ScanoutImage
+
+
+class Flip:
+    """A flushed image.
+
+    Attributes:
+        number: Of the flush, on its scanout, from 1.
+        image: What was flushed.
+        damage: Where, relative to the image; None: everything.
+        frame_id: The guest's own number of it, where it is known.
+        torn: Whether it mixed two frames, when last looked at.
+        flushed_ns: When.
+        seen_ns: When it was last looked at.
+        previous: The flip that this one takes the place of.
+        answer: The fence that the flush waits for; None: it was answered at once.
+        incoming: What the image was about to hold when it was flushed.
+    """
+
+    __slots__ = (
+        "number", "image", "damage", "frame_id", "torn", "flushed_ns", "seen_ns", "previous", "answer",
+        "incoming", "_on_done", "_watched",
+    )  # fmt: skip
+
+    def __init__(self, number: int, image: ScanoutImage, damage: Rect | None, now_ns: int) -> None:
+        self.number = number
+        self.image = image
+        self.damage = damage
+        self.frame_id: int | None = None
+        self.torn = False
+        self.flushed_ns = self.seen_ns = now_ns
+        self.previous: Flip | None = None
+        self.answer: Fence | None = None
+        self.incoming: Incoming | None = None
+        self._on_done: list[Fence] = []
+        self._watched: tuple[Samples, ...] = ()
+
+    def order(self, policy: SyncPolicy, release: Fence | None, producer: Producer) -> None:
+        """Decide what the guest will hear.
+
+        Args:
+            policy: What the flush waits for.
+            release: A fence that waits for the image before to be free.
+            producer: Who signals the answer, for whoever asks why it is late.
+        """
+        if release is not None:
+            self._on_done.append(release)
+        if policy is not SyncPolicy.NONE:
+            # Of a context of its own: a flip that is discarded overtakes the one on the screen.
+            self.answer = Fence(seqno=self.number, producer=producer)
+            if policy is not SyncPolicy.OUT_FENCE:
+                self._on_done.append(self.answer)
+
+    def watch(self) -> None:
+        """The host owns this image from now on, and what it replaces still: nobody else may change them.
+
+        A buffer that is flushed again and again, as a console's is, is drawn into while it is shown. That is
+        its guest's wish; only between a flush and its fence it must hold still.
+        """
+        watched = [self]
+        if self.previous is not None and self.previous.image.resource_id != self.image.resource_id:
+            watched.append(self.previous)
+        self._watched = tuple(
+            Samples(flip.image.pixels, flip.frame_id) for flip in watched if flip.image.zero_copy
+        )
+
+    def unwatch(self) -> None:
+        """The guest takes the buffers back by right."""
+        self._watched = ()
+
+    def findings(self, owner: str, now_ns: int) -> list[EarlyReuse]:
+        """Which of the watched buffers have changed; ends the watch."""
+        watched, self._watched = self._watched, ()
+        changed = ((samples.frame, samples.changed_rows()) for samples in watched)
+        return [
+            EarlyReuse(frame, rows, self.number, owner, now_ns - self.flushed_ns)
+            for frame, rows in changed
+            if rows is not None
+        ]
+
+    def taken(self) -> bool:
+        """The compositor has it. Returns whether that completes the flip."""
+        return self._signal_answer() if self.answer not in self._on_done else False
+
+    def done(self) -> bool:
+        """The host is through: with the image before when this one is shown, with this one when it never is.
+
+        Returns:
+            Whether that completes the flip.
+        """
+        completes = self._signal_answer()
+        for fence in self._on_done:
+            if not fence.signaled:
+                fence.signal()
+        return completes
+
+    def _signal_answer(self) -> bool:
+        if self.answer is None or self.answer.signaled:
+            return False
+        self.answer.signal()
+        return True

@@ -1,0 +1,242 @@
+"""The flips of one scanout, in order: which the compositor has, which wait, and what their fences say."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compositor.adapter.flip import Flip
+from compositor.adapter.late import LateFlushes
+from compositor.adapter.reuse import EarlyReuse
+from compositor.adapter.sync_policy import QUEUE_DEPTH, SyncPolicy
+from compositor.observe.statistics import GuestStatistics
+from compositor.output.presentation import Feedback, PresentationFlags, Presented
+from compositor.output.surface import Buffer
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
+from compositor.scene.surface import SurfaceNode
+from virtio.fence import Fence, Producer
+from virtio.gpu.display import Incoming, ScanoutImage
+from virtio.gpu.display import Rect as GuestRect
+
+ReadStamp = Callable[[NDArray[np.uint8]], tuple[int | None, bool]]
+NowNs = Callable[[], int]
+CallAt = Callable[[int, Callable[[], None]], object]
+
+
+class FlippingGuest(Protocol):
+    """What holds for all scanouts of a guest; see `compositor.adapter.display.GuestDisplay`.
+
+    Attributes:
+        policy: What flushes wait for, from the next one on.
+        hold_ns: How long after its presentation the host keeps an image.
+        listeners: Called with every scanout's name and the feedback to each of its flushes.
+        statistics: Where submissions and presentations are counted.
+        now_ns: The run's clock.
+        call_at: The run's calendar.
+        read_stamp: Reads a frame's id, and whether two frames were mixed, out of its pixels.
+        late: Finds flushes that are out for longer than the guest waits.
+    """
+
+    policy: SyncPolicy
+    hold_ns: int
+    listeners: list[Callable[[str, Feedback], None]]
+    statistics: GuestStatistics
+    now_ns: NowNs
+    call_at: CallAt
+    read_stamp: ReadStamp
+    late: LateFlushes
+
+    def found(self, finding: EarlyReuse) -> None:
+        """The guest drew into a buffer that the host still had."""
+
+
+class FlipQueue:
+    """Images on their way to a node, one flush after the other.
+
+    Args:
+        guest: Whose they are.
+        surface: The node that shows them.
+        producer: Of their fences, for messages.
+
+    Attributes:
+        image: What the next flush shows.
+        producer: As given; may be replaced.
+    """
+
+    def __init__(self, guest: FlippingGuest, surface: SurfaceNode, producer: Producer) -> None:
+        self.image: ScanoutImage | None = None
+        self.producer = producer
+        self._guest, self._surface = guest, surface
+        self._format = PixelFormat.XRGB8888
+        self._count_flushes = 0
+        self._release: Fence | None = None  # waits for the image that the next flip replaces
+        self._last: Flip | None = None  # not discarded: on the screen, or on its way there
+        self._waiting: deque[Flip] = deque()  # behind the pending one
+        self._pending: Flip | None = None  # with the surface, and not taken
+        self._unanswered: dict[int, Flip] = {}  # with the surface, by number of the commit
+        self._out: set[Flip] = set()  # those that the host is not through with
+        surface.on_taken, surface.on_feedback = self._on_taken, self._on_feedback
+
+    def set_image(self, image: ScanoutImage | None) -> Fence | None:
+        """The scanout shows `image` from its next flush on, or nothing from now on.
+
+        Returns:
+            Under `SyncPolicy.OUT_FENCE`, the fence that gives back what was shown before.
+        """
+        self.image = image
+        if image is None:
+            self._show_nothing()
+            return None
+        self._format = PixelFormat.from_fourcc(image.format.fourcc)
+        if self._guest.policy is SyncPolicy.OUT_FENCE and self._release is None and self._last is not None:
+            self._release = Fence(seqno=self._last.number, producer=self.producer)
+        return self._release
+
+    def _show_nothing(self) -> None:
+        self._discard_waiting()
+        self._guest.late.look(self._guest.now_ns())
+        for flip in self._out:
+            flip.unwatch()
+            if flip.answer is not None:
+                self._guest.late.forget(flip.answer)
+        self._last = None
+        if self._surface.buffer is not None:
+            self._surface.blank()
+            self._surface.submit(None)
+        self._signal_release()
+
+    def flush(self, damage: GuestRect, incoming: Incoming | None) -> Fence | None:
+        """Submit the image; what the fence waits for is the guest's policy."""
+        image, policy = self.image, self._guest.policy
+        if image is None:
+            return None
+        now_ns = self._guest.now_ns()
+        self._guest.late.look(now_ns)
+        self._guest.statistics.submitted()
+        if policy is not SyncPolicy.QUEUE:
+            self._discard_waiting()
+        elif (self._pending is not None) + len(self._waiting) >= QUEUE_DEPTH:
+            self._discard(self._waiting.pop())
+        self._count_flushes += 1
+        last = self._last
+        # Another image, as after a page flip, differs everywhere, whatever the driver says it painted.
+        changed = damage if last is not None and image is last.image else None
+        flip = Flip(self._count_flushes, image, changed, now_ns)
+        flip.incoming = incoming
+        latest = image.pixels if incoming is None else incoming.source
+        flip.frame_id, flip.torn = self._guest.read_stamp(latest)
+        flip.previous, self._last = last, flip
+        flip.order(policy, self._release, self.producer)
+        flip.watch()
+        self._release = None
+        self._out.add(flip)
+        self._guest.statistics.outstanding(len(self._out))
+        if self._pending is None and not self._waiting:
+            self._submit(flip)
+        else:
+            self._waiting.append(flip)
+        return self._awaited(flip)
+
+    def _awaited(self, flip: Flip) -> Fence | None:
+        """What the guest has to wait for, if it has to."""
+        answer = flip.answer
+        if answer is None or answer.signaled:
+            return None
+        if flip.image.zero_copy:  # for a copy nobody has to wait, and Linux asks for no fence there
+            self._guest.late.watch(answer, flip.flushed_ns)
+        return answer
+
+    def _submit(self, flip: Flip) -> None:
+        """Give a flip to its node; the compositor may take it within this call."""
+        self._pending = self._unanswered[self._surface.submitted + 1] = flip
+        buffer = Buffer(flip.image.pixels, self._format, flip.image.zero_copy, flip.frame_id, flip.incoming)
+        self._surface.submit(buffer, None if flip.damage is None else Rect(*flip.damage))
+
+    def _on_taken(self) -> None:
+        """The output's commit has read, or will scan out, what was pending."""
+        flip, self._pending = self._pending, None
+        if flip is None:
+            return
+        self._look_for_tears(flip)
+        now_ns = self._guest.now_ns()
+        self._guest.late.look(now_ns)
+        if flip.taken():
+            self._guest.statistics.fence_waited(now_ns - flip.flushed_ns)
+
+    def _on_feedback(self, feedback: Feedback) -> None:
+        flip = self._unanswered.pop(feedback.commit, None)
+        if flip is None:
+            return
+        if isinstance(feedback, Presented):
+            self._presented(flip, feedback)
+        else:
+            if flip is self._pending:
+                self._pending = None
+            self._discard(flip)
+        for listener in tuple(self._guest.listeners):
+            listener(self._surface.name, feedback)
+
+    def _presented(self, flip: Flip, feedback: Presented) -> None:
+        if PresentationFlags.ZERO_COPY in feedback.flags:  # the buffer itself is on the screen, as it is now
+            self._look_for_tears(flip)
+        self._guest.statistics.presented(feedback.time_ns - flip.flushed_ns, torn=flip.torn)
+        hold_ns = self._guest.hold_ns
+        if hold_ns:
+            self._guest.call_at(feedback.time_ns + hold_ns, partial(self._done, flip))
+        else:
+            self._done(flip)
+        if self._waiting and self._pending is None:
+            self._submit(self._waiting.popleft())
+
+    def _look_for_tears(self, flip: Flip) -> None:
+        now_ns = self._guest.now_ns()
+        if now_ns != flip.seen_ns:
+            flip.seen_ns = now_ns
+            flip.torn = self._guest.read_stamp(flip.image.pixels)[1]
+
+    def _discard_waiting(self) -> None:
+        """Give up all that nobody has taken, the newest first, so that `_last` falls back step by step."""
+        while self._waiting:
+            self._discard(self._waiting.pop())
+        self._surface.discard()
+
+    def _discard(self, flip: Flip) -> None:
+        self._guest.statistics.discarded()
+        if self._last is flip:
+            self._last = flip.previous
+        self._done(flip)
+
+    def _done(self, flip: Flip) -> None:
+        """The host is through with it; once."""
+        if flip not in self._out:
+            return
+        self._out.remove(flip)
+        now_ns = self._guest.now_ns()
+        for finding in flip.findings(self.producer.owner, now_ns):
+            self._guest.found(finding)
+        self._guest.late.look(now_ns)
+        flip.previous = None
+        if flip.done():
+            self._guest.statistics.fence_waited(now_ns - flip.flushed_ns)
+
+    def _signal_release(self) -> None:
+        fence, self._release = self._release, None
+        if fence is not None:
+            fence.signal()
+
+    def close(self) -> None:
+        """Take the node out of the tree; fences that still wait are signalled."""
+        self._waiting.clear()
+        self._surface.remove()
+        self._pending = None
+        self._unanswered.clear()
+        for flip in sorted(self._out, key=lambda flip: flip.number):
+            flip.unwatch()
+            self._done(flip)
+        self._signal_release()

@@ -1,0 +1,112 @@
+"""One scanout of a guest on our outputs: a node of the scene tree for its image, and one for its cursor."""
+
+from __future__ import annotations
+
+from compositor.adapter.flip_queue import FlippingGuest, FlipQueue
+from compositor.adapter.placement import Placement, display_mode, place_name
+from compositor.output.frame import Frame
+from compositor.output.output import Output
+from compositor.output.surface import Buffer
+from compositor.pixels.format import PixelFormat
+from compositor.pixels.geometry import Rect
+from compositor.pixels.transform import turned
+from compositor.scene.surface import SurfaceNode
+from compositor.scene.tree import SceneTree
+from virtio.fence import Producer
+from virtio.gpu.display import CursorImage, DisplayMode
+
+
+class Head:
+    """One scanout slot.
+
+    Args:
+        name: For statistics and messages.
+        tree: The machine's.
+        place: Where it appears.
+        guest: Whose it is.
+
+    Attributes:
+        place: Where it appears.
+        flips: Its images, on their way to the screen.
+        surface: The node that shows them.
+        cursor: The node that shows its cursor.
+    """
+
+    def __init__(self, name: str, tree: SceneTree, place: Placement, guest: FlippingGuest) -> None:
+        self.place = place
+        self._tree = tree
+        self._guest = guest
+        self.surface = SurfaceNode(
+            name,
+            x=place.x,
+            y=place.y,
+            z=place.z,
+            clip=place.clip_rect,
+            outputs=place.outputs,
+            alpha=place.alpha,
+            rotation=place.rotation,
+            on_frame=self._count,
+        )
+        self.cursor = SurfaceNode(
+            f"{name}-cursor",
+            x=place.x,
+            y=place.y,
+            outputs=place.outputs,
+            alpha=place.alpha,
+            rotation=place.rotation,
+        )
+        self._cursor_at = (0, 0)  # on the scanout
+        self.flips = FlipQueue(guest, self.surface, Producer(name, place_name(place, self._outputs())))
+        tree.content.add(self.surface)
+        tree.cursors.add(self.cursor)
+
+    def mode(self) -> DisplayMode:
+        """What the guest is told about the monitor behind this scanout."""
+        return display_mode(self.place, self._outputs())
+
+    def _outputs(self) -> list[Output]:
+        return [presenter.output for presenter in self._tree.presenters]
+
+    def put(self, place: Placement) -> None:
+        """Appear elsewhere; the guest is told by whoever calls this."""
+        self.place = place
+        self.flips.producer = self.flips.producer._replace(owner=place_name(place, self._outputs()))
+        for node in (self.surface, self.cursor):
+            node.set_outputs(place.outputs)
+            node.set_alpha(place.alpha)
+            node.turn(place.rotation)
+        self.surface.move(place.x, place.y)
+        self.move_cursor(*self._cursor_at)
+        self.surface.set_clip(place.clip_rect)
+        if place.z != self.surface.z:
+            self.surface.restack(place.z)
+
+    def _count(self, frame: Frame) -> None:
+        """Add this guest's part of what it took to make and show a frame."""
+        mine = [frame.composed[n] for n in (self.surface.name, self.cursor.name) if n in frame.composed]
+        if not mine:
+            return
+        count, total = self._guest.statistics.bytes, frame.compose_bytes
+        count["compose"] += sum(mine)
+        # An upload has no parts; whose pixels were painted, theirs it was. Direct scan-out has one owner.
+        count["upload"] += frame.upload_bytes * sum(mine) // total if total else frame.upload_bytes
+
+    def set_cursor(self, image: CursorImage | None, x: int, y: int) -> None:
+        """Show the cursor with its upper left corner at (x, y) of the scanout, or hide it."""
+        self.cursor.submit(None if image is None else Buffer(image.pixels, PixelFormat.ARGB8888))
+        self.move_cursor(x, y)
+
+    def move_cursor(self, x: int, y: int) -> None:
+        """Move its upper left corner to (x, y) of the scanout; either may be negative."""
+        self._cursor_at = x, y
+        image = self.flips.image
+        if image is not None and self.cursor.buffer is not None:
+            height, width = image.pixels.shape[:2]
+            picture = Rect(x, y, *self.cursor.buffer.size)
+            x, y = turned(picture, self.surface.plane, (width, height))[:2]
+        self.cursor.move(self.place.x + x, self.place.y + y)
+
+    def remove(self) -> None:
+        """Take both nodes out of the tree; fences that still wait are signalled."""
+        self.flips.close()
+        self.cursor.remove()

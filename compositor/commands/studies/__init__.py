@@ -1,0 +1,1 @@
+"""Studies: scenes that measure one question each, and print a table."""

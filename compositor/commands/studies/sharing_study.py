@@ -1,0 +1,231 @@
+"""`scanout run sharing-study`: four ways to share a GPU, side by side.
+
+The guests, their work and the GPU are the same in every row; what differs is who stands between them
+(`guest.gpu.sharing`), and every figure comes out of runs of the real parts on virtual time: drivers, rings,
+engine, display device and compositor. Beside the table: how soon weights hold, what an old fault of their
+scheduler did, and what it costs that a framebuffer lies in VRAM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from compositor.commands.options import RunOptions
+from compositor.commands.studies.sharing_measure import (
+    DRAWS,
+    GUESTS,
+    Convergence,
+    Isolation,
+    Placed,
+    Rates,
+    convergence,
+    isolation,
+    jain,
+    measure,
+    newcomer_stall_ms,
+    placed,
+)
+from compositor.errors import BadInput
+from compositor.observe.statistics import write_json
+from guest.gpu import Gpu, Placement
+
+MODES = ("native", "direct", "remoting", "mediated", "sriov")
+SIZES = ("1280x720", "1920x1080", "2560x1440")
+_SECONDS = 1.0
+
+
+class Row(NamedTuple):
+    """One way to share.
+
+    Attributes:
+        mode: Its name.
+        guests: That drew at once.
+        alone: Frame rate of a guest that has the GPU to itself, by the native one.
+        others_idle: The same while the others' places are taken, and they draw nothing; None: there are none.
+        together: Sum of all guests' frame rates, by the native one.
+        traps_per_frame: Exits from the guest.
+        copied_per_frame: Bytes of commands and pictures.
+        memory_per_guest: Bytes of VRAM; None: from a common pool.
+        most_guests: That can share; None: no limit of its own.
+        fairness: Jain's index of the engine's time.
+        latency_p50_ms: From the submission of a frame to its fence, all guests drawing.
+        latency_p99_ms: Of the guest that has it worst.
+        isolation: What became of attempts to reach another's memory; None: there is no other.
+    """
+
+    mode: str
+    guests: int
+    alone: float
+    others_idle: float | None
+    together: float
+    traps_per_frame: float
+    copied_per_frame: int
+    memory_per_guest: int | None
+    most_guests: int | None
+    fairness: float
+    latency_p50_ms: float
+    latency_p99_ms: float
+    isolation: Isolation | None
+
+
+class Study(NamedTuple):
+    """All results.
+
+    Attributes:
+        rows: One for each way.
+        convergence: Of weights, mediated.
+        stall_ms: Longest wait for a frame when a second guest comes, with the scheduler mended and as it was.
+        placements: Where framebuffers lie.
+    """
+
+    rows: list[Row]
+    convergence: Convergence
+    stall_ms: dict[str, float]
+    placements: list[Placed]
+
+
+async def compare(mode: str, native_fps: float, *, seconds: float = _SECONDS, seed: int = 0) -> Row:
+    """Measure one way to share against the native frame rate."""
+    gpu = Gpu(mode)
+    sharing = gpu.sharing
+    guests = 1 if sharing.most_guests == 1 else GUESTS
+    alone = await measure(mode, [1], seconds=seconds, seed=seed)
+    others_idle: Rates | None = None
+    together = alone
+    if guests > 1:
+        others_idle = await measure(mode, [1], idle=guests - 1, seconds=seconds, seed=seed)
+        together = await measure(mode, [1] * guests, seconds=seconds, seed=seed)
+    frames = sum(together.frames)
+    return Row(
+        mode,
+        guests,
+        round(alone.fps[0] / native_fps, 3),
+        None if others_idle is None else round(others_idle.fps[0] / native_fps, 3),
+        round(sum(together.fps) / native_fps, 3),
+        round(sum(together.traps) / frames, 1),
+        sum(together.copied_bytes) // frames,
+        None if sharing.remote else gpu.memory_per_guest,
+        sharing.most_guests,
+        round(jain(together.busy_ms), 4),
+        together.latency_p50_ms,
+        together.latency_p99_ms,
+        isolation(mode),
+    )
+
+
+async def study(*, seconds: float = _SECONDS, seed: int = 0) -> Study:
+    """Measure everything."""
+    native = await measure("native", [1], seconds=seconds, seed=seed)
+    rows = [await compare(mode, native.fps[0], seconds=seconds, seed=seed) for mode in MODES]
+    stall_ms = {mode: await newcomer_stall_ms(mode, seed=seed) for mode in ("mediated", "mediated-original")}
+    placements = [await placed(size, placement, seed=seed) for size in SIZES for placement in Placement]
+    return Study(rows, await convergence("mediated", seed=seed), stall_ms, placements)
+
+
+def sharing_study(run: RunOptions, kernel: Path | None = None) -> None:
+    """Print, and with `--stats` write, what every way to share makes of the same guests.
+
+    Args:
+        run: The user's options.
+        kernel: Must be None.
+
+    Raises:
+        BadInput: An option that the study has no use for.
+    """
+    if run.window or run.clock == "real" or run.screenshot is not None or run.frames is not None:
+        raise BadInput(
+            "sharing-study runs on virtual time and shows no picture: it takes --seconds and --stats"
+        )
+    if kernel is not None:
+        raise BadInput(f"--kernel {kernel}: sharing-study shares a simulated GPU among simulated guests")
+    results = asyncio.run(study(seconds=run.seconds or _SECONDS, seed=run.seed))
+    if run.stats is not None:
+        write_json(run.stats, document(results))
+    console = Console()
+    console.print(table(results.rows))
+    console.print(_weights(results.convergence))
+    console.print(
+        "a guest that was busy alone waits for a frame, when another comes, at most "
+        f"{results.stall_ms['mediated']:.1f} ms; before the scheduler's accounting was mended "
+        f"{results.stall_ms['mediated-original']:.1f} ms"
+    )
+    console.print(_placements(results.placements))
+
+
+def document(results: Study) -> dict[str, Any]:
+    """The results, for JSON."""
+    rows = [
+        {**row._asdict(), "isolation": None if row.isolation is None else row.isolation._asdict()}
+        for row in results.rows
+    ]
+    return {
+        "study": "sharing",
+        "results": rows,
+        "convergence": results.convergence._asdict(),
+        "newcomer_stall_ms": results.stall_ms,
+        "placements": [result._asdict() for result in results.placements],
+    }
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """A column for each way to share: so it fits a narrow terminal."""
+    shown = Table(title=f"{GUESTS} guests, {DRAWS} draws of 4 ms in all a frame", title_justify="left")
+    shown.add_column("")
+    for row in rows:
+        shown.add_column(row.mode, justify="right")
+    columns = [_figures(row) for row in rows]
+    for label in columns[0]:
+        shown.add_row(label, *(column[label] for column in columns))
+    return shown
+
+
+def _figures(row: Row) -> dict[str, str]:
+    return {
+        "guests": str(row.guests),
+        "alone, of native": f"{row.alone:.1%}",
+        "others idle": "-" if row.others_idle is None else f"{row.others_idle:.1%}",
+        "together": f"{row.together:.1%}",
+        "traps a frame": f"{row.traps_per_frame:.1f}",
+        "bytes copied": f"{row.copied_per_frame:,}" if row.copied_per_frame else "-",
+        "MiB a guest": "pool" if row.memory_per_guest is None else str(row.memory_per_guest >> 20),
+        "guests at most": "any" if row.most_guests is None else str(row.most_guests),
+        "fairness (Jain)": f"{row.fairness:.3f}",
+        "latency p50, ms": f"{row.latency_p50_ms:.1f}",
+        "latency p99, ms": f"{row.latency_p99_ms:.1f}",
+        "intrusions caught": _caught(row.isolation),
+    }
+
+
+def _caught(found: Isolation | None) -> str:
+    if found is None:
+        return "-"
+    return f"{found.caught} of {found.attempts}" + (", HARM" if found.harmed else "")
+
+
+def _weights(found: Convergence) -> Table:
+    when = "not within 1 s" if found.converged_ms is None else f"after {found.converged_ms:g} ms"
+    shown = Table(title=f"mediated, by weight: within 5 % {when}", title_justify="left")
+    shown.add_column("after, ms")
+    for weight in found.weights:
+        shown.add_column(f"weight {weight}: {weight / sum(found.weights):.1%}", justify="right")
+    for index, row in enumerate(found.shares, start=1):
+        shown.add_row(f"{100 * index}", *(f"{share:.1%}" for share in row))
+    return shown
+
+
+def _placements(found: Sequence[Placed]) -> Table:
+    shown = Table(title="where a framebuffer lies (44 and 59 fps at 1080p are fitted)", title_justify="left")
+    shown.add_column("picture")
+    shown.add_column("framebuffer")
+    for column in ("fps", "migrated/frame"):
+        shown.add_column(column, justify="right")
+    for result in found:
+        copied = f"{result.migrated_per_frame:,}" if result.migrated_per_frame else "-"
+        shown.add_row(result.size, result.placement, f"{result.fps:.1f}", copied)
+    return shown

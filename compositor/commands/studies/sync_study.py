@@ -1,0 +1,167 @@
+"""`scanout run sync-study`: what each sync policy makes of a guest that needs some of the period to draw.
+
+The inputs are those of the discussion on dri-devel of August 2021: 60 Hz; the host's compositor waits 9 ms
+after a flip before it repaints; the guest draws for so and so long from the completion of its own flip on. A
+guest that is told of it when its old buffer is free begins at the vblank, and misses the repaint when it
+needs 9 ms or more; every second vblank then shows nothing new. One that is told earlier, or that may be one
+frame ahead, does not. Nothing here computes that: a guest, a device and an output do it, on virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
+from compositor.commands.options import RunOptions
+from compositor.errors import BadInput
+from compositor.machine import Machine
+from compositor.observe.statistics import write_json
+from guest.linux import shown_progress
+from guest.real import UmlGuest
+from guest.simulated import SimulatedGuest
+from guest.workloads.flat import Flat
+from virtio.clock.calendar import NANOSECONDS
+
+MILLISECOND = 1_000_000
+REPAINT_DELAY_MS = 9
+RENDER_MS = (8, 9, 10, 11, 12)
+_OUTPUT = "64x48@60"
+_MEMORY = 4 << 20  # of the guest, bytes
+_LINUX_OUTPUT = "640x480@60"
+_FRAMES = 300
+_WARM_UP = 10  # frames until a guest has its rhythm
+
+
+class Measured(NamedTuple):
+    """One policy with one render time.
+
+    Attributes:
+        policy: Its name.
+        render_ms: Time that the guest draws.
+        frames: Frames on the screen.
+        fps: Of them, per second of virtual time.
+        interval_p99_ms: 99th percentile of the time between two of them.
+        torn: Those that were a mixture of two.
+        early_reuse: Frames that were drawn over while the host still had them.
+    """
+
+    policy: str
+    render_ms: float
+    frames: int
+    fps: float
+    interval_p99_ms: float
+    torn: int
+    early_reuse: int
+
+
+async def measure(
+    policy: SyncPolicy,
+    render_ms: float,
+    *,
+    frames: int = _FRAMES,
+    seed: int = 0,
+    kernel: Path | None = None,
+) -> Measured:
+    """Let one guest alone present `frames` frames after its first ones, on virtual time.
+
+    Args:
+        policy: What its flushes wait for.
+        render_ms: How long it draws.
+        frames: How many to count.
+        seed: Of all that is random.
+        kernel: A UML kernel, whose own driver flips; None: a simulated guest.
+
+    Raises:
+        ScanoutError: The kernel cannot be started; the message says why.
+    """
+    async with Machine(
+        outputs=[_OUTPUT if kernel is None else _LINUX_OUTPUT],
+        repaint_delay_ns=REPAINT_DELAY_MS * MILLISECOND,
+        seed=seed,
+        digest=False,
+        report=lambda _line: None,  # that "none" tears is what is measured here
+    ) as machine:
+        guest_of_ours = await machine.attach(_guest(render_ms, kernel))
+        guest_of_ours.set_sync(policy)
+        await machine.run(frames=_WARM_UP)
+        begin_ns = machine.clock.now_ns()
+        await machine.run(frames=frames)
+        seconds = (machine.clock.now_ns() - begin_ns) / NANOSECONDS
+        stats = machine.stats()
+    (output,), (guest,) = stats["outputs"], stats["guests"]
+    return Measured(
+        str(policy),
+        render_ms,
+        output["presented"],
+        round(frames / seconds, 2),
+        output["interval_ms"]["p99"],
+        guest["frames"]["torn"],
+        guest["frames"]["early_reuse"],
+    )
+
+
+def _guest(render_ms: float, kernel: Path | None) -> SimulatedGuest | UmlGuest:
+    if kernel is None:
+        return SimulatedGuest(Flat(), render_ns=round(render_ms * MILLISECOND), memory=_MEMORY)
+    return UmlGuest("pageflip", command=["--render", f"{render_ms:g}"], kernel=kernel)
+
+
+def sync_study(run: RunOptions, kernel: Path | None = None) -> None:
+    """Print, and with `--stats` write, what every policy makes of every render time.
+
+    Args:
+        run: The user's options.
+        kernel: A UML kernel, for those policies that Linux can live with; None: a simulated guest.
+
+    Raises:
+        BadInput: An option that a study has no use for.
+        ScanoutError: The kernel cannot be started; the message says why.
+    """
+    if run.window or run.clock == "real" or run.screenshot is not None or run.seconds is not None:
+        raise BadInput("sync-study runs on virtual time and shows no picture: it takes --frames and --stats")
+    if kernel is not None:
+        with shown_progress() as progress:
+            UmlGuest("pageflip", kernel=kernel).prepare(progress)
+    results = asyncio.run(_all(run.frames or _FRAMES, run.seed, kernel))
+    if run.stats is not None:
+        write_json(run.stats, {"study": "sync", "results": [result._asdict() for result in results]})
+    Console().print(table(results))
+
+
+async def _all(frames: int, seed: int, kernel: Path | None) -> list[Measured]:
+    return [
+        await measure(policy, render_ms, frames=frames, seed=seed, kernel=kernel)
+        for policy in (SyncPolicy if kernel is None else FOR_ANY_GUEST)
+        for render_ms in RENDER_MS
+    ]
+
+
+def table(results: Sequence[Measured]) -> Table:
+    """A row for each result, a section for each policy."""
+    shown = Table(
+        title=f"60 Hz; the host repaints {REPAINT_DELAY_MS} ms after a flip",
+        title_justify="left",
+    )
+    shown.add_column("policy")
+    for column in ("draws, ms", "fps", "p99 interval, ms", "torn", "reused early"):
+        shown.add_column(column, justify="right")
+    policy = None
+    for result in results:
+        if policy not in (None, result.policy):
+            shown.add_section()
+        shown.add_row(
+            "" if policy == result.policy else result.policy,
+            f"{result.render_ms:g}",
+            f"{result.fps:.1f}",
+            f"{result.interval_p99_ms:.1f}",
+            str(result.torn),
+            str(result.early_reuse),
+        )
+        policy = result.policy
+    return shown

@@ -1,0 +1,146 @@
+"""A guest attached to a machine: its display, its device, its statistics, and what ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from compositor.adapter.display import GuestDisplay, Placement
+from compositor.adapter.late import Patience
+from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
+from compositor.observe.statistics import GuestStatistics
+from compositor.record.recorder import Recorder
+from compositor.scene.tree import SceneTree
+from guest.workloads.stamp import read_stamp
+from virtio.clock import Clock
+from virtio.gpu.device import GpuDevice
+from virtio.gpu.statistics import Statistics as DeviceStatistics
+
+
+class Attachment:
+    """What all kinds of guest have in common.
+
+    Attributes:
+        name: Unique on the machine.
+        kind: "simulated", "uml", "qemu" or "vhost-user".
+        display: The guest's place on the screens.
+        ended: Done when the guest has ended by itself, with what it died of; None: it never does.
+        policies: The sync policies that a guest of this kind can live with.
+        patience: How long a guest of this kind waits for a flush; None: for ever.
+    """
+
+    policies: Sequence[SyncPolicy] = FOR_ANY_GUEST
+    patience: Patience | None = None
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        tree: SceneTree,
+        places: Sequence[Placement],
+        clock: Clock,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self._clock = clock
+        self.ended: asyncio.Task[None] | None = None
+        self._collected = GuestStatistics(name, kind)
+        self.display = GuestDisplay(
+            name,
+            tree,
+            places,
+            statistics=self._collected,
+            now_ns=clock.now_ns,
+            read_stamp=read_stamp,
+            call_at=clock.call_at,
+        )
+        self.display.late.patience = self.patience
+        self._tap = None if recorder is None else recorder.guest(name, kind, places)
+        self._device: GpuDevice | None = None
+        self._past = DeviceStatistics()  # of devices that served this guest before
+        self._resources = AsyncExitStack()
+
+    def make_device(self) -> GpuDevice:
+        """A fresh device on this guest's display; what the last one counted is kept."""
+        if self._device is not None:
+            self._past.commands += self._device.commands
+            self._past.errors += self._device.errors
+            self._past.transfer_bytes += self._device.transfer_bytes
+        self._device = GpuDevice(self.display, host_memory=self.kind == "simulated")
+        self._device.blocking = self.display.policy is SyncPolicy.BLOCKING
+        if self._tap is not None:
+            self._tap.sync_set(self.display.policy.value)
+            self._tap.device_made()
+            self._device.tap = self._tap
+        return self._device
+
+    @property
+    def sync(self) -> SyncPolicy:
+        """What the guest's flushes wait for."""
+        return self.display.policy
+
+    def set_sync(self, policy: SyncPolicy | str) -> None:
+        """Choose another policy, at any time; flushes that are on their way keep theirs.
+
+        Raises:
+            BadInput: There is no such policy, or a guest of this kind cannot live with it.
+        """
+        chosen = SyncPolicy.parse(policy, self.policies, self.name)
+        self.display.policy = chosen
+        if self._tap is not None:
+            self._tap.sync_set(chosen.value)
+        if self._device is not None:
+            self._device.blocking = chosen is SyncPolicy.BLOCKING
+
+    @property
+    def last_fault(self) -> str | None:
+        """Why its last refused command was refused."""
+        return None if self._device is None else self._device.last_fault
+
+    def statistics(self) -> GuestStatistics:
+        """The counters up to now, the device's included."""
+        device, collected = self._device, self._collected
+        self.display.late.look(self._clock.now_ns())
+        if device is not None:
+            collected.commands = self._past.commands + device.commands
+            collected.errors = self._past.errors + device.errors
+            collected.bytes["transfer"] = self._past.transfer_bytes + device.transfer_bytes
+            collected.host_memory_bytes = device.host_memory_bytes
+        return collected
+
+    def outputs_changed(self) -> None:
+        """An output was plugged, unplugged or switched to another mode: tell the guest, if it is its own."""
+        if self.display.outputs_changed() and self._device is not None:
+            self._device.display_changed()
+
+    def put(self, scanout_id: int, place: Placement) -> None:
+        """Let one of the guest's scanouts appear elsewhere, at any time.
+
+        Raises:
+            BadInput: The placement is impossible, or there is no such scanout; nothing has changed.
+        """
+        self.display.check_put(scanout_id, place)
+        if self._tap is not None:
+            self._tap.put(scanout_id, place)
+        self.display.heads[scanout_id].put(place)
+        self.outputs_changed()
+
+    def raise_to_top(self, scanout_id: int = 0) -> None:
+        """Put a scanout above all others.
+
+        Raises:
+            BadInput: There is no such scanout.
+        """
+        self.put(scanout_id, self.display.on_top(scanout_id))
+
+    async def close(self) -> None:
+        """End the guest and take it off the screens."""
+        if self.ended is not None:
+            self.ended.cancel()
+            await asyncio.wait([self.ended])
+        await self._resources.aclose()
+        if self._tap is not None:
+            self._tap.gone()
+        self.display.close()

@@ -1,0 +1,182 @@
+"""A guest behind a vhost-user socket, attached to a machine, and the process that we started for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from compositor.adapter.late import LINUX_PATIENCE, Patience
+from compositor.machine.attachment.attachment import Attachment
+from compositor.machine.run_directory import run_directory
+from guest.linux.errors import GuestDied
+from guest.linux.options import VirtualTime
+from guest.linux.process import GuestProcess
+from guest.linux.switch_off import SwitchOff
+from guest.process import ProcessGuest
+from guest.real import Echo, LinuxGuest
+from virtio.clock.pace import CalendarPace
+from virtio.clock.time_travel import TimeTravel
+from virtio.clock.time_travel_server import TimeTravelServer
+from virtio.errors import ScanoutError
+from virtio.memory import sigbus
+from virtio.vhost_user.server import VhostUserServer
+
+Report = Callable[[str], None]
+Notice = Callable[[], None]
+
+# Characters of a console that are looked through for a text.
+_REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A guest's place on a calendar of virtual time.
+
+    Attributes:
+        kernel: The guest's kernel, which is expected there.
+        pace: Of its device.
+        seed: Of all that is random in the guest; not 0.
+        on_fault: Told when the guest breaks the rules of virtual time.
+    """
+
+    kernel: TimeTravel
+    pace: CalendarPace
+    seed: int
+    on_fault: Callable[[ScanoutError], None]
+
+
+class _Ear:
+    """Listens to a console for a text, wherever its pieces begin, and passes everything on."""
+
+    def __init__(self, echo: Echo, text: str, on_heard: Notice) -> None:
+        self._echo, self._text, self._on_heard = echo, text, on_heard
+        self._seen = ""
+
+    def __call__(self, text: str) -> None:
+        self._echo(text)
+        self._seen = (self._seen + text.replace("\r", ""))[-_REMEMBERED:]
+        if self._text in self._seen:
+            self._seen = ""
+            self._on_heard()
+
+
+class ServedAttachment(Attachment):
+    """A guest behind a vhost-user socket, and the process that we started for it, if we did."""
+
+    patience: Patience | None = LINUX_PATIENCE
+
+    def listen(
+        self,
+        path: Path,
+        *,
+        once: bool,
+        report: Report,
+        seat: Seat | None = None,
+        on_lost: Report | None = None,
+    ) -> None:
+        """Open the socket; with `once` the guest has ended when the first VMM has gone.
+
+        `on_lost` gets the line when a VMM breaks its connection off; None: `report` does.
+
+        Raises:
+            Misuse: It cannot be opened; the message says why.
+        """
+        self._away = asyncio.Event()
+        self._away.set()
+        server = VhostUserServer(
+            path,
+            self.make_device,
+            once=once,
+            on_error=report,
+            on_lost=on_lost,
+            on_connect=lambda _device: self._away.clear(),
+            on_disconnect=lambda _device: self._away.set(),
+            inband=seat is not None,
+            pace=None if seat is None else seat.pace,
+        )
+        server.start()
+        self._resources.callback(server.close)
+        if once and seat is None:
+            self.ended = asyncio.create_task(server.wait_closed())
+
+    def keep_time(self, seat: Seat, path: Path) -> None:
+        """Be the calendar, too, for a kernel that somebody else starts; it has ended when it has gone.
+
+        Raises:
+            Misuse: The socket cannot be opened; the message says why.
+        """
+        gone = asyncio.Event()
+        self._expect(seat, path, on_end=gone.set)
+        seat.kernel.participant.be_patient(patient=True)  # until somebody has typed its command
+
+        async def until_gone() -> None:
+            await gone.wait()
+            await self._away.wait()
+            seat.kernel.participant.leave()
+
+        self.ended = asyncio.create_task(until_gone())
+
+    async def launch(
+        self,
+        guest: LinuxGuest | ProcessGuest,
+        *,
+        echo: Echo,
+        report: Report,
+        on_picture: Notice,
+        seat: Seat | None = None,
+    ) -> None:
+        """Start the guest's process on a socket of its own; `ended` is done when it has ended.
+
+        Args:
+            guest: What to start.
+            echo: Called with its console's text.
+            report: Gets one line for everything that goes wrong and is dealt with.
+            on_picture: Called when the guest says that its picture stays as it is.
+            seat: Its place on the calendar; None: it keeps its own time.
+
+        Raises:
+            ScanoutError: It cannot be started.
+        """
+        directory = self._resources.enter_context(run_directory())
+        workdir = directory / "guest"
+        workdir.mkdir()
+        # Why the connection broke off is what its process died of; or we ended it ourselves.
+        self.listen(directory / "gpu", once=False, report=report, seat=seat, on_lost=lambda _line: None)
+        if guest.final_picture is not None:
+            echo = _Ear(echo, guest.final_picture, on_picture)
+        time = None
+        if seat is not None:
+            # When it has gone, time stands still until `_until_ended` knows why.
+            self._expect(seat, directory / "time", on_end=lambda: None)
+            time = VirtualTime(directory / "time", seat.seed)
+        process = await guest.launch(directory / "gpu", workdir, echo, time)
+        self._resources.push_async_callback(process.stop)
+        off = SwitchOff(process, self._clock, report)
+        self.ended = asyncio.create_task(self._until_ended(process, seat, off))
+
+    def _expect(self, seat: Seat, path: Path, *, on_end: Notice) -> None:
+        """Let the kernel come for its time."""
+        server = TimeTravelServer(path, seat.kernel, on_fault=seat.on_fault, on_end=on_end)
+        # The guest's memory will need it, and while the kernel boots we have nothing else to do.
+        seat.kernel.on_started = partial(_soon, sigbus.prepare)
+        self._resources.callback(seat.kernel.close)
+        self._resources.callback(server.close)
+
+    async def _until_ended(self, process: GuestProcess, seat: Seat | None, off: SwitchOff) -> None:
+        with closing(off):
+            status = await process.wait()
+            if seat is not None:
+                await self._away.wait()  # what its end means to the screens belongs to this moment, too
+                seat.kernel.participant.leave()
+        if status:
+            last = process.console.last_lines(1)
+            how = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"
+            raise GuestDied(f"{self.name}: its program {how}: {last}", status=status, console=last)
+
+
+def _soon(work: Notice) -> None:
+    asyncio.get_running_loop().call_soon(work)
