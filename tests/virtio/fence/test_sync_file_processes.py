@@ -125,7 +125,8 @@ def test_a_producer_that_ends_in_good_order_closes_its_timeline() -> None:
 
 
 def test_a_child_of_the_producer_does_not_keep_its_fences_alive() -> None:
-    sleep = "print(os.fork(), flush=True)\nsock.recv(1)"
+    # One write each: where standard output is unbuffered, print writes the line's end by itself.
+    sleep = 'os.write(1, b"%d\\n" % os.fork())\nsock.recv(1)'
     with producing(1, then=sleep) as (producer, (file,)):
         pids = {int(producer.said()), int(producer.said())} - {0}
         producer.kill()
