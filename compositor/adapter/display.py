@@ -17,7 +17,7 @@ from compositor.adapter.reuse import EarlyReuse
 from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput, Misuse
 from compositor.observe.statistics import GuestStatistics
-from compositor.output.presentation import Feedback
+from compositor.output.submission import Feedback
 from compositor.scene.tree import SceneTree
 from virtio.fence import Fence
 from virtio.gpu.display import CursorImage, DisplayMode, Incoming, ScanoutImage
@@ -62,7 +62,7 @@ class GuestDisplay:
         call_at: CallAt | None = None,
     ) -> None:
         for place in places:
-            check_placement(name, place, len(tree.presenters))
+            check_placement(name, place, len(tree.outputs))
         self.statistics = statistics
         self.now_ns = now_ns
         self.read_stamp = read_stamp
@@ -115,7 +115,7 @@ class GuestDisplay:
             BadInput: The placement is impossible, or there is no such scanout; nothing has changed.
         """
         self.place(scanout_id)
-        check_placement(self._name, place, len(self._tree.presenters))
+        check_placement(self._name, place, len(self._tree.outputs))
 
     def found(self, finding: EarlyReuse) -> None:
         """The guest drew into a buffer that the host still had."""

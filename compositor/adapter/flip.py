@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from compositor.adapter.reuse import EarlyReuse, Samples
 from compositor.adapter.sync_policy import SyncPolicy
+from compositor.output.layers import Buffer
+from compositor.output.submission import Submission
+from compositor.pixels.geometry import Rect
 from virtio.fence import Fence, Producer
-from virtio.gpu.display import Incoming, Rect, ScanoutImage
+from virtio.gpu.display import ScanoutImage
 
 
 class Flip:
@@ -13,33 +16,39 @@ class Flip:
 
     Attributes:
         number: Of the flush, on its scanout, from 1.
+        submission: Its way to the screens.
         image: What was flushed.
         damage: Where, relative to the image; None: everything.
-        frame_id: The guest's own number of it, where it is known.
+        buffer: The image as surfaces show it.
         torn: Whether it mixed two frames, when last looked at.
         flushed_ns: When.
         seen_ns: When it was last looked at.
         previous: The flip that this one takes the place of.
         answer: The fence that the flush waits for; None: it was answered at once.
-        incoming: What the image was about to hold when it was flushed.
+        release: The fence that gives back what was shown before, where that is not `answer`'s to say.
+        early: Whether `answer` signals when the flip is latched; else when the host is through with it.
     """
 
     __slots__ = (
-        "number", "image", "damage", "frame_id", "torn", "flushed_ns", "seen_ns", "previous", "answer",
-        "incoming", "_on_done", "_watched",
+        "number", "submission", "image", "damage", "buffer", "torn", "flushed_ns", "seen_ns", "previous",
+        "answer", "release", "early", "_watched",
     )  # fmt: skip
 
-    def __init__(self, number: int, image: ScanoutImage, damage: Rect | None, now_ns: int) -> None:
+    submission: Submission
+    buffer: Buffer
+
+    def __init__(
+        self, number: int, image: ScanoutImage, damage: Rect | None, now_ns: int, *, torn: bool
+    ) -> None:
         self.number = number
         self.image = image
         self.damage = damage
-        self.frame_id: int | None = None
-        self.torn = False
+        self.torn = torn
         self.flushed_ns = self.seen_ns = now_ns
         self.previous: Flip | None = None
         self.answer: Fence | None = None
-        self.incoming: Incoming | None = None
-        self._on_done: list[Fence] = []
+        self.release: Fence | None = None
+        self.early = False
         self._watched: tuple[Samples, ...] = ()
 
     def order(self, policy: SyncPolicy, release: Fence | None, producer: Producer) -> None:
@@ -50,13 +59,11 @@ class Flip:
             release: A fence that waits for the image before to be free.
             producer: Who signals the answer, for whoever asks why it is late.
         """
-        if release is not None:
-            self._on_done.append(release)
+        self.release = release
+        self.early = policy is SyncPolicy.OUT_FENCE
         if policy is not SyncPolicy.NONE:
             # Of a context of its own: a flip that is discarded overtakes the one on the screen.
             self.answer = Fence(seqno=self.number, producer=producer)
-            if policy is not SyncPolicy.OUT_FENCE:
-                self._on_done.append(self.answer)
 
     def watch(self) -> None:
         """The host owns this image from now on, and what it replaces still: nobody else may change them.
@@ -68,7 +75,7 @@ class Flip:
         if self.previous is not None and self.previous.image.resource_id != self.image.resource_id:
             watched.append(self.previous)
         self._watched = tuple(
-            Samples(flip.image.pixels, flip.frame_id) for flip in watched if flip.image.zero_copy
+            Samples(flip.image.pixels, flip.buffer.frame_id) for flip in watched if flip.image.zero_copy
         )
 
     def unwatch(self) -> None:
@@ -84,25 +91,3 @@ class Flip:
             for frame, rows in changed
             if rows is not None
         ]
-
-    def taken(self) -> bool:
-        """The compositor has it. Returns whether that completes the flip."""
-        return self._signal_answer() if self.answer not in self._on_done else False
-
-    def done(self) -> bool:
-        """The host is through: with the image before when this one is shown, with this one when it never is.
-
-        Returns:
-            Whether that completes the flip.
-        """
-        completes = self._signal_answer()
-        for fence in self._on_done:
-            if not fence.signaled:
-                fence.signal()
-        return completes
-
-    def _signal_answer(self) -> bool:
-        if self.answer is None or self.answer.signaled:
-            return False
-        self.answer.signal()
-        return True

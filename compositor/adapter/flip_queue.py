@@ -15,11 +15,11 @@ from compositor.adapter.late import LateFlushes
 from compositor.adapter.reuse import EarlyReuse
 from compositor.adapter.sync_policy import QUEUE_DEPTH, SyncPolicy
 from compositor.observe.statistics import GuestStatistics
-from compositor.output.presentation import Feedback, PresentationFlags, Presented
-from compositor.output.surface import Buffer
+from compositor.output.layers import Buffer
+from compositor.output.submission import Discarded, Feedback, PresentationFlags, Presented, Submission
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.scene.surface import SurfaceNode
+from compositor.scene.surface import Surface
 from virtio.fence import Fence, Producer
 from virtio.gpu.display import Incoming, ScanoutImage
 from virtio.gpu.display import Rect as GuestRect
@@ -69,7 +69,7 @@ class FlipQueue:
         producer: As given; may be replaced.
     """
 
-    def __init__(self, guest: FlippingGuest, surface: SurfaceNode, producer: Producer) -> None:
+    def __init__(self, guest: FlippingGuest, surface: Surface, producer: Producer) -> None:
         self.image: ScanoutImage | None = None
         self.producer = producer
         self._guest, self._surface = guest, surface
@@ -78,10 +78,8 @@ class FlipQueue:
         self._release: Fence | None = None  # waits for the image that the next flip replaces
         self._last: Flip | None = None  # not discarded: on the screen, or on its way there
         self._waiting: deque[Flip] = deque()  # behind the pending one
-        self._pending: Flip | None = None  # with the surface, and not taken
-        self._unanswered: dict[int, Flip] = {}  # with the surface, by number of the commit
+        self._pending: Flip | None = None  # with the surface, and not latched
         self._out: set[Flip] = set()  # those that the host is not through with
-        surface.on_taken, surface.on_feedback = self._on_taken, self._on_feedback
 
     def set_image(self, image: ScanoutImage | None) -> Fence | None:
         """The scanout shows `image` from its next flush on, or nothing from now on.
@@ -122,15 +120,11 @@ class FlipQueue:
         if policy is not SyncPolicy.QUEUE:
             self._discard_waiting()
         elif (self._pending is not None) + len(self._waiting) >= QUEUE_DEPTH:
-            self._discard(self._waiting.pop())
-        self._count_flushes += 1
+            self._waiting.pop().submission.handed_out()  # to no output
         last = self._last
         # Another image, as after a page flip, differs everywhere, whatever the driver says it painted.
-        changed = damage if last is not None and image is last.image else None
-        flip = Flip(self._count_flushes, image, changed, now_ns)
-        flip.incoming = incoming
-        latest = image.pixels if incoming is None else incoming.source
-        flip.frame_id, flip.torn = self._guest.read_stamp(latest)
+        changed = Rect(*damage) if last is not None and image is last.image else None
+        flip = self._flip(image, changed, now_ns, incoming)
         flip.previous, self._last = last, flip
         flip.order(policy, self._release, self.producer)
         flip.watch()
@@ -138,61 +132,69 @@ class FlipQueue:
         self._out.add(flip)
         self._guest.statistics.outstanding(len(self._out))
         if self._pending is None and not self._waiting:
-            self._submit(flip)
+            self._pending = flip
+            self._surface.submit(flip.buffer, flip.damage)
         else:
             self._waiting.append(flip)
         return self._awaited(flip)
+
+    def _flip(self, image: ScanoutImage, damage: Rect | None, now_ns: int, incoming: Incoming | None) -> Flip:
+        """The next flip, with the buffer and the submission that go with it."""
+        self._count_flushes += 1
+        frame_id, torn = self._guest.read_stamp(image.pixels if incoming is None else incoming.source)
+        flip = Flip(self._count_flushes, image, damage, now_ns, torn=torn)
+        flip.submission = Submission(
+            self._surface.name, flip.number, partial(self._latched, flip), partial(self._answered, flip)
+        )
+        flip.buffer = Buffer(
+            image.pixels, self._format, image.zero_copy, frame_id, incoming, submission=flip.submission
+        )
+        return flip
 
     def _awaited(self, flip: Flip) -> Fence | None:
         """What the guest has to wait for, if it has to."""
         answer = flip.answer
         if answer is None or answer.signaled:
             return None
-        if flip.image.zero_copy:  # for a copy nobody has to wait, and Linux asks for no fence there
+        if flip.image.zero_copy:  # a copy is read at once, and Linux asks for no fence there
             self._guest.late.watch(answer, flip.flushed_ns)
         return answer
 
-    def _submit(self, flip: Flip) -> None:
-        """Give a flip to its node; the compositor may take it within this call."""
-        self._pending = self._unanswered[self._surface.submitted + 1] = flip
-        buffer = Buffer(flip.image.pixels, self._format, flip.image.zero_copy, flip.frame_id, flip.incoming)
-        self._surface.submit(buffer, None if flip.damage is None else Rect(*flip.damage))
-
-    def _on_taken(self) -> None:
-        """The output's commit has read, or will scan out, what was pending."""
-        flip, self._pending = self._pending, None
-        if flip is None:
-            return
+    def _latched(self, flip: Flip) -> None:
+        """The outputs' commits have read, or will scan out, what was pending."""
+        self._pending = None
         self._look_for_tears(flip)
         now_ns = self._guest.now_ns()
         self._guest.late.look(now_ns)
-        if flip.taken():
+        if flip.early and flip.answer is not None:
             self._guest.statistics.fence_waited(now_ns - flip.flushed_ns)
+            flip.answer.signal()
 
-    def _on_feedback(self, feedback: Feedback) -> None:
-        flip = self._unanswered.pop(feedback.commit, None)
-        if flip is None:
+    def _answered(self, flip: Flip, feedback: Feedback) -> None:
+        """It is certain what became of a flip."""
+        if flip not in self._out:  # taken back, when the queue was closed
             return
-        if isinstance(feedback, Presented):
-            self._presented(flip, feedback)
-        else:
+        if not isinstance(feedback, Presented):
             if flip is self._pending:
                 self._pending = None
             self._discard(flip)
+        else:
+            self._count(flip, feedback)
+            if self._guest.hold_ns:
+                self._guest.call_at(feedback.time_ns + self._guest.hold_ns, partial(self._done, flip))
+            else:
+                self._done(flip)
         for listener in tuple(self._guest.listeners):
             listener(self._surface.name, feedback)
+        # One that waited behind this flip has its turn; one that waited before it was given up with it.
+        if self._waiting and self._pending is None and flip.number < self._waiting[0].number:
+            self._pending = following = self._waiting.popleft()
+            self._surface.submit(following.buffer, following.damage)
 
-    def _presented(self, flip: Flip, feedback: Presented) -> None:
+    def _count(self, flip: Flip, feedback: Presented) -> None:
         if PresentationFlags.ZERO_COPY in feedback.flags:  # the buffer itself is on the screen, as it is now
             self._look_for_tears(flip)
         self._guest.statistics.presented(feedback.time_ns - flip.flushed_ns, torn=flip.torn)
-        hold_ns = self._guest.hold_ns
-        if hold_ns:
-            self._guest.call_at(feedback.time_ns + hold_ns, partial(self._done, flip))
-        else:
-            self._done(flip)
-        if self._waiting and self._pending is None:
-            self._submit(self._waiting.popleft())
 
     def _look_for_tears(self, flip: Flip) -> None:
         now_ns = self._guest.now_ns()
@@ -201,9 +203,9 @@ class FlipQueue:
             flip.torn = self._guest.read_stamp(flip.image.pixels)[1]
 
     def _discard_waiting(self) -> None:
-        """Give up all that nobody has taken, the newest first, so that `_last` falls back step by step."""
+        """Give up all that no output has latched, the newest first: `_last` falls back step by step."""
         while self._waiting:
-            self._discard(self._waiting.pop())
+            self._waiting.pop().submission.handed_out()  # to no output
         self._surface.discard()
 
     def _discard(self, flip: Flip) -> None:
@@ -222,8 +224,11 @@ class FlipQueue:
             self._guest.found(finding)
         self._guest.late.look(now_ns)
         flip.previous = None
-        if flip.done():
+        if flip.answer is not None and not flip.answer.signaled:
             self._guest.statistics.fence_waited(now_ns - flip.flushed_ns)
+            flip.answer.signal()
+        if flip.release is not None:
+            flip.release.signal()
 
     def _signal_release(self) -> None:
         fence, self._release = self._release, None
@@ -232,11 +237,12 @@ class FlipQueue:
 
     def close(self) -> None:
         """Take the node out of the tree; fences that still wait are signalled."""
-        self._waiting.clear()
+        self._discard_waiting()
         self._surface.remove()
-        self._pending = None
-        self._unanswered.clear()
         for flip in sorted(self._out, key=lambda flip: flip.number):
             flip.unwatch()
-            self._done(flip)
+            if flip.submission.answered:
+                self._done(flip)
+            else:  # its frame is under way, and will find nobody who waits for it
+                self._answered(flip, Discarded(flip.number))
         self._signal_release()

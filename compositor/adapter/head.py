@@ -5,12 +5,11 @@ from __future__ import annotations
 from compositor.adapter.flip_queue import FlippingGuest, FlipQueue
 from compositor.adapter.placement import Placement, display_mode, place_name
 from compositor.output.frame import Frame
-from compositor.output.output import Output
-from compositor.output.surface import Buffer
+from compositor.output.layers import Buffer
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.pixels.transform import turned
-from compositor.scene.surface import SurfaceNode
+from compositor.pixels.plane_state import turned
+from compositor.scene.surface import Surface
 from compositor.scene.tree import SceneTree
 from virtio.fence import Producer
 from virtio.gpu.display import CursorImage, DisplayMode
@@ -36,7 +35,7 @@ class Head:
         self.place = place
         self._tree = tree
         self._guest = guest
-        self.surface = SurfaceNode(
+        self.surface = Surface(
             name,
             x=place.x,
             y=place.y,
@@ -47,7 +46,7 @@ class Head:
             rotation=place.rotation,
             on_frame=self._count,
         )
-        self.cursor = SurfaceNode(
+        self.cursor = Surface(
             f"{name}-cursor",
             x=place.x,
             y=place.y,
@@ -56,21 +55,18 @@ class Head:
             rotation=place.rotation,
         )
         self._cursor_at = (0, 0)  # on the scanout
-        self.flips = FlipQueue(guest, self.surface, Producer(name, place_name(place, self._outputs())))
+        self.flips = FlipQueue(guest, self.surface, Producer(name, place_name(place, tree.outputs)))
         tree.content.add(self.surface)
         tree.cursors.add(self.cursor)
 
     def mode(self) -> DisplayMode:
         """What the guest is told about the monitor behind this scanout."""
-        return display_mode(self.place, self._outputs())
-
-    def _outputs(self) -> list[Output]:
-        return [presenter.output for presenter in self._tree.presenters]
+        return display_mode(self.place, self._tree.outputs)
 
     def put(self, place: Placement) -> None:
         """Appear elsewhere; the guest is told by whoever calls this."""
         self.place = place
-        self.flips.producer = self.flips.producer._replace(owner=place_name(place, self._outputs()))
+        self.flips.producer = self.flips.producer._replace(owner=place_name(place, self._tree.outputs))
         for node in (self.surface, self.cursor):
             node.set_outputs(place.outputs)
             node.set_alpha(place.alpha)
@@ -83,13 +79,14 @@ class Head:
 
     def _count(self, frame: Frame) -> None:
         """Add this guest's part of what it took to make and show a frame."""
-        mine = [frame.composed[n] for n in (self.surface.name, self.cursor.name) if n in frame.composed]
-        if not mine:
+        surface, cursor = frame.composed.get(self.surface.name), frame.composed.get(self.cursor.name)
+        if surface is None and cursor is None:
             return
-        count, total = self._guest.statistics.bytes, frame.compose_bytes
-        count["compose"] += sum(mine)
-        # An upload has no parts; whose pixels were painted, theirs it was. Direct scan-out has one owner.
-        count["upload"] += frame.upload_bytes * sum(mine) // total if total else frame.upload_bytes
+        mine, count = (surface or 0) + (cursor or 0), self._guest.statistics.bytes
+        count["compose"] += mine
+        if frame.upload_bytes:  # it has no parts: it belongs to those whose pixels were painted
+            total = frame.compose_bytes
+            count["upload"] += frame.upload_bytes * mine // total if total else frame.upload_bytes
 
     def set_cursor(self, image: CursorImage | None, x: int, y: int) -> None:
         """Show the cursor with its upper left corner at (x, y) of the scanout, or hide it."""

@@ -12,8 +12,7 @@ from compositor.errors import BadInput
 from compositor.output.mode import MAX_SIZE, MIN_SIZE
 from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
-from compositor.pixels.plane_state import OPAQUE, Rotation
-from compositor.pixels.transform import TRANSFORMS, parse_transform
+from compositor.pixels.plane_state import OPAQUE, TRANSFORMS, Rotation, parse_transform
 from compositor.scene.layout import bounding_box
 from virtio.gpu.display import DisplayMode
 
@@ -33,7 +32,7 @@ class Placement:
         mirrors: Further outputs that show the same at the same place.
         clip: (x, y, width, height) of what is shown of the scanout's picture, turned; None: all of it.
         opacity: From 0, which is invisible, to 1.
-        transform: How the picture is turned, one of `compositor.pixels.transform.TRANSFORMS`.
+        transform: How the picture is turned, one of `compositor.pixels.plane_state.TRANSFORMS`.
     """
 
     output: int | None = 0

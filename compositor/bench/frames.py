@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 from compositor.bench import pixman
 from compositor.bench.report import Report, Row, interleave
 from compositor.errors import Misuse
+from compositor.output.layers import Buffer
 from compositor.output.output import Output
-from compositor.output.scene import CURSOR_Z, Buffer, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.render import blend
 from compositor.render.cpu import Layer
+from compositor.scene.surface import Surface
+from compositor.scene.tree import SceneTree
 
 GUESTS = (1, 2, 4, 8, 16)
 _RUNS = 31
@@ -36,7 +38,7 @@ _WIDTH, _HEIGHT = 480, 270
 _CORNER = Rect(20, 20, 64, 64)
 
 
-class Desk(NamedTuple):
+class Scene(NamedTuple):
     """A scene of guests' windows, shown.
 
     Attributes:
@@ -53,9 +55,8 @@ class Desk(NamedTuple):
 
     def layers(self) -> list[Layer]:
         """What is visible, for a renderer that paints everything."""
-        surfaces = [*self.surfaces, self.cursor]
-        shown = [(surface.buffer, surface.bounds) for surface in surfaces]
-        return [Layer(b.pixels, b.format, bounds.x, bounds.y) for b, bounds in shown if b is not None]
+        shown = [(layer.buffer, layer.position) for layer in self.output.layers]
+        return [Layer(b.pixels, b.format, x, y) for b, (x, y) in shown if b is not None]
 
     def present(self) -> None:
         """Commit and present what has changed."""
@@ -79,22 +80,24 @@ class Desk(NamedTuple):
             self.surfaces[0].submit(shown, _CORNER)
 
 
-def desk(guests: int) -> Desk:
+def scene_of(guests: int) -> Scene:
     """Windows in a grid of 4 by 4, every second one translucent, and a cursor on its plane."""
     rng = np.random.default_rng(guests)
     output = Output("1920x1080@60")
+    tree = SceneTree([output])
     surfaces, pairs = [], []
     for number in range(guests):
-        surface = Surface(f"guest-{number}", x=_WIDTH * (number % 4), y=_HEIGHT * (number // 4))
+        x, y = _WIDTH * (number % 4), _HEIGHT * (number // 4)
+        surface = Surface(f"guest-{number}", x=x, y=y, outputs=[0])
         pixel_format = PixelFormat.ARGB8888 if number % 2 else PixelFormat.XRGB8888
         pixels = [rng.integers(0, 256, (_HEIGHT, _WIDTH, 4), np.uint8) for _ in range(2)]
-        output.scene.add(surface)
+        tree.content.add(surface)
         surfaces.append(surface)
         pairs.append((Buffer(pixels[0], pixel_format), Buffer(pixels[1], pixel_format)))
-    cursor = Surface("cursor", x=700, y=400, z=CURSOR_Z)
-    output.scene.add(cursor)
+    cursor = Surface("cursor", x=700, y=400, outputs=[0])
+    tree.cursors.add(cursor)
     cursor.submit(Buffer(rng.integers(0, 256, (64, 64, 4), np.uint8), PixelFormat.ARGB8888))
-    shown = Desk(output, surfaces, cursor, pairs)
+    shown = Scene(output, surfaces, cursor, pairs)
     shown.flip(guests, 0)
     shown.present()
     return shown
@@ -109,16 +112,16 @@ def run() -> Report:
     except OSError:
         report.missing["pixman"] = "not installed: apt install libpixman-1-0"
     for guests in GUESTS:
-        scene = desk(guests)
+        scene = scene_of(guests)
         target = np.zeros((1080, 1920, 4), np.uint8)
 
-        def repaint(_number: int, target: NDArray[np.uint8] = target, scene: Desk = scene) -> None:
+        def repaint(_number: int, target: NDArray[np.uint8] = target, scene: Scene = scene) -> None:
             pixman.compose(target, scene.layers())
 
         peers = {} if report.missing else {"pixman": _timed(repaint)}
         for case, change in _changes(scene).items():
 
-            def frame(number: int, change: Callable[[int], None] = change, scene: Desk = scene) -> None:
+            def frame(number: int, change: Callable[[int], None] = change, scene: Scene = scene) -> None:
                 change(number)
                 scene.present()
 
@@ -129,7 +132,7 @@ def run() -> Report:
 
 def _growth() -> list[Row]:
     """How much more memory there is after many frames of two guests; some come first, for practice."""
-    scene = desk(2)
+    scene = scene_of(2)
 
     def present(count: int) -> tuple[int, int]:
         for number in range(count):
@@ -146,7 +149,7 @@ def _growth() -> list[Row]:
     ]
 
 
-def _changes(scene: Desk) -> dict[str, Callable[[int], None]]:
+def _changes(scene: Scene) -> dict[str, Callable[[int], None]]:
     everybody = len(scene.surfaces)
     return {
         "cursor-over": lambda n: scene.cursor.move(300 + n % 999, 200),

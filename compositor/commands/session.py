@@ -17,11 +17,11 @@ from compositor.commands.options import Interrupted, RunOptions
 from compositor.errors import BadInput, RunFailed
 from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
 from compositor.machine import Machine
+from compositor.machine.presenter import Repaint
 from compositor.machine.run import StopReason
 from compositor.observe.statistics import write_json
 from compositor.output.output import Output
 from compositor.pixels.screenshot import save_png
-from compositor.presenter import Repaint
 
 Start = Callable[[Machine], Awaitable[None]]
 

@@ -10,15 +10,16 @@ says, and the frame appears at the first vblank that finds it finished.
 `min_interval_ns` after the last one. A real kernel's virtio-gpu driver has a vblank timer of its own with no
 phase in common with the host's; a fixed grid would halve its rate for an unlucky phase (its flip waits for
 the flush's fence), so real guests get this one.
-`Told` is for replays, which know when a frame was presented.
+`Recorded` is for replays, which know when a frame was presented.
+
 
 All of them sleep until somebody asks for a frame: an idle output makes no appointments.
 """
 
-from compositor.frame_clock.clocks import AtVblank, FrameClock, OnDemand, Told
+from compositor.frame_clock.clocks import AtVblank, FrameClock, OnDemand, Recorded, Scheduler
 from compositor.frame_clock.paced import Paced
 from compositor.output.pacing import Pacing
-from compositor.output.panel import Panel, Scheduler, VariableRefresh, VblankGrid
+from compositor.output.panel import Panel, VariableRefresh, VblankGrid
 
 __all__ = [
     "AtVblank",
@@ -27,8 +28,8 @@ __all__ = [
     "Paced",
     "Pacing",
     "Panel",
+    "Recorded",
     "Scheduler",
-    "Told",
     "VariableRefresh",
     "VblankGrid",
 ]

@@ -7,14 +7,24 @@ from collections.abc import Callable
 from typing import Protocol
 
 from compositor.output.frame import Frame
-from compositor.output.panel import Scheduler, VblankGrid
+from compositor.output.panel import VblankGrid
+
+
+class Scheduler(Protocol):
+    """The part of a clock that a frame clock needs."""
+
+    def now_ns(self) -> int:
+        """The time now, nanoseconds."""
+
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> object:
+        """Run `callback` at `when_ns`."""
 
 
 class Stage(Protocol):
-    """Who paints and shows."""
+    """What paints and shows."""
 
-    def repaint(self) -> None:
-        """Commit a frame and show it at once, unless there is nothing to do."""
+    def repaint(self) -> Frame | None:
+        """Commit a frame that is shown at once; None when there is nothing to do."""
 
     def paint(self) -> Frame | None:
         """Commit a frame that will be shown later; None when there is nothing to do."""
@@ -45,30 +55,33 @@ class AtVblank:
     Args:
         clock: The run's.
         grid: The vblanks.
-        repaint: Paints and shows.
+        stage: What paints and shows.
 
     Attributes:
         missed_vblanks: Vblanks that passed while a repaint was due and did not happen.
     """
 
-    def __init__(self, clock: Scheduler, grid: VblankGrid, repaint: Callable[[], None]) -> None:
+    def __init__(self, clock: Scheduler, grid: VblankGrid, stage: Stage) -> None:
         self.missed_vblanks = 0
         self._clock = clock
         self._grid = grid
-        self._repaint = repaint
+        self._stage = stage
         self._due_ns: int | None = None
 
     def schedule(self) -> None:
         """Repaint at the next vblank; what comes at that very moment is too late for it."""
         if self._due_ns is None:
-            self._due_ns = self._grid.next_vblank_ns()
+            self._due_ns = self._grid.after(self._clock.now_ns())
             self._clock.call_at(self._due_ns, self._fire)
 
     def _fire(self) -> None:
         assert self._due_ns is not None
-        self.missed_vblanks += max(0, self._grid.last_vblank() - self._grid.index_at(self._due_ns))
+        last = self._grid.index_at(self._clock.now_ns())
+        self.missed_vblanks += max(0, last - self._grid.index_at(self._due_ns))
         self._due_ns = None
-        self._repaint()
+        frame = self._stage.repaint()
+        if frame is not None:
+            self._stage.show(frame, frame.present_time_ns)
 
     def cancel(self) -> None:
         """See `FrameClock.cancel`: what it paints is shown at once."""
@@ -80,14 +93,14 @@ class OnDemand:
     def __init__(
         self,
         clock: Scheduler,
-        repaint: Callable[[], None],
+        stage: Stage,
         *,
         min_interval_ns: int = 0,
         latency_ns: int = 0,
     ) -> None:
         self.missed_vblanks = 0
         self._clock = clock
-        self._repaint = repaint
+        self._stage = stage
         self._min_interval_ns = min_interval_ns
         self._latency_ns = latency_ns
         self._earliest_ns = 0
@@ -108,18 +121,20 @@ class OnDemand:
     def _run(self) -> None:
         self._scheduled = False
         self._earliest_ns = self._clock.now_ns() + self._min_interval_ns
-        self._repaint()
+        frame = self._stage.repaint()
+        if frame is not None:
+            self._stage.show(frame, frame.present_time_ns)
 
     def cancel(self) -> None:
         """See `FrameClock.cancel`: what it paints is shown at once."""
 
 
-class Told:
-    """Never repaints by itself: whoever replays a recording does it.
+class Recorded:
+    """Never repaints by itself: the replay of a recording does it.
 
     Args:
         clock: The run's.
-        stage: Who paints and shows.
+        stage: What paints and shows.
     """
 
     missed_vblanks = 0
@@ -141,10 +156,9 @@ class Told:
 
     def show(self) -> None:
         """Show what was committed first and waits; when nothing does, what is to be painted now."""
-        if self._waiting:
-            self._stage.show(self._waiting.popleft(), self._clock.now_ns())
-        else:
-            self._stage.repaint()
+        frame = self._waiting.popleft() if self._waiting else self._stage.repaint()
+        if frame is not None:
+            self._stage.show(frame, self._clock.now_ns())
 
     def cancel(self) -> None:
         """See `FrameClock.cancel`."""

@@ -14,11 +14,11 @@ from collections import deque
 from functools import partial
 from typing import NamedTuple
 
-from compositor.frame_clock.clocks import Stage
+from compositor.frame_clock.clocks import Scheduler, Stage
 from compositor.frame_clock.timing import TimingModel
 from compositor.output.frame import Frame
 from compositor.output.pacing import CostEstimate, Pacing
-from compositor.output.panel import Panel, Scheduler, VblankGrid
+from compositor.output.panel import Panel, VblankGrid
 
 _BEFORE_ALL = -(1 << 62)
 

@@ -128,7 +128,7 @@ class Guests:
         )
 
     def _served(self, name: str, kind: str, places: Sequence[Placement] | None) -> ServedAttachment:
-        places = places or [Placement(output=index) for index in range(len(self._tree.presenters))]
+        places = places or [Placement(output=index) for index in range(len(self._tree.outputs))]
         return self._add(ServedAttachment(name, kind, self._tree, places, self.clock, self.recorder))
 
     def _add(self, served: ServedAttachment) -> ServedAttachment:

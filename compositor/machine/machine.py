@@ -28,6 +28,7 @@ from compositor.machine.attachment import Attachment
 from compositor.machine.guests import Guests, Surroundings
 from compositor.machine.outputs import Outputs
 from compositor.machine.pictures import Pictures
+from compositor.machine.presenter import Repaint
 from compositor.machine.presenting import Presenting
 from compositor.machine.replay import Player
 from compositor.machine.run import StopReason
@@ -36,7 +37,6 @@ from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
 from compositor.output.frame import Frame
 from compositor.output.output import Output
-from compositor.presenter import Repaint
 from compositor.record.recorder import Recorder
 from compositor.record.recording import Recording
 from compositor.render import blend
@@ -200,7 +200,7 @@ class Machine:
 
     def listen(self, output: Output | str | int, listener: Callable[[Frame], None]) -> None:
         """Call `listener` with every frame that an output presents, before its buffers are released."""
-        self._outputs.presenters[self._outputs.index(output)].listeners.append(listener)
+        self.outputs[self._outputs.index(output)].listeners.append(listener)
 
     def set_mode(self, output: Output | str | int, mode: str) -> None:
         """Switch an output to another mode; its guests are told (a config-change event, a new EDID).
@@ -300,9 +300,7 @@ class Machine:
                 self.report(f"{recording.path}: cut off; replayed up to its end")
             self.stop(StopReason.RECORDING)
 
-        self._player = Player(
-            recording, self._outputs.tree, self.clock, self.guests, switch=self, on_end=ended
-        )
+        self._player = Player(recording, self._outputs, self.clock, self.guests, switch=self, on_end=ended)
         self._player.start()
         return self._player
 
@@ -336,7 +334,7 @@ class Machine:
             if last is not None and frame.commit_seq >= last:
                 self.stop(StopReason.FRAMES)
 
-        with listening(self._outputs.presenters[0], count):
+        with listening(self.outputs[0], count):
             return await self._runs.until(self.clock, self.guests, end_ns)
 
     async def next_frame(self, output: int = 0) -> Frame:
@@ -351,7 +349,7 @@ class Machine:
             frames.append(frame)
             self.stop(StopReason.FRAMES)
 
-        with listening(self._outputs.presenters[output], take):
+        with listening(self.outputs[output], take):
             reason = await self._runs.until(self.clock, self.guests, None)
         if not frames:
             raise Misuse(f"{self.outputs[output].name}: no frame was presented; {reason.value}")

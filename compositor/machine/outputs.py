@@ -7,10 +7,10 @@ from functools import partial
 
 from compositor.errors import BadInput, Misuse
 from compositor.machine.pictures import Pictures
+from compositor.machine.presenter import Presenter
 from compositor.machine.presenting import Presenting
 from compositor.output.mode import Mode
 from compositor.output.output import Output
-from compositor.presenter import Presenter
 from compositor.record.recorder import Recorder
 from compositor.scene.layout import Monitor, check_monitors
 from compositor.scene.tree import SceneTree
@@ -48,7 +48,7 @@ class Outputs:
             output.name = output.name or f"output-{index}"
         check_monitors(self._monitors())
         self.presenters: list[Presenter] = []
-        self.tree = SceneTree(self.presenters)
+        self.tree = SceneTree(self.all)
         self.pictures = Pictures()
         self._presenting = presenting
         self._recorder: Recorder | None = None
@@ -165,7 +165,7 @@ class Outputs:
         check_monitors(monitors)
 
     def _record_frames(self, recorder: Recorder, index: int, presenter: Presenter) -> None:
-        presenter.listeners.append(partial(recorder.presented, index))
+        presenter.output.listeners.append(partial(recorder.presented, index))
         presenter.on_commit = partial(recorder.committed, index)
 
     def _monitors(self) -> list[Monitor]:

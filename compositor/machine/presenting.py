@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from compositor.errors import BadInput
 from compositor.frame_clock.timing import TimingModel
 from compositor.machine.pictures import Pictures
+from compositor.machine.presenter import Presenter, Repaint
 from compositor.observe.digest import Digest
 from compositor.output.output import Output
-from compositor.presenter import Presenter, Repaint
 from compositor.screen.headless import HeadlessScreen, Screen
 from virtio.clock import Calendar, Clock
 from virtio.clock.calendar import NANOSECONDS
@@ -62,8 +62,8 @@ class Presenting:
             timing=self.timing,
             exact=isinstance(clock, Calendar),
         )
-        presenter.listeners.append(pictures.presented)
-        presenter.on_blank = lambda: pictures.keep(output.name)
+        output.listeners.append(pictures.presented)
+        output.on_blank = lambda: pictures.keep(output.name)
         return presenter
 
     def screen(self, output: Output, pictures: Pictures) -> Screen:

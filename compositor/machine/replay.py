@@ -8,14 +8,14 @@ from typing import Any, Protocol
 from compositor.adapter.placement import Placement
 from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput
-from compositor.frame_clock import Told
+from compositor.frame_clock import Recorded
 from compositor.machine.attachment import Attachment
+from compositor.machine.outputs import Outputs
+from compositor.machine.presenter import Presenter
 from compositor.output.frame import Frame
 from compositor.output.output import Output
-from compositor.presenter import Presenter
 from compositor.record.recording import Recording, make_output, read_json
 from compositor.record.records import Command, Content, Kind, Presented, Record
-from compositor.scene.tree import SceneTree
 from guest.replayed import ReplayedGuest
 from virtio.clock import Clock
 from virtio.clock.calendar import Cancellable
@@ -71,7 +71,7 @@ class Player:
 
     Args:
         recording: What to replay.
-        tree: The machine's, whose outputs are the recording's.
+        outputs: The machine's, which are the recording's.
         clock: The machine's.
         guests: The machine's; recorded guests are added as they come.
         switch: Plugs outputs in and out.
@@ -84,7 +84,7 @@ class Player:
     def __init__(
         self,
         recording: Recording,
-        tree: SceneTree,
+        outputs: Outputs,
         clock: Clock,
         guests: list[Attachment],
         *,
@@ -94,7 +94,7 @@ class Player:
         self.differences: list[str] = []
         self._recording = recording
         self._records = iter(recording)
-        self._tree, self._clock, self._guests = tree, clock, guests
+        self._outputs, self._clock, self._guests = outputs, clock, guests
         self._switch, self._on_end = switch, on_end
         self._attached: list[ReplayedAttachment] = []
         self._frame: Frame | None = None
@@ -118,8 +118,8 @@ class Player:
             Kind.PLACE: self._place,
             Kind.GONE: lambda record: self._guest(record).take_off(),
         }
-        for presenter in tree.presenters:
-            presenter.listeners.append(self._presented)
+        for output in outputs.all:
+            output.listeners.append(self._presented)
 
     def start(self) -> None:
         """Begin with the clock's next event.
@@ -166,7 +166,7 @@ class Player:
 
     def _plug(self, record: Record) -> None:
         output = make_output(read_json(record))
-        outputs = self._tree.presenters
+        outputs = self._outputs.all
         if record.subject < len(outputs):
             self._switch.plug(record.subject, str(output.mode))
         else:
@@ -187,7 +187,8 @@ class Player:
     def _attach(self, record: Record) -> None:
         document = read_json(record)
         places = [make_placement(place) for place in document["places"]]
-        guest = ReplayedAttachment(document["name"], document["kind"], self._tree, places, self._clock)
+        name, kind = document["name"], document["kind"]
+        guest = ReplayedAttachment(name, kind, self._outputs.tree, places, self._clock)
         self._attached.append(guest)
         self._guests.append(guest)
 
@@ -210,23 +211,23 @@ class Player:
         self._frame = frame
 
     def _presenter(self, record: Record) -> Presenter:
-        if record.subject >= len(self._tree.presenters):
+        if record.subject >= len(self._outputs.presenters):
             raise BadInput(f"there is no output {record.subject}")
-        return self._tree.presenters[record.subject]
+        return self._outputs.presenters[record.subject]
 
-    def _told(self, record: Record) -> Told:
-        told = self._presenter(record).told
-        assert told is not None, "a replay's outputs are told when to repaint"
-        return told
+    def _clock_of(self, record: Record) -> Recorded:
+        recorded = self._presenter(record).recorded
+        assert recorded is not None, "a replay's outputs repaint when the recording says so"
+        return recorded
 
     def _commit(self, record: Record) -> None:
-        self._told(record).commit()
+        self._clock_of(record).commit()
 
     def _repaint(self, record: Record) -> None:
         expected = Presented.decode(record.payload)
         presenter = self._presenter(record)
         self._frame = None
-        self._told(record).show()
+        self._clock_of(record).show()
         frame = self._frame
         if frame is None or self._seen(frame) != expected:
             self._wrong_frames += 1

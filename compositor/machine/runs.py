@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from compositor.machine.attachment import Attachment
 from compositor.machine.run import Run, StopReason
 from compositor.output.frame import Frame
-from compositor.presenter import Presenter
+from compositor.output.output import Output
 from virtio.clock import Calendar, Clock
 
 
@@ -54,10 +54,10 @@ class Runs:
 
 
 @contextmanager
-def listening(presenter: Presenter, listener: Callable[[Frame], None]) -> Iterator[None]:
+def listening(output: Output, listener: Callable[[Frame], None]) -> Iterator[None]:
     """Hear of the frames that an output presents meanwhile."""
-    presenter.listeners.append(listener)
+    output.listeners.append(listener)
     try:
         yield
     finally:
-        presenter.listeners.remove(listener)
+        output.listeners.remove(listener)

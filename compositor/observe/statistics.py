@@ -32,7 +32,8 @@ class OutputStatistics:
         missed_vblanks: Refreshes that passed while a frame was due.
         compose_bytes: What the renderer wrote.
         upload_bytes: What a screen copied into a texture.
-        readback_bytes: What came back from a texture.
+        readback_bytes: What looks at the picture have written: planes put together, snapshots, and what a
+            digest converts before its checksum.
         intervals: Time from one presented frame to the next.
         planes: How many frames each layer was on which plane, or on none, and why.
     """
@@ -67,6 +68,11 @@ class OutputStatistics:
             "direct_scanout": self.direct,
             "missed_vblanks": self.missed_vblanks,
             "interval_ms": self.intervals.summary(with_max=True),
+            "bytes": {
+                "compose": self.compose_bytes,
+                "upload": self.upload_bytes,
+                "readback": self.readback_bytes,
+            },
             "planes": [
                 {
                     "layer": layer,

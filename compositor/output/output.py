@@ -1,13 +1,12 @@
 """A monitor: what is shown is decided in one place, by stage -> test -> commit -> present.
 
 `stage` collects what the next frame shall be, `test` is the one check of its validity, `commit` paints
-and presents it, wholly or not at all. Changes arrive at any time and only mark damage; nothing is painted
-before the commit, and nothing is committed while nothing changed.
+and presents it, wholly or not at all. Changes arrive at any time and only mark damage; the first one after a
+commit asks for a frame (`on_needs_frame`), and that is the only way to get one.
 
-Surfaces that a plane can show are not composed (`compositor.output.plane_assignment`): one that fills the
+Layers that a plane can show are not composed (`compositor.output.plane_assignment`): one that fills the
 screen is scanned out as it is, and a cursor moves without a repaint. The others are composed into one of the
-output's own framebuffers (`compositor.output.framebuffers`), each of which remembers how far it is behind the
-screen.
+output's own framebuffers (`compositor.output.primary_plane`).
 """
 
 from __future__ import annotations
@@ -15,36 +14,34 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from compositor.errors import BadInput
-from compositor.output.arrangement import Arrangement, Arranger
-from compositor.output.frame import Frame
-from compositor.output.frame_state import FrameEvent, FrameState, advance
-from compositor.output.framebuffers import Framebuffers
+from compositor.errors import BadInput, Misuse
+from compositor.output.frame import Frame, VisiblePicture
+from compositor.output.layers import Buffer, OutputLayer
 from compositor.output.mode import Mode
 from compositor.output.pacing import Pacing
-from compositor.output.panel import VariableRefresh
+from compositor.output.panel import VariableRefresh, VblankGrid
 from compositor.output.plane import DEFAULT_PLANES, PlaneBudget
-from compositor.output.primary_plane import Front, PrimaryPlane
-from compositor.output.scene import Scene
+from compositor.output.primary_plane import Arrangement, Framebuffers, Front, PrimaryPlane, arrange
 from compositor.output.state import OutputState
-from compositor.output.surface import Surface
-from compositor.output.visible_picture import VisiblePicture
 from compositor.pixels.geometry import Rect
+from compositor.pixels.plane_state import PlaneState
 from compositor.pixels.region import Region
+from compositor.render.layer import AS_IT_IS
 
-__all__ = ["Frame", "FrameState", "Mode", "Output", "OutputState"]
+__all__ = ["Frame", "Mode", "Output", "OutputState"]
 
 
 class Output:
-    """A monitor with a scene.
+    """A monitor and the layers on it.
 
     Attributes:
         name: For statistics and messages; the machine numbers outputs that have none.
-        scene: Its surfaces.
-        state: Where it stands.
         commit_seq: Number of the last commit; commits count from 1.
-        on_needs_frame: Called when a repaint is wanted, once until the next commit. A new output wants
-            one: look at `state` when setting this.
+        grid: The vblanks of its mode's refresh rate.
+        on_needs_frame: Called when the output differs from the screen, once until the next commit, which may
+            happen within the call. An output that is not plugged in does not call it.
+        on_blank: Called before a guest takes its picture off the output.
+        listeners: Called with every frame that is presented, in order, before its buffers are released.
         planes: What its display engine can do.
         one_plane: The screen shows one picture, whatever `planes` has: a window.
         direct_scanout: Whether a buffer that fills the screen may be scanned out as it is.
@@ -98,26 +95,34 @@ class Output:
         self.position = position
         self.plugged = plugged
         self.modes = tuple(modes)
-        self.on_needs_frame: Callable[[], None] | None = None
+        self.on_needs_frame: Callable[[], None] = _nothing
+        self.on_blank: Callable[[], None] = _nothing
+        self.listeners: list[Callable[[Frame], None]] = []
         self.commit_seq = 0
-        self.state = FrameState.IDLE
-        self.scene = Scene(self._changed)
+        self._layers: list[OutputLayer] = []
         self._staged = OutputState(
             Mode.parse(mode) if isinstance(mode, str) else mode, background, linear_light
         )
         self.test()
         self.check_mode(self.mode)
+        self.grid = VblankGrid(self.mode.refresh_mhz)
         self._primary = PrimaryPlane()
         self._front: Front | None = None
-        self._damage = Region()
-        self._arranger = Arranger()
+        self._damage = Region([self.mode.rect])
+        self._asked = False  # for a frame, and no commit since
+        self._arrangement: Arrangement | None = None  # None: not known since more than a content changed
+        self._arranged_for: object = None
         self._visible = VisiblePicture()
-        self.repaint()
 
     @property
     def presented_seq(self) -> int:
         """Number of the commit that is on the screen; 0: none yet."""
         return self._primary.shown_seq
+
+    @property
+    def readback_bytes(self) -> int:
+        """What looks at its frames have written: planes put together, snapshots, conversions."""
+        return self._visible.readback_bytes
 
     @property
     def framebuffers(self) -> Framebuffers:
@@ -149,16 +154,14 @@ class Output:
         )
 
     def test(self, state: OutputState | None = None) -> None:
-        """Whether a commit of `state` (by default: of what is staged) and of the scene would succeed.
+        """Whether a commit of `state` (by default: of what is staged) would succeed; changes nothing.
 
-        Changes nothing.
+        A layer's buffer and plane are tested when they are shown.
 
         Raises:
             BadInput: It would not; the message names the property.
         """
         (self._staged if state is None else state).check()
-        for surface in self.scene:
-            surface.test()
 
     def set_mode(self, mode: str | Mode) -> None:
         """Switch mode with the next commit; until then the last frame stays.
@@ -168,6 +171,7 @@ class Output:
         """
         mode = Mode.parse(mode) if isinstance(mode, str) else mode
         self.check_mode(mode)
+        self.grid.refresh_mhz = mode.refresh_mhz
         self._set(self.stage(mode=mode))
 
     def check_mode(self, mode: Mode) -> None:
@@ -197,29 +201,108 @@ class Output:
     def _set(self, state: OutputState) -> None:
         self.test(state)
         if state != self._staged:
-            self._staged = state
+            self._staged, self._damage = state, Region()
             self.repaint()
+
+    def plug(self) -> None:
+        """A monitor is plugged in: show everything on it, anew."""
+        self.plugged = True
+        self._asked = False
+        self.repaint()
+
+    def unplug(self) -> None:
+        """The monitor is gone."""
+        self.plugged = False
 
     def repaint(self) -> None:
         """Ask for a frame that shows everything anew."""
         self._changed((self.mode.rect,))
 
-    def _changed(self, damage: tuple[Rect, ...], surface: Surface | None = None) -> None:
-        """The scene or a property changed what these rectangles show."""
-        screen = self.mode.rect
-        for rect in damage:
-            visible = rect.intersect(screen)
-            self._damage.add(visible)
-            self._primary.damage(visible, surface)
-        if self._is_due():
-            wanted = self.state is not FrameState.NEEDS_FRAME
-            self.state = advance(self.state, FrameEvent.CHANGED)
-            if wanted and self.on_needs_frame is not None:
+    # Layers.
+
+    @property
+    def layers(self) -> Sequence[OutputLayer]:
+        """Its layers, bottom to top."""
+        return self._layers
+
+    def add(self, layer: OutputLayer) -> None:
+        """Put a layer that shows nothing yet on top of those with the same or a smaller z."""
+        self._layers.append(layer)
+        self._layers.sort(key=_z)
+        self._arrangement = None
+
+    def remove(self, layer: OutputLayer) -> None:
+        """Take `layer` off; a submission that no frame shows yet is superseded.
+
+        Raises:
+            Misuse: It is not on this output.
+        """
+        if layer not in self._layers:
+            raise Misuse(f'surface "{layer.name}" is not on {self.name or "this output"}')
+        self._layers.remove(layer)
+        self._arrangement = None
+        layer.discard()
+        self._changed((layer.bounds,), layer)
+
+    def show(
+        self,
+        layer: OutputLayer,
+        buffer: Buffer | None,
+        damage: Rect | None = None,
+        position: tuple[int, int] = (0, 0),
+        plane: PlaneState = AS_IT_IS,
+    ) -> None:
+        """Show a buffer in one of its layers from the next commit on; see `OutputLayer.show`.
+
+        Raises:
+            BadInput: `plane` cannot show this buffer; nothing has changed.
+        """
+        self._changed(layer.show(buffer, damage, position, plane), layer)
+
+    def move(self, layer: OutputLayer, x: int, y: int) -> None:
+        """Put one of its layers at (x, y)."""
+        if (x, y) != layer.position:
+            self._changed(layer.move((x, y)), layer)
+
+    def restack(self) -> None:
+        """Sort the layers by their z again, after it was changed; equals keep their order."""
+        before, self._layers = self._layers, sorted(self._layers, key=_z)
+        self._arrangement = None
+        visible = False
+        for was, layer in zip(before, self._layers, strict=True):
+            if was is not layer:
+                visible |= self._damaged((layer.bounds,), layer)
+        self._ask(visible=visible)
+
+    def _changed(self, damage: Sequence[Rect], layer: OutputLayer | None = None) -> None:
+        """A layer or a property changed what these rectangles show."""
+        visible = self._damaged(damage, layer)
+        if layer is None or not layer.is_arranged:
+            self._arrangement = None
+        self._ask(visible=visible or (layer is not None and layer.pending))
+
+    def _ask(self, *, visible: bool) -> None:
+        """Ask for a frame that shows a change, once until the next commit."""
+        if visible and not self._asked:
+            self._asked = True
+            if self.plugged:
                 self.on_needs_frame()
 
-    def _is_due(self) -> bool:
-        """Whether a commit has anything to show or anybody to tell."""
-        return len(self._damage) > 0 or any(surface.pending for surface in self.scene)
+    def _damaged(self, damage: Sequence[Rect], layer: OutputLayer | None) -> bool:
+        """Note what looks different; returns whether any of it is on the screen."""
+        any_visible, screen = False, self.mode.rect
+        for rect in damage:
+            visible = rect.intersect(screen)
+            if not visible.empty:
+                any_visible = True
+                self._damage.add(visible)
+                self._primary.damage(visible, layer)
+        return any_visible
+
+    @property
+    def needs_frame(self) -> bool:
+        """Whether the screen differs from the layers, or a submission waits to be latched."""
+        return bool(self._damage) or any(layer.pending for layer in self._layers)
 
     def commit(self, now_ns: int, *, deferred: bool = False) -> Frame | None:
         """Paint what changed since the last commit.
@@ -234,17 +317,13 @@ class Output:
         Returns:
             The frame, or None when nothing changed, which costs nothing.
         """
-        if self.state is not FrameState.NEEDS_FRAME or not self._is_due():
-            self.state = advance(self.state, FrameEvent.SKIPPED)
+        self._asked = False
+        if not self.needs_frame:
             return None
-        self.test()
-        screen = self.mode.rect
-        surfaces = self.scene.visible()
-        arrangement = self._arrange(surfaces)
+        arrangement = self._arrange()
         front = self._primary.show(arrangement, self._staged, deferred=deferred)
-        damage = self._damage.clip(screen) if front.same_kind(self._front) else Region([screen])
+        damage = self._damage if front.same_kind(self._front) else Region([self.mode.rect])
         self._front, self._damage = front, Region()
-        self.state = advance(self.state, FrameEvent.COMMITTED)
         self.commit_seq += 1
         self._primary.begin(self.commit_seq, front)
         if not deferred:
@@ -255,25 +334,36 @@ class Output:
             present_time_ns=now_ns,
             damage=tuple(damage),
             direct=front.direct,
-            composed=front.composed | {surface.name: 0 for surface in arrangement.above},
-            frame_ids={s.name: s.buffer.frame_id for s in surfaces if s.buffer is not None},
+            composed=front.composed,
+            frame_ids={
+                layer.name: layer.buffer.frame_id for layer in arrangement.shown if layer.buffer is not None
+            },
             front=front.pixels,
             front_format=front.format,
             above=arrangement.planes(),
             grants=arrangement.grants,
+            submissions=tuple([layer.take() for layer in arrangement.shown if layer.pending]),
             _visible=self._visible,
-            _taken=tuple(taken for surface in surfaces if (taken := surface.take()) is not None),
             _on_end=self._primary.end if deferred else None,
         )
 
-    def _arrange(self, surfaces: Sequence[Surface]) -> Arrangement:
-        """Give planes to the surfaces; who leaves the primary plane, or comes back, changes it there."""
-        screen = self.mode.rect
+    def _arrange(self) -> Arrangement:
+        """Give planes to the layers, anew when more than a content has changed since the last time."""
         linear_light = self.linear_light  # which planes do not blend in
-        planes = PlaneBudget((self.planes.primary,)) if self.one_plane or linear_light else self.planes
         black = not self.background and not linear_light
-        arrangement = self._arranger.arrange(
-            surfaces, screen, planes, black=black, direct=self.direct_scanout
-        )
-        self._primary.rearrange(arrangement, self.scene, surfaces, screen)
-        return arrangement
+        setting = self.planes, self.one_plane or linear_light, black, self.direct_scanout
+        if self._arrangement is None or setting != self._arranged_for:
+            screen = self.mode.rect
+            planes = PlaneBudget((self.planes.primary,)) if setting[1] else self.planes
+            self._arrangement = arrange(self._layers, screen, planes, black=black, direct=self.direct_scanout)
+            self._arranged_for = setting
+            self._primary.rearrange(self._arrangement, self._layers, screen)
+        return self._arrangement
+
+
+def _nothing() -> None:
+    """No listener is set."""
+
+
+def _z(layer: OutputLayer) -> int:
+    return layer.z

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from compositor.errors import BadInput
 
 # 10**12: millihertz times nanoseconds in one cycle per second.
 _MILLIHERTZ_NS = 1_000_000_000_000
-
-
-class Scheduler(Protocol):
-    """The part of a clock that a frame clock needs."""
-
-    def now_ns(self) -> int:
-        """The time now, nanoseconds."""
-
-    def call_at(self, when_ns: int, callback: Callable[[], None]) -> object:
-        """Run `callback` at `when_ns`."""
 
 
 class Panel(Protocol):
@@ -46,8 +35,7 @@ class VblankGrid:
         refresh_mhz: Thousandths of a hertz; may change while running.
     """
 
-    def __init__(self, clock: Scheduler, refresh_mhz: int) -> None:
-        self._clock = clock
+    def __init__(self, refresh_mhz: int) -> None:
         self.refresh_mhz = refresh_mhz
 
     @property
@@ -67,14 +55,6 @@ class VblankGrid:
     def index_at(self, time_ns: int) -> int:
         """Number of the last vblank at `time_ns`, the one at that very moment included."""
         return time_ns * self.refresh_mhz // _MILLIHERTZ_NS
-
-    def last_vblank(self) -> int:
-        """Number of the last vblank, the one at this very moment included."""
-        return self.index_at(self._clock.now_ns())
-
-    def next_vblank_ns(self) -> int:
-        """Time of the first vblank after this moment."""
-        return self.after(self._clock.now_ns())
 
     def after(self, time_ns: int) -> int:
         """Time of the first vblank after `time_ns`."""

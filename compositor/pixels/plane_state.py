@@ -1,7 +1,7 @@
 """The state of a plane: what KMS lets a driver do with a buffer on its way to the screen.
 
 The properties, their names, ranges and order of work are the kernel's: drivers/gpu/drm/drm_blend.c
-(rotation, alpha, zpos, pixel blend mode), drm_plane.c (SRC_*, CRTC_W and CRTC_H, SCALING_FILTER) and
+(rotation, alpha, pixel blend mode), drm_plane.c (SRC_*, CRTC_W and CRTC_H, SCALING_FILTER) and
 drm_color_mgmt.c (COLOR_ENCODING, COLOR_RANGE). The order is: take the source rectangle out of the buffer,
 reflect it, rotate it, scale it to its size on the screen, multiply it by the plane's alpha, blend it.
 
@@ -10,7 +10,7 @@ How a position of the screen becomes one of the buffer is said in `compositor.re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, IntFlag
 from typing import NamedTuple
 
@@ -110,7 +110,6 @@ class PlaneState:
         scaling_filter: How it is scaled.
         blend_mode: What the pixels' alpha means.
         alpha: Opacity of the whole, 0 to 0xffff.
-        zpos: Stacking order; among equals, the later one in the scene is above.
         color_encoding: The matrix of a YUV buffer. DRM has no default; BT.601 is that of vkms.
         color_range: As `color_encoding`.
     """
@@ -121,7 +120,6 @@ class PlaneState:
     scaling_filter: Filter = Filter.NEAREST
     blend_mode: BlendMode = BlendMode.PREMULTIPLIED
     alpha: int = OPAQUE
-    zpos: int = 0
     color_encoding: ColorEncoding = ColorEncoding.BT601
     color_range: ColorRange = ColorRange.LIMITED
 
@@ -238,3 +236,47 @@ def _check_scale(name: str, size: int, source: int) -> None:
         raise BadInput(
             f"{name} {size} scales {source / ONE:g} pixels by more than {MAX_SCALE} times, up or down"
         )
+
+
+TRANSFORMS = {
+    "normal": Rotation.ROTATE_0,
+    "90": Rotation.ROTATE_90,
+    "180": Rotation.ROTATE_180,
+    "270": Rotation.ROTATE_270,
+    "flipped": Rotation.ROTATE_0 | Rotation.REFLECT_X,
+    "flipped-90": Rotation.ROTATE_90 | Rotation.REFLECT_X,
+    "flipped-180": Rotation.ROTATE_180 | Rotation.REFLECT_X,
+    "flipped-270": Rotation.ROTATE_270 | Rotation.REFLECT_X,
+}
+"""wl_output's names (wayland.xml, wl_output.transform): counter-clockwise, after the flip."""
+
+
+def parse_transform(name: str) -> Rotation:
+    """The rotation of that name.
+
+    Raises:
+        BadInput: There is none.
+    """
+    if name not in TRANSFORMS:
+        raise BadInput(f'there is no transform "{name}"; there are {", ".join(TRANSFORMS)}')
+    return TRANSFORMS[name]
+
+
+def turned(part: Rect, plane: PlaneState, size: tuple[int, int]) -> Rect:
+    """Where a part of a picture of `size` (width, height) lies when all of it is turned; maybe outside."""
+    back_x, back_y = plane.reverses
+    x = size[0] - part.right if back_x else part.x
+    y = size[1] - part.bottom if back_y else part.y
+    if plane.rotation.swaps_axes:
+        return Rect(y, x, part.height, part.width)
+    return Rect(x, y, part.width, part.height)
+
+
+def cropped(plane: PlaneState, crop: Rect, size: tuple[int, int]) -> PlaneState:
+    """The state that shows `crop`, of the turned picture, of a buffer of `size` (width, height)."""
+    back_x, back_y = plane.reverses
+    across, down = (crop.y, crop.x) if plane.rotation.swaps_axes else (crop.x, crop.y)
+    width, height = (crop.height, crop.width) if plane.rotation.swaps_axes else (crop.width, crop.height)
+    x = size[0] - across - width if back_x else across
+    y = size[1] - down - height if back_y else down
+    return replace(plane, source=SourceRect(x * ONE, y * ONE, width * ONE, height * ONE))

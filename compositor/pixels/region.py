@@ -54,6 +54,9 @@ class Region:
         left, top, width, height = rect
         if width <= 0 or height <= 0:
             return
+        if not self._rects:  # the damage of most frames is one rectangle
+            self._rects = [rect]
+            return
         right, bottom = left + width, top + height
         kept, crossed = [], []
         for old in self._rects:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from types import EllipsisType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,9 @@ AS_IT_IS = PlaneState()
 _255TH = OPAQUE // 255
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Layer:
-    """An image at a place. Keep it while neither changes: what renderers find out about it is kept with it.
+    """An image at a place, which both stay as they are: what renderers find out about it is kept with it.
 
     Attributes:
         pixels: (height, width, 4) uint8, any strides; only read. Of a format that is sampled, as
@@ -47,6 +47,7 @@ class Layer:
     plane: PlaneState = AS_IT_IS
     chroma: Pixels | None = None
     pages: Pages | None = None
+    _record: Record | EllipsisType | None = field(default=..., init=False, repr=False)
 
     @property
     def bounds(self) -> Rect:
@@ -68,13 +69,17 @@ class Layer:
         """Whether the image has an alpha channel that counts."""
         return self.format.has_alpha and self.plane.blend_mode is not BlendMode.NONE
 
-    @cached_property
+    @property
     def record(self) -> Record | None:
         """It as the fused kernel takes it; None of one that has to be drawn in another way."""
-        if not self.is_plain or not tables.can_take(self.pixels):
-            return None
-        assert isinstance(self.format, PixelFormat)
-        return tables.record(self.pixels, self.format, self.has_pixel_alpha, self.x, self.y, self.opacity)
+        if self._record is ...:
+            self._record = None
+            if self.is_plain and tables.can_take(self.pixels):
+                assert isinstance(self.format, PixelFormat)
+                self._record = tables.record(
+                    self.pixels, self.format, self.has_pixel_alpha, self.x, self.y, self.opacity
+                )
+        return self._record
 
     @property
     def is_plain(self) -> bool:

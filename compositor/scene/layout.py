@@ -1,7 +1,7 @@
 """Where outputs lie beside each other: one plane of pixels, as a desktop has it.
 
 An output without a position of its own lies to the right of all that come before it. Outputs do not
-overlap; what shall be seen on two of them is mirrored by its node (see `compositor.scene.node`).
+overlap; what shall be seen on two of them is mirrored by its node (see `compositor.scene.tree`).
 """
 
 from __future__ import annotations

@@ -1,36 +1,58 @@
-"""A node that shows a buffer, on as many outputs as it lies on: on each it has a `View`.
+"""A surface: a node that shows the buffer last submitted to it, on every output that it lies on.
 
-A submission goes to all of them, and its feedback is one (`compositor.scene.submission`).
+On each output it has a layer. Cropping is a smaller window onto the same pixels, never a copy: a picture that
+spans two monitors can be scanned out by both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from compositor.output.frame import Frame
-from compositor.output.presentation import Discarded, Feedback
-from compositor.output.surface import Buffer
+from compositor.output.layers import Buffer, OutputLayer
+from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
-from compositor.pixels.plane_state import OPAQUE, PlaneState, Rotation
-from compositor.presenter import Presenter
-from compositor.scene.node import Node, Site
-from compositor.scene.submission import Submission
-from compositor.scene.view import Spot, View
+from compositor.pixels.plane_state import OPAQUE, PlaneState, Rotation, cropped
+from compositor.scene.tree import Area, Inherited, Node
 
 
-class SurfaceNode(Node):
-    """A node that shows the buffer last submitted to it.
+class Viewport(NamedTuple):
+    """How a surface appears on one output.
 
     Attributes:
+        position: (x, y) on the output of what is shown, pixels; may lie outside.
+        plane: How the buffer is shown.
+        crop: The window onto the buffer's pixels that is shown; None: all, or what `plane` takes.
+    """
+
+    position: tuple[int, int]
+    plane: PlaneState
+    crop: Rect | None = None
+
+
+@dataclass(slots=True)
+class _Shown:
+    """A surface on an output, as it is now; `buffer` is the surface's, of which the layer may show a part."""
+
+    layer: OutputLayer
+    viewport: Viewport
+    buffer: Buffer | None = None
+
+
+class Surface(Node):
+    """A node that shows a buffer.
+
+    Args:
         name: For statistics and messages.
+        rotation: How buffers are turned, about the upper left corner.
+        on_frame: Called with every frame of every output that it is on.
+
+    Attributes:
+        name: As given.
         buffer: What it shows; None: nothing.
         plane: How its buffer is turned; the node covers what that gives.
-        on_taken: Called when every output that shall show a submission has committed it.
-        on_feedback: Called once for every submission: `Presented` when every one of them shows it, with what
-            the last one said; `Discarded` when none ever will. Submissions are numbered from 1.
-        submitted: Submissions so far.
-        on_frame: Called with every frame of every output that it is on.
     """
 
     def __init__(
@@ -44,26 +66,22 @@ class SurfaceNode(Node):
         outputs: Sequence[int] | None = None,
         alpha: int = OPAQUE,
         rotation: Rotation = Rotation.ROTATE_0,
-        on_taken: Callable[[], None] = lambda: None,
-        on_feedback: Callable[[Feedback], None] = lambda _feedback: None,
-        on_frame: Callable[[Frame], None] = lambda _frame: None,
+        on_frame: Callable[[Frame], None] | None = None,
     ) -> None:
         super().__init__(x=x, y=y, z=z, clip=clip, outputs=outputs, alpha=alpha)
         self.name = name
         self.plane = PlaneState(rotation=rotation)
         self.buffer: Buffer | None = None
-        self.on_taken, self.on_feedback, self.on_frame = on_taken, on_feedback, on_frame
-        self.submitted = 0
-        self._views: dict[int, View] = {}
-        self._last: Submission | None = None
-        self._desk: Desk | None = None  # None: it is not part of a tree, or hidden there
-        self._parent_site = Site()
+        self._on_frame = on_frame
+        self._shown: dict[Output, _Shown] = {}
+        self._inherited = Inherited()
+        self._areas: Sequence[Area] = ()  # none: it is not part of a tree
         self._level = 0
 
     @property
-    def views(self) -> Mapping[int, View]:
-        """Its views, by index of the output."""
-        return self._views
+    def layers(self) -> Mapping[Output, OutputLayer]:
+        """Its layer on each output that it is on."""
+        return {output: shown.layer for output, shown in self._shown.items()}
 
     def submit(self, buffer: Buffer | None, damage: Rect | None = None) -> None:
         """Show `buffer` from the next commits on; where no output shows it, it is discarded at once.
@@ -71,40 +89,36 @@ class SurfaceNode(Node):
         Args:
             buffer: The new content. None shows nothing, and is not a submission.
             damage: What differs from the content before, relative to the buffer; None: everything.
+
+        Raises:
+            BadInput: A plane cannot show this buffer.
         """
         self.discard()
-        resized = (self.buffer and self.buffer.size) != (buffer and buffer.size)
-        self.buffer = buffer
-        if resized:
+        before, self.buffer = self.buffer, buffer
+        if before is None or buffer is None or not buffer.is_like(before):
             self._arrange()
-        views = list(self._views.values())
-        submission = None
-        if buffer is not None:
-            self.submitted += 1
-            submission = Submission(self.submitted, len(views), self.on_taken, self.on_feedback)
-        self._last = submission
-        for view in views:
-            view.submit(buffer, damage, submission)
-        for view in views:
-            view.presenter.schedule()
-        if submission is not None and not views:
-            self.on_feedback(Discarded(self.submitted))
+        else:
+            for output, shown in tuple(self._shown.items()):
+                position, plane, _ = shown.viewport
+                output.show(shown.layer, *self._part(shown, damage), position, plane)
+        if buffer is not None and buffer.submission is not None:
+            buffer.submission.handed_out()
 
     def discard(self) -> None:
-        """Give up what no output has taken yet."""
-        for view in tuple(self._views.values()):
-            view.surface.discard()
+        """Give up what no output has latched yet."""
+        for shown in tuple(self._shown.values()):
+            shown.layer.discard()
 
     def blank(self) -> None:
         """Say that its picture is about to be taken off its outputs."""
-        for view in self._views.values():
-            view.presenter.blank()
+        for output in tuple(self._shown):
+            output.on_blank()
 
     def move(self, x: int, y: int) -> None:
         """As `Node.move`; one that has no children moves alone."""
-        if self._desk is None or self.children:
+        if not self._areas or self.children:
             super().move(x, y)
-        elif (x, y) != (self._x, self._y):
+        elif (x, y) != self.position:
             self._x, self._y = x, y
             self._arrange()
 
@@ -113,63 +127,92 @@ class SurfaceNode(Node):
         if rotation != self.plane.rotation:
             self.plane = PlaneState(rotation=rotation)
             self._arrange()
-            for view in self._views.values():
-                view.renew()
-                view.presenter.schedule()
 
     def stack(self, level: int) -> None:
-        """Lie at this level of its outputs' scenes, which are sorted afterwards."""
+        """Lie at this level of its outputs' layers, which are sorted afterwards."""
         self._level = level
-        for view in self._views.values():
-            view.surface.z = level
+        for shown in self._shown.values():
+            shown.layer.z = level
 
-    def place(self, parent: Site, desk: Desk) -> None:
-        """Appear on the outputs of `desk`, for a parent at `parent`."""
-        self._parent_site, self._desk = parent, desk
+    def place(self, parent: Inherited, areas: Sequence[Area]) -> None:
+        """Appear where it lies on the outputs."""
+        self._inherited, self._areas = parent, areas
         self._arrange()
 
     def withdraw(self) -> None:
         """Appear nowhere."""
-        self._desk = None
+        self._areas = ()
         self._arrange()
 
-    def _removed(self) -> None:
-        self.withdraw()
-
     def _arrange(self) -> None:
-        """Have a view wherever it is to be seen; new ones first, so that no submission loses its last one."""
-        spots = {} if self._desk is None else self._desk.spots(self.site(self._parent_site), self._rect())
-        for index, spot in spots.items():
-            view = self._views.get(index)
-            if view is not None:
-                view.place(spot)
-            elif self._desk is not None:
-                self._appear(index, self._desk.presenters[index], spot)
-        for index in [index for index in self._views if index not in spots]:
-            self._views.pop(index).close()
+        """Have a layer wherever it is to be seen; new ones first, so that no submission loses its last."""
+        viewports = self._viewports() if self._areas else {}
+        for output, viewport in viewports.items():
+            shown = self._shown.get(output)
+            if shown is None:
+                shown = self._appear(output, viewport)
+            elif shown.viewport == viewport and shown.buffer is self.buffer:
+                continue
+            shown.viewport = viewport
+            output.show(shown.layer, *self._part(shown), viewport.position, viewport.plane)
+        for output in [output for output in self._shown if output not in viewports]:
+            self._leave(output)
 
-    def _appear(self, index: int, presenter: Presenter, spot: Spot) -> None:
-        view = self._views[index] = View(self, presenter, spot, self._level)
-        if self.buffer is not None:
-            last = self._last if self._last is not None and self._last.waiting else None
-            if last is not None:
-                last.joined()
-            view.submit(self.buffer, None, last)
-            presenter.schedule()
+    def _appear(self, output: Output, viewport: Viewport) -> _Shown:
+        shown = self._shown[output] = _Shown(OutputLayer(self.name, z=self._level), viewport)
+        output.add(shown.layer)
+        if self._on_frame is not None:
+            output.listeners.append(self._on_frame)
+        return shown
 
-    def _rect(self) -> Rect:
-        width, height = (0, 0) if self.buffer is None else self.plane.size_of(*self.buffer.size)
-        return Rect(0, 0, width, height)
+    def _leave(self, output: Output) -> None:
+        if self._on_frame is not None:
+            output.listeners.remove(self._on_frame)
+        output.remove(self._shown.pop(output).layer)
+
+    def _part(self, shown: _Shown, damage: Rect | None = None) -> tuple[Buffer | None, Rect | None]:
+        """The buffer and its damage, or the part of both on an output, which shows it from now on."""
+        shown.buffer, crop = self.buffer, shown.viewport.crop
+        if self.buffer is None or crop is None:
+            return self.buffer, damage
+        damage = None if damage is None else damage.intersect(crop).translate(-crop.x, -crop.y)
+        return _window(self.buffer, crop), damage
+
+    def _viewports(self) -> dict[Output, Viewport]:
+        """How it appears on which outputs.
+
+        What is shown on given outputs is cropped by clips alone: an output shows what lies on it. What lies
+        in the layout is cropped to each output, so that both halves of a picture may be scanned out.
+        """
+        x, y, clip, outputs, alpha = self.inherit(self._inherited)
+        size = (0, 0) if self.buffer is None else self.plane.size_of(*self.buffer.size)
+        extent = Rect(0, 0, *size)
+        if clip is not None:
+            clip = extent.intersect(clip.translate(-x, -y))
+        viewports = {}
+        for output, area in self._areas if outputs is None else [self._areas[index] for index in outputs]:
+            left, top = area[:2] if outputs is None else (0, 0)
+            part = extent if clip is None else clip
+            if outputs is None:
+                part = part.intersect(area.translate(-x, -y))
+            if output.plugged and not (part.empty and (part != extent or outputs is None)):
+                viewports[output] = self._viewport((x - left, y - top), part, extent, alpha)
+        return viewports
+
+    def _viewport(self, position: tuple[int, int], part: Rect, extent: Rect, alpha: int) -> Viewport:
+        """How `part` of what it covers appears, all of which begins at `position` of an output."""
+        plane = self.plane if alpha == self.plane.alpha else replace(self.plane, alpha=alpha)
+        if part == extent or self.buffer is None:
+            return Viewport(position, plane)
+        position = position[0] + part.x, position[1] + part.y
+        if plane.is_in_place:
+            return Viewport(position, plane, part)
+        return Viewport(position, cropped(plane, part, self.buffer.size))
 
 
-class Desk(Protocol):
-    """The outputs, and where they lie.
-
-    Attributes:
-        presenters: Of the outputs, in the order that nodes count them by.
-    """
-
-    presenters: Sequence[Presenter]
-
-    def spots(self, site: Site, extent: Rect) -> Mapping[int, Spot]:
-        """Where a node at `site` that covers `extent` of its own coordinates is to be seen."""
+def _window(buffer: Buffer, crop: Rect) -> Buffer:
+    """A window onto a buffer's pixels."""
+    if buffer.incoming is not None:
+        buffer.incoming.finish()  # what is outside of the window is wanted elsewhere
+    pixels = buffer.pixels[crop.y : crop.bottom, crop.x : crop.right]
+    return Buffer(pixels, buffer.format, buffer.zero_copy, buffer.frame_id, submission=buffer.submission)

@@ -10,8 +10,8 @@ import msgspec
 from compositor.errors import BadInput
 from compositor.frame_clock.timing import TimingModel
 from compositor.machine import Machine
+from compositor.machine.presenter import Repaint
 from compositor.output.output import Output
-from compositor.presenter import Repaint
 from compositor.scene_file.events import Player, Rehearsal, schedule
 from compositor.scene_file.guests import (
     check_seed,

@@ -41,7 +41,7 @@ class ProcessAttachment(ServedAttachment):
         self.display.policy = SyncPolicy(guest.sync)
         # How it flips was settled with its start.
         self.policies = FOR_ANY_GUEST if self.sync in FOR_ANY_GUEST else (self.sync,)
-        self._grid = tree.presenters[places[0].output or 0].grid
+        self._grid = tree.outputs[places[0].output or 0].grid
         self._draws_at_vblanks = not guest.render_ns
 
     async def launch(
@@ -65,14 +65,14 @@ class Vblanks:
 
     def __init__(self, calendar: Calendar, grid: VblankGrid, guest: TimeTravel) -> None:
         self._calendar, self._grid, self._guest = calendar, grid, guest
-        self._next: Cancellable = calendar.call_at(grid.next_vblank_ns(), self._announce)
+        self._next: Cancellable = calendar.call_at(grid.after(calendar.now_ns()), self._announce)
 
     def _announce(self) -> None:
         hold = self._calendar.hold(f"{self._guest.participant.name} hears of a vblank")
         self._guest.stand()
         self._guest.announce(VBLANK)
         self._guest.settle(hold.release)
-        self._next = self._calendar.call_at(self._grid.next_vblank_ns(), self._announce)
+        self._next = self._calendar.call_at(self._grid.after(self._calendar.now_ns()), self._announce)
 
     def close(self) -> None:
         """Say nothing more."""

@@ -77,7 +77,7 @@ class SimulatedAttachment(Attachment):
         self._guest.frame_tick()
         self._asleep = self._guest.finished
         if not self._asleep:
-            self._next = self._clock.call_at(self._grid().next_vblank_ns(), self._tick)
+            self._next = self._clock.call_at(self._grid().after(self._clock.now_ns()), self._tick)
 
     def _wake(self) -> None:
         """Another mode may want to be drawn for by a guest that had finished; not inside of this call."""
@@ -87,7 +87,7 @@ class SimulatedAttachment(Attachment):
 
     def _grid(self) -> VblankGrid:
         """The vblanks of the output that it is on, or of the first of several."""
-        return self._tree.presenters[self.display.heads[0].place.output or 0].grid
+        return self._tree.outputs[self.display.heads[0].place.output or 0].grid
 
     def _stop(self) -> None:
         if self._next is not None:

@@ -24,13 +24,14 @@ _LANES = 2  # what `compositor.render.lanes` divides a job into at most
 _PIXEL = 4  # bytes
 _WORD = 8  # bytes of a number in a table
 _OPAQUE = 255
+_ADJOINING = (_PIXEL, 1)  # strides of a row
 _RECORD = struct.Struct("=14q")
 _RECT = struct.Struct("=4q")
 
 
 def can_take(*images: Pixels) -> bool:
     """Whether the kernel can read or write all of them: pixels of a row adjoin, rows may lie anywhere."""
-    return all(pixels.strides[1:] == (_PIXEL, 1) for pixels in images)
+    return all(pixels.strides[1:] == _ADJOINING for pixels in images)
 
 
 def record(

@@ -5,10 +5,11 @@ import pytest
 
 from compositor.adapter.display import GuestDisplay, Placement
 from compositor.errors import BadInput
+from compositor.machine.presenter import Presenter
 from compositor.observe.statistics import GuestStatistics
 from compositor.output.frame import Frame
 from compositor.output.output import Output
-from compositor.presenter import Presenter
+from compositor.output.submission import Feedback, Presented
 from compositor.scene.tree import SceneTree
 from compositor.screen.headless import HeadlessScreen
 from virtio.clock import Calendar
@@ -24,24 +25,25 @@ class Bench:
 
     def __init__(self, *, fixed_refresh: bool) -> None:
         self.calendar = Calendar()
-        self.output = Output("64x48@60", name="left")
-        self.presenter = Presenter(
-            self.output,
-            self.calendar,
-            screen=HeadlessScreen(),
-            repaint="vblank" if fixed_refresh else "flush",
-        )
+        self.output, self.mirror = (Output("64x48@60", name=name) for name in ("left", "right"))
+        for output in (self.output, self.mirror):
+            Presenter(
+                output,
+                self.calendar,
+                screen=HeadlessScreen(),
+                repaint="vblank" if fixed_refresh else "flush",
+            )
         self.statistics = GuestStatistics("guest", "simulated")
         self.display = GuestDisplay(
             "guest",
-            SceneTree([self.presenter]),
+            SceneTree([self.output, self.mirror]),
             [Placement(), Placement(x=8, y=4, width=32, height=16)],
             statistics=self.statistics,
             now_ns=self.calendar.now_ns,
             read_stamp=lambda pixels: (int(pixels[0, 0, 0]), bool(pixels[0, 0, 1])),
         )
         self.frames: list[Frame] = []
-        self.presenter.listeners.append(self.frames.append)
+        self.output.listeners.append(self.frames.append)
 
     def image(self, value: int, *, torn: bool = False, width: int = 64, height: int = 48) -> ScanoutImage:
         pixels = np.full((height, width, 4), value, np.uint8)
@@ -114,6 +116,28 @@ def test_on_demand_the_host_is_done_when_the_flush_returns(on_flush: Bench) -> N
     assert len(on_flush.frames) == 1
 
 
+@pytest.mark.parametrize("flips", [1, 2])
+def test_on_demand_a_mirrored_flush_is_answered_when_both_outputs_show_it(
+    on_flush: Bench, flips: int
+) -> None:
+    """Though the first of them repaints within the call, before the second one has heard of the image."""
+    on_flush.display.heads[0].put(Placement(mirrors=(1,)))
+    log: list[str] = []
+
+    def answered(scanout: str, feedback: Feedback) -> None:
+        assert isinstance(feedback, Presented)
+        log.append(f"{scanout} {feedback.commit}")
+
+    on_flush.display.listeners.append(answered)
+    for output in (on_flush.output, on_flush.mirror):
+        output.listeners.append(lambda frame: log.append(f"{frame.output} {frame.frame_ids['guest']}"))
+    for number in range(1, flips + 1):
+        log.clear()
+        on_flush.display.set_scanout(0, on_flush.image(number))
+        assert on_flush.display.flush(0, FULL) is None
+        assert log == [f"left {number}", f"right {number}", f"guest {number}"]
+
+
 def test_the_scanout_alone_shows_nothing_before_it_is_flushed(on_flush: Bench) -> None:
     on_flush.display.set_scanout(0, on_flush.image(5))
     assert on_flush.frames == []
@@ -143,7 +167,7 @@ def test_a_torn_frame_is_counted(on_flush: Bench) -> None:
 
 def test_an_unbound_scanout_goes_dark_at_once_and_says_so_before(on_flush: Bench) -> None:
     told: list[int] = []
-    on_flush.presenter.on_blank = lambda: told.append(len(on_flush.frames))
+    on_flush.output.on_blank = lambda: told.append(len(on_flush.frames))
     on_flush.display.set_scanout(0, None)
     assert told == []  # it was dark
     on_flush.display.set_scanout(0, on_flush.image(5))
@@ -180,7 +204,7 @@ def test_a_guest_that_closes_leaves_no_surface_and_no_fence_behind(grid: Bench) 
     grid.display.close()
     assert fence is not None
     assert fence.signaled
-    assert len(grid.output.scene) == 0
+    assert not grid.output.layers
 
 
 @pytest.mark.parametrize(
@@ -195,7 +219,7 @@ def test_an_impossible_placement_is_refused_by_name(grid: Bench, place: Placemen
     with pytest.raises(BadInput, match=message):
         GuestDisplay(
             "g",
-            SceneTree([grid.presenter]),
+            SceneTree([grid.output]),
             [place],
             statistics=grid.statistics,
             now_ns=grid.calendar.now_ns,

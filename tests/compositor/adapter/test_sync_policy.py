@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from compositor.adapter.display import GuestDisplay, Placement
 from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
 from compositor.errors import BadInput, Misuse
+from compositor.machine.presenter import Presenter
 from compositor.observe.statistics import GuestStatistics
 from compositor.output.frame import Frame
 from compositor.output.output import Output
-from compositor.presenter import Presenter
+from compositor.output.submission import Discarded, Feedback, Presented
 from compositor.scene.tree import SceneTree
 from compositor.screen.headless import HeadlessScreen
 from virtio.clock import Calendar
@@ -28,21 +29,25 @@ PERIOD, REPAINT = 20 * MS, 9 * MS
 
 
 class Bench:
-    """A guest that fills a 50 Hz output whose compositor repaints 9 ms after a vblank."""
+    """A guest that fills the left of two 50 Hz outputs, which are repainted 9 ms after a vblank."""
 
     def __init__(self, policy: SyncPolicy, *, call_at: bool = True) -> None:
         self.calendar = Calendar()
-        self.presenter = Presenter(
-            Output("64x48@50", name="left"),
-            self.calendar,
-            screen=HeadlessScreen(),
-            repaint_delay_ns=REPAINT,
+        self.presenter, self.other = (
+            Presenter(
+                Output("64x48@50", name=name),
+                self.calendar,
+                screen=HeadlessScreen(),
+                repaint_delay_ns=REPAINT,
+            )
+            for name in ("left", "right")
         )
+        self.tree = SceneTree([self.presenter.output, self.other.output])
         self.statistics = GuestStatistics("guest", "simulated")
         self.reports: list[str] = []
         self.display = GuestDisplay(
             "guest",
-            SceneTree([self.presenter]),
+            self.tree,
             [Placement()],
             statistics=self.statistics,
             now_ns=self.calendar.now_ns,
@@ -51,12 +56,19 @@ class Bench:
         )
         self.display.policy = policy
         self.display.report = self.reports.append
+        self.answers: list[Feedback] = []
+        self.display.listeners.append(lambda _scanout, feedback: self.answers.append(feedback))
         self.shown: list[int] = []
-        self.presenter.listeners.append(self._shown)
+        self.presenter.output.listeners.append(self._shown)
         self.buffers = [np.zeros((48, 64, 4), np.uint8) for _ in range(4)]
 
     def _shown(self, frame: Frame) -> None:
         self.shown.append(int(frame.pixels[0, 0, 0]))
+
+    @property
+    def answered(self) -> list[tuple[int, type[Feedback]]]:
+        """The number of each flush that was answered, and what became of it."""
+        return [(feedback.commit, type(feedback)) for feedback in self.answers]
 
     def flip(self, value: int, buffer: int | None = None) -> tuple[Fence | None, Fence | None]:
         """Draw and flip; the fences of SET_SCANOUT and of the flush."""
@@ -97,7 +109,7 @@ def test_release_answers_with_the_presentation(policy: SyncPolicy) -> None:
     assert fence.signaled
 
 
-def test_out_fence_completes_the_flip_when_it_is_taken_and_releases_when_it_is_shown() -> None:
+def test_out_fence_completes_the_flip_when_it_is_latched_and_releases_when_it_is_shown() -> None:
     bench = Bench(SyncPolicy.OUT_FENCE)
     assert bench.flip(1)[0] is None  # there was nothing to give back
     bench.run_to(PERIOD)
@@ -141,6 +153,7 @@ def test_a_queue_that_overflows_gives_up_the_newest_and_stays_bounded() -> None:
     bench.run_to(3 * PERIOD)
     assert bench.shown == [1, 4]
     assert all(fence is not None and fence.signaled for fence in fences)
+    assert bench.answered == [(2, Discarded), (3, Discarded), (1, Presented), (4, Presented)]
     assert bench.statistics.flips_outstanding == 2
 
 
@@ -152,6 +165,7 @@ def test_switching_away_from_the_queue_gives_up_what_waits() -> None:
     bench.flip(3)
     bench.run_to(3 * PERIOD)
     assert bench.shown == [3]
+    assert bench.answered == [(2, Discarded), (1, Discarded), (3, Presented)]
     assert bench.statistics.frames["discarded"] == 2
     assert bench.reports == []
 
@@ -180,6 +194,7 @@ def test_under_any_policies_every_flip_ends_once_and_every_fence_signals(
     assert all(fence.signaled for fence in fences if fence is not bench.display.heads[0].flips._release)
     frames = bench.statistics.frames
     assert frames["presented"] + frames["discarded"] == frames["submitted"] == len(steps)
+    assert sorted(feedback.commit for feedback in bench.answers) == [n + 1 for n in range(len(steps))]
     assert bench.shown == sorted(bench.shown) or 0 in bench.shown
 
 
@@ -187,10 +202,76 @@ def test_under_any_policies_every_flip_ends_once_and_every_fence_signals(
 def test_a_guest_that_leaves_has_all_its_fences_signalled(policy: SyncPolicy) -> None:
     bench = Bench(policy)
     fences = [fence for value in (1, 2) for fence in bench.flip(value) if fence is not None]
-    bench.run_to(REPAINT)  # one of them is taken, and not shown
+    bench.run_to(REPAINT)  # one of them is latched, and not shown
     bench.display.close()
     assert all(fence.signaled for fence in fences)
+    assert sorted(bench.answered) == [(1, Discarded), (2, Discarded)]
     bench.run_to(5 * PERIOD)
+    assert len(bench.answered) == 2, "the frame that was under way has no more to say"
+
+
+# A flip that leaves its output.
+
+
+def test_a_flip_whose_frame_is_under_way_is_presented_though_its_scanout_goes_dark() -> None:
+    bench = Bench(SyncPolicy.RELEASE)
+    _, fence = bench.flip(1)
+    bench.run_to(REPAINT)
+    bench.display.set_scanout(0, None)
+    bench.run_to(PERIOD - 1)
+    assert fence is not None
+    assert (fence.signaled, bench.answered) == (False, [])
+    bench.run_to(PERIOD)
+    assert (fence.signaled, bench.answered) == (True, [(1, Presented)])
+
+
+def test_a_flip_whose_frame_is_under_way_is_presented_though_its_scanout_moves_to_another_output() -> None:
+    bench = Bench(SyncPolicy.RELEASE)
+    _, fence = bench.flip(1)
+    bench.run_to(REPAINT)
+    bench.display.heads[0].put(Placement(output=1))
+    assert fence is not None
+    assert (fence.signaled, bench.answered) == (False, [])
+    bench.run_to(PERIOD)
+    assert (fence.signaled, bench.answered) == (True, [(1, Presented)])
+    bench.run_to(3 * PERIOD)
+    assert bench.answered == [(1, Presented)], "the other output shows the picture, and no submission"
+
+
+def test_a_flip_that_is_not_latched_moves_along_to_another_output() -> None:
+    bench = Bench(SyncPolicy.RELEASE)
+    _, fence = bench.flip(1)
+    bench.display.heads[0].put(Placement(output=1))
+    assert fence is not None
+    assert not fence.signaled
+    bench.run_to(PERIOD)
+    assert (fence.signaled, bench.answered) == (True, [(1, Presented)])
+
+
+@pytest.mark.parametrize("when_ns", [REPAINT - 1, REPAINT])
+@pytest.mark.parametrize("policy", [SyncPolicy.RELEASE, SyncPolicy.OUT_FENCE, SyncPolicy.QUEUE])
+def test_a_flip_on_a_monitor_that_goes_away_is_discarded(policy: SyncPolicy, when_ns: int) -> None:
+    bench = Bench(policy)
+    _, fence = bench.flip(1)
+    bench.run_to(when_ns)
+    bench.presenter.unplug()
+    bench.tree.outputs_changed()
+    assert fence is not None
+    assert (fence.signaled, bench.answered) == (True, [(1, Discarded)])
+    bench.run_to(3 * PERIOD)
+    assert bench.shown == []
+
+
+@pytest.mark.parametrize("when_ns", [REPAINT - 1, REPAINT])
+def test_a_queue_does_not_stop_when_its_monitor_goes_away(when_ns: int) -> None:
+    bench = Bench(SyncPolicy.QUEUE)
+    fences = [bench.flip(1)[1], bench.flip(2)[1]]
+    bench.run_to(when_ns)
+    bench.presenter.unplug()
+    bench.tree.outputs_changed()
+    bench.run_to(3 * PERIOD)
+    assert [fence is not None and fence.signaled for fence in fences] == [True, True]
+    assert bench.answered == [(1, Discarded), (2, Discarded)]
 
 
 # Torn frames and early reuse.

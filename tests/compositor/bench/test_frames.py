@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from compositor.bench import idle, pixman
-from compositor.bench.frames import _changes, desk
+from compositor.bench.frames import _changes, scene_of
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def peer() -> None:
 @pytest.mark.usefixtures("peer")
 @pytest.mark.parametrize("guests", [1, 5, 16])
 def test_ours_and_the_peer_paint_the_same_picture(guests: int) -> None:
-    scene = desk(guests)
+    scene = scene_of(guests)
     picture = np.zeros((1080, 1920, 4), np.uint8)
     for number, change in enumerate(_changes(scene).values()):
         change(number)
@@ -29,7 +29,7 @@ def test_ours_and_the_peer_paint_the_same_picture(guests: int) -> None:
 
 def test_the_work_of_a_frame_is_its_damage_however_many_guests_there_are() -> None:
     for guests in (1, 4, 16):
-        scene = desk(guests)
+        scene = scene_of(guests)
         written = {}
         for number, (case, change) in enumerate(_changes(scene).items()):
             change(number + 1)

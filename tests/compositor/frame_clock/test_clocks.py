@@ -3,19 +3,49 @@ from __future__ import annotations
 from typing import Any
 from unittest.mock import Mock
 
-from compositor.frame_clock import AtVblank, OnDemand, Told, VblankGrid
+from compositor.frame_clock import AtVblank, OnDemand, Recorded, Scheduler, VblankGrid
 from virtio.clock import Calendar
 
 
-def test_everything_between_two_vblanks_shares_one_repaint_at_the_next() -> None:
-    calendar, log = Calendar(), list[int]()
-    grid = VblankGrid(calendar, 60_000)
-    clock = AtVblank(calendar, grid, lambda: log.append(calendar.now_ns()))
-    for when in (1, 2, 16_666_666, 16_666_668, 20_000_000):
-        calendar.call_at(when, clock.schedule)
+class Painter:
+    """A stage whose frames are mocks; there is something to paint until it is `idle`."""
+
+    def __init__(self, clock: Scheduler) -> None:
+        self.idle = False
+        self.log: list[tuple[str, Any]] = []
+        self.times: list[int] = []
+        self._clock = clock
+
+    def repaint(self) -> Any:
+        return self._paint("at once")
+
+    def paint(self) -> Any:
+        return self._paint("for later")
+
+    def _paint(self, what: str) -> Any:
+        frame = None if self.idle else Mock(present_time_ns=self._clock.now_ns())
+        self.log.append((what, frame))
+        return frame
+
+    def show(self, frame: Any, time_ns: int) -> None:
+        self.log.append(("shown", frame))
+        self.times.append(time_ns)
+
+
+def run(calendar: Calendar) -> None:
     while calendar.run_next():
         pass
-    assert log == [16_666_667, 33_333_334]
+
+
+def test_everything_between_two_vblanks_shares_one_repaint_at_the_next() -> None:
+    calendar = Calendar()
+    painter = Painter(calendar)
+    clock = AtVblank(calendar, VblankGrid(60_000), painter)
+    for when in (1, 2, 16_666_666, 16_666_668, 20_000_000):
+        calendar.call_at(when, clock.schedule)
+    run(calendar)
+    assert painter.times == [16_666_667, 33_333_334]
+    assert [what for what, _ in painter.log] == ["at once", "shown"] * 2
 
 
 def test_a_late_repaint_counts_the_vblanks_it_missed() -> None:
@@ -30,7 +60,7 @@ def test_a_late_repaint_counts_the_vblanks_it_missed() -> None:
             self.pending = callback
 
     late = LateClock()
-    clock = AtVblank(late, VblankGrid(late, 60_000), lambda: None)
+    clock = AtVblank(late, VblankGrid(60_000), Painter(late))
     clock.schedule()
     late.now = 51_000_000  # vblank 1 was asked for; 2 and 3 have passed as well
     assert callable(late.pending)
@@ -39,73 +69,75 @@ def test_a_late_repaint_counts_the_vblanks_it_missed() -> None:
 
 
 def test_on_demand_repaints_at_once_but_not_too_often() -> None:
-    calendar, log = Calendar(), list[int]()
-    clock = OnDemand(calendar, lambda: log.append(calendar.now_ns()), min_interval_ns=10)
+    calendar = Calendar()
+    painter = Painter(calendar)
+    clock = OnDemand(calendar, painter, min_interval_ns=10)
     for when in (5, 6, 7, 30):
         calendar.call_at(when, clock.schedule)
-    while calendar.run_next():
-        pass
-    assert log == [5, 15, 30]
+    run(calendar)
+    assert painter.times == [5, 15, 30]
 
 
 def test_on_demand_without_an_interval_repaints_inside_the_call() -> None:
-    log: list[int] = []
-    clock = OnDemand(Calendar(), lambda: log.append(1))
+    calendar = Calendar()
+    painter = Painter(calendar)
+    clock = OnDemand(calendar, painter)
     clock.schedule()
     clock.schedule()
-    assert log == [1, 1]
+    assert [what for what, _ in painter.log] == ["at once", "shown"] * 2
 
 
 def test_on_demand_with_a_latency_repaints_once_for_all_that_comes_meanwhile() -> None:
-    calendar, log = Calendar(), list[int]()
-    clock = OnDemand(calendar, lambda: log.append(calendar.now_ns()), latency_ns=10)
+    calendar = Calendar()
+    painter = Painter(calendar)
+    clock = OnDemand(calendar, painter, latency_ns=10)
     for when in (5, 6, 14, 15):
         calendar.call_at(when, clock.schedule)
-    while calendar.run_next():
-        pass
-    assert log == [15]
+    run(calendar)
+    assert painter.times == [15]
 
 
-class Painter:
-    """A stage whose frames are numbers."""
-
-    def __init__(self) -> None:
-        self.log: list[tuple[str, object]] = []
-
-    def repaint(self) -> None:
-        self.log.append(("at once", None))
-
-    def paint(self) -> Any:
-        frame = Mock()
-        self.log.append(("painted", frame))
-        return frame
-
-    def show(self, frame: Any, time_ns: int) -> None:
-        self.log.append(("shown", frame))
+def test_what_has_nothing_to_paint_shows_nothing() -> None:
+    calendar = Calendar()
+    painter = Painter(calendar)
+    painter.idle = True
+    recorded = Recorded(calendar, painter)
+    AtVblank(calendar, VblankGrid(60_000), painter).schedule()
+    OnDemand(calendar, painter).schedule()
+    run(calendar)
+    recorded.commit()
+    recorded.show()
+    assert painter.log == [("at once", None), ("at once", None), ("for later", None), ("at once", None)]
 
 
-def test_a_clock_that_is_told_makes_no_appointments() -> None:
-    calendar, painter = Calendar(), Painter()
-    clock = Told(calendar, painter)
+def test_a_recorded_clock_makes_no_appointments() -> None:
+    calendar = Calendar()
+    painter = Painter(calendar)
+    clock = Recorded(calendar, painter)
     clock.schedule()
     assert not calendar.run_next()
     assert (clock.missed_vblanks, painter.log) == (0, [])
 
 
 def test_frames_that_were_committed_are_shown_in_their_order_and_then_what_there_is() -> None:
-    painter = Painter()
-    clock = Told(Calendar(), painter)
+    calendar = Calendar()
+    painter = Painter(calendar)
+    clock = Recorded(calendar, painter)
     clock.commit()
     clock.commit()
     for _ in range(3):
         clock.show()
-    (_, first), (_, second) = painter.log[:2]
-    assert painter.log[2:] == [("shown", first), ("shown", second), ("at once", None)]
+    (_, first), (_, second), *rest = painter.log
+    first.latch.assert_called_once_with()
+    third = rest[-1][1]
+    assert rest == [("shown", first), ("shown", second), ("at once", third), ("shown", third)]
 
 
 def test_frames_that_are_never_shown_are_discarded() -> None:
-    painter = Painter()
-    clock = Told(Calendar(), painter)
+    calendar = Calendar()
+    painter = Painter(calendar)
+    clock = Recorded(calendar, painter)
     clock.commit()
     clock.cancel()
-    painter.log[0][1].discard.assert_called_once_with()  # type: ignore[attr-defined]
+    ((_, frame),) = painter.log
+    frame.discard.assert_called_once_with()

@@ -1,4 +1,4 @@
-"""The pipeline, with an output, and a client that commits again when it hears that its frame was taken."""
+"""The pipeline, with an output, and a client that commits again when it hears that its frame was latched."""
 
 from itertools import pairwise
 
@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from compositor.frame_clock import Pacing, VariableRefresh
 from compositor.frame_clock.timing import TimingModel
+from compositor.machine.presenter import Presenter
+from compositor.output.layers import Buffer, OutputLayer
 from compositor.output.output import Output
-from compositor.output.presentation import Feedback, Presented
-from compositor.output.scene import Buffer, Surface
+from compositor.output.submission import Feedback, Presented, Submission
 from compositor.pixels.format import PixelFormat
-from compositor.presenter import Presenter
 from compositor.screen.headless import HeadlessScreen
 from virtio.clock import Calendar
 
@@ -22,7 +22,7 @@ PERIOD = 20 * MS  # 50 Hz
 
 
 class Client:
-    """Commits a picture as soon as, or `think_ns` after, the compositor took the one before."""
+    """Commits a picture as soon as, or `think_ns` after, the compositor latched the one before."""
 
     def __init__(
         self,
@@ -42,22 +42,23 @@ class Client:
         self.think_ns = think_ns
         self.commits = 0
         self.limit = 60
-        self.taken: list[int] = []
+        self.latched: list[int] = []
         self.shown: list[int] = []
         self.pictures: list[int] = []
-        self.surface = Surface("s", on_taken=self._taken, on_feedback=self._answered)
-        self.output.scene.add(self.surface)
-        self.presenter.listeners.append(lambda frame: self.pictures.append(int(frame.pixels[0, 0, 0])))
+        self.layer = OutputLayer("s")
+        self.output.add(self.layer)
+        self.output.listeners.append(lambda frame: self.pictures.append(int(frame.pixels[0, 0, 0])))
 
     def commit(self) -> None:
         if self.commits < self.limit:
             self.commits += 1
             pixels = np.full((48, 64, 4), self.commits % 251, np.uint8)
-            self.surface.submit(Buffer(pixels, PixelFormat.XRGB8888))
-            self.presenter.schedule()
+            submission = Submission("s", self.commits, self._latched, self._answered)
+            self.output.show(self.layer, Buffer(pixels, PixelFormat.XRGB8888, submission=submission))
+            submission.handed_out()
 
-    def _taken(self) -> None:
-        self.taken.append(self.calendar.now_ns())
+    def _latched(self) -> None:
+        self.latched.append(self.calendar.now_ns())
         if self.think_ns:
             self.calendar.call_at(self.calendar.now_ns() + self.think_ns, self.commit)
         else:
@@ -101,12 +102,12 @@ def test_triple_buffering_cannot_make_a_gpu_faster() -> None:
 def test_triple_buffering_waits_like_double_buffering_while_work_is_short() -> None:
     pair = [Client(name, compose_ns=4 * MS, render_ns=4 * MS).run() for name in ("adaptive", "triple")]
     assert pair[0].shown == pair[1].shown
-    assert pair[0].taken == pair[1].taken
+    assert pair[0].latched == pair[1].latched
 
 
 def test_adaptive_pacing_begins_as_late_as_the_work_allows() -> None:
     client = Client("adaptive", compose_ns=3 * MS, render_ns=2 * MS).run()
-    latency = {shown - taken for taken, shown in zip(client.taken, client.shown, strict=True)}
+    latency = {shown - latched for latched, shown in zip(client.latched, client.shown, strict=True)}
     assert 6 * MS <= min(latency) < 6_500_000, "what it costs, the margin, and a fading memory of the first"
     assert set(client.steps) == {1.0}
 
@@ -125,14 +126,14 @@ def test_a_window_that_is_long_enough_misses_none() -> None:
 
 def test_costs_without_a_pacing_begin_at_the_vblank() -> None:
     client = Client(render_ns=12 * MS).run()
-    assert {taken % PERIOD for taken in client.taken} == {0}
+    assert {latched % PERIOD for latched in client.latched} == {0}
     assert set(client.steps) == {1.0}
 
 
 def test_a_variable_panel_shows_a_frame_as_soon_as_it_is_finished() -> None:
     panel = VariableRefresh(20_000, 100_000)
     client = Client(render_ns=5 * MS, think_ns=13 * MS, variable=panel).run()
-    assert {shown - taken for taken, shown in zip(client.taken, client.shown, strict=True)} == {5 * MS}
+    assert {shown - latched for latched, shown in zip(client.latched, client.shown, strict=True)} == {5 * MS}
     assert {b - a for a, b in pairwise(client.shown)} == {13 * MS}, "the client's pace; no grid"
 
 
@@ -157,8 +158,8 @@ def test_every_commit_is_shown_in_order_on_the_grid_with_its_own_picture(
     assert client.pictures == [number + 1 for number in range(20)]
     assert client.shown == sorted(set(client.shown))
     assert all(time % PERIOD == 0 for time in client.shown)
-    for taken, shown in zip(client.taken, client.shown, strict=True):
-        assert shown - taken >= compose_ns + render_ns
+    for latched, shown in zip(client.latched, client.shown, strict=True):
+        assert shown - latched >= compose_ns + render_ns
 
 
 def test_frames_in_flight_have_buffers_of_their_own_and_they_are_used_again() -> None:

@@ -11,7 +11,7 @@ import guest
 from compositor import Machine, Output, Placement
 from compositor.errors import BadInput, Misuse
 from compositor.machine.run import StopReason
-from compositor.output.presentation import Feedback, PresentationFlags, Presented
+from compositor.output.submission import Feedback, PresentationFlags, Presented
 from guest import QemuGuest, SimulatedGuest
 from guest.workloads import create_workload
 from virtio.gpu.display import CursorImage
@@ -216,7 +216,7 @@ async def test_bad_input_is_refused_by_its_name(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="keeps its own time"):
             machine.serve(tmp_path / "socket")
         assert machine.guests == []
-        assert len(machine.outputs[0].scene) == 0
+        assert not machine.outputs[0].layers
 
 
 async def test_an_idle_machine_has_no_appointments() -> None:

@@ -9,8 +9,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from compositor.output.layers import Buffer, OutputLayer
 from compositor.output.output import Output
-from compositor.output.scene import Buffer, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.render import blend
@@ -45,16 +45,16 @@ def test_a_frame_needs_no_memory_for_pixels() -> None:
     """Ten guests of 640x480 flip: 12 MB of pixels, and some objects for a moment."""
     blend.load()
     output, buffers = Output("1920x1080@60"), []
-    surfaces = [Surface(f"guest-{index}", x=100 * index, y=50 * index) for index in range(10)]
-    for index, surface in enumerate(surfaces):
-        output.scene.add(surface)
+    layers = [OutputLayer(f"guest-{index}") for index in range(10)]
+    for index, layer in enumerate(layers):
+        output.add(layer)
         pixels = np.full((2, 480, 640, 4), 9 * index, np.uint8)
         form = PixelFormat.ARGB8888 if index % 2 else PixelFormat.XRGB8888
         buffers.append([Buffer(pixels[0], form), Buffer(pixels[1], form)])
 
     def frame(number: int) -> None:
-        for surface, pair in zip(surfaces, buffers, strict=True):
-            surface.submit(pair[number % 2])
+        for index, (layer, pair) in enumerate(zip(layers, buffers, strict=True)):
+            output.show(layer, pair[number % 2], position=(100 * index, 50 * index))
         shown = output.commit(0)
         assert shown is not None
         shown.latch()

@@ -32,6 +32,7 @@ def example() -> dict[str, object]:
     for number in range(4):
         output.presented(frame(number * 16_666_667, direct=number > 0, compose_bytes=0 if number else 100))
         guest.submitted()
+    output.readback_bytes += 12
     guest.presented(8_100_000)
     guest.presented(8_100_000, torn=True)
     guest.discarded()
@@ -64,6 +65,7 @@ def test_the_document_has_the_published_shape() -> None:
                 "direct_scanout": 3,
                 "missed_vblanks": 0,
                 "interval_ms": {"p50": 16.67, "p99": 16.67, "max": 16.67},
+                "bytes": {"compose": 100, "upload": 0, "readback": 12},
                 "planes": [
                     {
                         "layer": "guest-0",

@@ -1,14 +1,25 @@
+from typing import Any
+
 import numpy as np
 
-from compositor.output.frame import BACKGROUND, Frame, Taken
+from compositor.output.frame import Frame
 from compositor.output.plane import DEFAULT_PLANES
 from compositor.output.plane_assignment import Grant, Why
-from compositor.output.presentation import Discarded, Feedback, PresentationFlags, Presented
+from compositor.output.primary_plane import BACKGROUND
+from compositor.output.submission import Discarded, Feedback, PresentationFlags, Presented, Submission
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 
 
-def frame(heard: list[object], *, direct: bool = False, upload_bytes: int = 7) -> Frame:
+def submission(heard: list[Any], surface: str, number: int) -> Submission:
+    """One that waits for this frame alone."""
+    made = Submission(surface, number, lambda: heard.append(f"{number} latched"), heard.append)
+    made.join()
+    made.handed_out()
+    return made
+
+
+def frame(heard: list[Any], *, direct: bool = False, upload_bytes: int = 7) -> Frame:
     pixels = np.zeros((2, 3, 4), np.uint8)
     pixels[:] = (3, 2, 1, 0)
     return Frame(
@@ -26,42 +37,56 @@ def frame(heard: list[object], *, direct: bool = False, upload_bytes: int = 7) -
         refresh_ns=20,
         refresh_seq=4,
         flags=PresentationFlags.VSYNC,
-        _taken=(
-            Taken("first", 8, lambda: heard.append("latched"), heard.append),
-            Taken("second", 9, None, heard.append),
-        ),
+        submissions=(submission(heard, "first", 8), submission(heard, "second", 9)),
     )
 
 
-def test_every_commit_is_told_once_that_it_was_taken_and_once_that_it_was_presented() -> None:
+def test_every_submission_is_told_once_that_it_was_latched_and_once_that_it_was_presented() -> None:
     heard: list[object] = []
     shown = frame(heard)
     assert not heard
     for _ in range(2):
         shown.latch()
-    assert heard == ["latched"]
+    assert heard == ["8 latched", "9 latched"]
     for _ in range(2):
         shown.release()
     shown.discard()
     flags = PresentationFlags.VSYNC
-    assert heard[1:] == [Presented(8, 5, 20, 4, flags, 1), Presented(9, 5, 20, 4, flags, 1)]
+    assert heard[2:] == [Presented(8, 5, 20, 4, flags, 1), Presented(9, 5, 20, 4, flags, 1)]
+
+
+def test_a_frame_that_is_released_was_latched() -> None:
+    heard: list[object] = []
+    shown = frame(heard)
+    shown.release()
+    shown.latch()
+    assert heard[:2] == ["8 latched", "9 latched"]
+    assert len(heard) == 4
 
 
 def test_a_discarded_frame_tells_the_same_and_is_presented_no_more() -> None:
     heard: list[object] = []
     dropped = frame(heard)
+    dropped.latch()
+    heard.clear()
     dropped.discard()
     dropped.discard()
     dropped.release()
     assert heard == [Discarded(8), Discarded(9)]
 
 
+def test_a_frame_that_was_never_latched_can_be_discarded() -> None:
+    heard: list[object] = []
+    frame(heard).discard()
+    assert [each for each in heard if isinstance(each, Discarded)] == [Discarded(8), Discarded(9)]
+
+
 def test_zero_copy_is_what_is_scanned_out_as_it_is_and_not_uploaded() -> None:
     for direct, upload_bytes, zero_copy in ((True, 0, True), (True, 1, False), (False, 0, False)):
-        heard: list[Feedback] = []
-        frame(heard, direct=direct, upload_bytes=upload_bytes).release()  # type: ignore[arg-type]
-        assert isinstance(heard[0], Presented)
-        assert (PresentationFlags.ZERO_COPY in heard[0].flags) is zero_copy
+        heard: list[Feedback | str] = []
+        frame(heard, direct=direct, upload_bytes=upload_bytes).release()
+        first = next(each for each in heard if isinstance(each, Presented))
+        assert (PresentationFlags.ZERO_COPY in first.flags) is zero_copy
 
 
 def test_bytes_are_summed_by_hop() -> None:

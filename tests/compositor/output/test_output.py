@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from compositor.errors import BadInput
-from compositor.output.frame import BACKGROUND, Frame
+from compositor.errors import BadInput, Misuse
+from compositor.output.frame import Frame
+from compositor.output.layers import CURSOR_Z, Buffer, OutputLayer
 from compositor.output.mode import Mode
-from compositor.output.output import FrameState, Output
+from compositor.output.output import Output
 from compositor.output.plane import PRIMARY_ONLY, PlaneBudget
-from compositor.output.presentation import Discarded, Feedback, PresentationFlags, Presented
-from compositor.output.scene import CURSOR_Z, Buffer, Surface
+from compositor.output.primary_plane import BACKGROUND
+from compositor.output.submission import Discarded, Feedback, PresentationFlags, Presented, Submission
 from compositor.pixels.format import OUTPUT_FORMAT, PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.pixels.region import LIMIT
@@ -29,23 +30,63 @@ def buffer(
     size: tuple[int, int] = (WIDTH, HEIGHT),
     pixel_format: PixelFormat = PixelFormat.XRGB8888,
     frame_id: int | None = None,
+    submission: Submission | None = None,
 ) -> Buffer:
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 4), np.uint8)
-    return Buffer(pixels, pixel_format, frame_id=frame_id)
+    return Buffer(pixels, pixel_format, frame_id=frame_id, submission=submission)
 
 
 def add(
     output: Output, name: str, content: Buffer | None = None, *, x: int = 0, y: int = 0, z: int = 0
-) -> Surface:
-    surface = Surface(name, x=x, y=y, z=z)
-    output.scene.add(surface)
-    if content is not None:
-        surface.submit(content)
-    return surface
+) -> OutputLayer:
+    layer = OutputLayer(name, z=z)
+    output.add(layer)
+    output.show(layer, content, position=(x, y))
+    return layer
 
 
-def state(output: Output) -> FrameState:
-    return output.state  # not narrowed by an earlier assertion
+def show(output: Output, layer: OutputLayer, content: Buffer | None, damage: Rect | None = None) -> None:
+    """Where and as it is."""
+    output.show(layer, content, damage, layer.position, layer.plane)
+
+
+def submit(output: Output, layer: OutputLayer, content: Buffer) -> None:
+    """As a surface does that is on one output."""
+    show(output, layer, content)
+    if content.submission is not None:
+        content.submission.handed_out()
+
+
+def submitted(
+    hear: Callable[[Feedback], None],
+    number: int = 1,
+    *,
+    name: str = "guest-0",
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+) -> Buffer:
+    """A buffer whose number is also that of its submission."""
+    made = Submission(name, number, lambda: None, hear)
+    return buffer(number, size=size, frame_id=number, submission=made)
+
+
+def count_requests(output: Output) -> list[bool]:
+    """Grows whenever a frame is asked for; says whether the output needs one then."""
+    asked: list[bool] = []
+    output.on_needs_frame = lambda: asked.append(output.needs_frame)
+    return asked
+
+
+def needs_frame(output: Output) -> bool:
+    return output.needs_frame  # not narrowed by an earlier assertion
+
+
+def repaint_at_once(output: Output) -> None:
+    """From now on, within the change."""
+
+    def repaint() -> None:
+        commit(output)
+
+    output.on_needs_frame = repaint
 
 
 def commit(output: Output, now_ns: int = 0) -> Frame:
@@ -62,103 +103,307 @@ def covered(rects: tuple[Rect, ...]) -> NDArray[np.bool_]:
     return mask
 
 
-# Idle, and the life of a frame
+# Idle, and when a frame is asked for
 
 
 def test_a_new_output_shows_its_background_once_and_is_idle_then() -> None:
     output = Output(MODE, background=0x102030)
-    assert state(output) is FrameState.NEEDS_FRAME
+    assert needs_frame(output)
     frame = commit(output, 123)
     assert (frame.commit_seq, frame.present_time_ns, frame.damage) == (1, 123, (SCREEN,))
     assert (frame.snapshot() == (0x10, 0x20, 0x30, 0xFF)).all()
-    assert state(output) is FrameState.PRESENTED
+    assert not needs_frame(output)
     assert output.commit(124) is None
-    assert state(output) is FrameState.IDLE
     assert output.commit(125) is None
     assert output.commit_seq == 1
 
 
+def test_a_new_output_asks_for_a_frame_with_the_first_change_that_shows() -> None:
+    output = Output(MODE)
+    asked = count_requests(output)
+    layer = add(output, "guest-0", buffer(size=(4, 4)), x=WIDTH)
+    assert asked == []
+    output.move(layer, 0, 0)
+    assert asked == [True]
+    assert commit(output).damage == (SCREEN,)
+
+
 def test_a_frame_is_asked_for_once_until_it_is_committed() -> None:
     output = Output(MODE)
-    asked: list[FrameState] = []
     commit(output)
-    output.on_needs_frame = lambda: asked.append(output.state)
-    surface = add(output, "guest-0", buffer())
-    surface.submit(buffer(1))
-    surface.move(1, 1)
-    assert asked == [FrameState.NEEDS_FRAME]
+    asked = count_requests(output)
+    layer = add(output, "guest-0", buffer())
+    show(output, layer, buffer(1))
+    output.move(layer, 1, 1)
+    output.set_background(7)
+    output.repaint()
+    assert asked == [True]
     commit(output)
-    surface.move(0, 0)
-    assert len(asked) == 2
+    output.move(layer, 0, 0)
+    assert asked == [True, True]
 
 
-def test_changes_that_nobody_can_see_ask_for_nothing() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda output, layer: output.set_background(7),
+        lambda output, layer: output.set_linear_light(True),
+        lambda output, layer: output.set_mode("64x48"),
+        lambda output, layer: output.repaint(),
+        lambda output, layer: output.show(layer, layer.buffer),
+        lambda output, layer: output.show(layer, None),
+        lambda output, layer: output.move(layer, 1, 1),
+        lambda output, layer: output.remove(layer),
+    ],
+)
+def test_every_change_that_shows_asks_for_a_frame(change: Callable[[Output, OutputLayer], None]) -> None:
+    output = Output(MODE)
+    layer = add(output, "guest-0", buffer())
+    commit(output)
+    asked = count_requests(output)
+    change(output, layer)
+    assert asked == [True]
+    commit(output)
+    assert not needs_frame(output)
+
+
+def test_a_frame_that_is_skipped_is_asked_for_again() -> None:
+    output = Output(MODE)
+    commit(output)
+    layer, asked = add(output, "guest-0", x=WIDTH), count_requests(output)
+    submit(output, layer, submitted(lambda _: None))
+    show(output, layer, None)
+    assert output.commit(0) is None
+    submit(output, layer, submitted(lambda _: None))
+    assert asked == [True, True]
+
+
+def test_changes_out_of_sight_ask_for_nothing() -> None:
     output = Output(MODE)
     cursor = add(output, "cursor", buffer(size=(4, 4)), x=-10, z=CURSOR_Z)
     commit(output)
     output.on_needs_frame = lambda: pytest.fail("asked for a frame")
-    cursor.move(WIDTH, 3)
-    cursor.move(2**31, -(2**31))
-    cursor.hide()
-    cursor.move(3, 3)
+    output.move(cursor, WIDTH, 3)
+    output.move(cursor, 2**31, -(2**31))
+    show(output, cursor, None)
+    output.move(cursor, 3, 3)
+    output.remove(cursor)
     assert output.commit(0) is None
+
+
+def test_the_output_is_in_its_new_state_when_it_asks_and_the_commit_may_happen_within() -> None:
+    output = Output(MODE)
+    layer = add(output, "guest-0", buffer(size=(8, 4)))
+    commit(output)
+    seen: list[Rect] = []
+
+    def repaint() -> None:
+        seen.append(layer.bounds)
+        np.testing.assert_array_equal(commit(output).snapshot(), as_composed(output))
+
+    output.on_needs_frame = repaint
+    output.move(layer, 2, 2)
+    show(output, layer, None)
+    show(output, layer, buffer(size=(1, 1)))
+    output.remove(layer)
+    assert seen == [Rect(2, 2, 8, 4), Rect(2, 2, 0, 0), Rect(2, 2, 1, 1), Rect(2, 2, 1, 1)]
+    assert not needs_frame(output)
+    assert output.commit_seq == 5
 
 
 def test_a_submission_out_of_sight_is_presented_without_painting() -> None:
     """Its guest waits to hear of it."""
-    output = Output(MODE)
-    surface = add(output, "guest-0", x=WIDTH)
+    output, heard = Output(MODE), list[Feedback]()
+    layer = add(output, "guest-0", x=WIDTH)
     commit(output)
-    surface.submit(buffer())
+    asked = count_requests(output)
+    submit(output, layer, submitted(heard.append))
+    assert asked == [True]
     frame = commit(output)
     assert (frame.damage, frame.compose_bytes) == ((), 0)
-    assert surface.presented == 1
+    assert heard == [Presented(1, 0, 0, 0, PresentationFlags(0), 2)]
 
 
 def test_a_submission_that_goes_away_again_needs_no_frame() -> None:
-    output = Output(MODE)
-    surface = add(output, "guest-0", x=WIDTH)
+    output, heard = Output(MODE), list[Feedback]()
+    layer = add(output, "guest-0", x=WIDTH)
     commit(output)
-    surface.submit(buffer())
-    surface.hide()
-    assert state(output) is FrameState.NEEDS_FRAME
+    submit(output, layer, submitted(heard.append))
+    assert needs_frame(output)
+    show(output, layer, None)
+    assert heard == [Discarded(1)]
+    assert not needs_frame(output)
     assert output.commit(0) is None
-    assert state(output) is FrameState.IDLE
+
+
+# Monitors that come and go
+
+
+def test_a_monitor_that_is_plugged_in_shows_everything_and_asks_once() -> None:
+    output = Output(MODE, plugged=False)
+    asked = count_requests(output)
+    layer = add(output, "guest-0", buffer())
+    show(output, layer, buffer(1))
+    assert asked == []
+    output.plug()
+    show(output, layer, buffer(2))
+    assert (output.plugged, asked) == (True, [True])
+    frame = commit(output)
+    assert frame.damage == (SCREEN,)
+    np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
+
+
+def test_a_frame_that_was_asked_for_before_unplugging_is_asked_for_again() -> None:
+    output = Output(MODE)
+    layer = add(output, "guest-0", buffer(size=(4, 4)))
+    commit(output)
+    asked = count_requests(output)
+    output.move(layer, 1, 1)
+    output.unplug()
+    output.move(layer, 2, 2)
+    assert (output.plugged, asked) == (False, [True])
+    output.plug()
+    assert asked == [True, True]
+    assert commit(output).damage == (SCREEN,)
+
+
+def test_a_submission_waits_for_the_monitor() -> None:
+    output, heard = Output(MODE, plugged=False), list[Feedback]()
+    submit(output, add(output, "guest-0"), submitted(heard.append))
+    assert needs_frame(output)
+    assert heard == []
+    output.plug()
+    commit(output)
+    assert [type(each) for each in heard] == [Presented]
+
+
+# Layers
+
+
+def names(output: Output) -> list[str]:
+    return [layer.name for layer in output.layers]
+
+
+def test_layers_stack_by_z_and_then_by_the_order_they_came_in() -> None:
+    output = Output(MODE)
+    for name, z in (("cursor", CURSOR_Z), ("b", 1), ("a", 0), ("c", 1), ("below", -5)):
+        output.add(OutputLayer(name, z=z))
+    assert names(output) == ["below", "a", "b", "c", "cursor"]
+
+
+def test_layers_are_sorted_again_when_told_and_equals_keep_their_order() -> None:
+    output = Output(MODE, direct_scanout=False)
+    red, blue = (np.full((HEIGHT, WIDTH, 4), colour, np.uint8) for colour in ((0, 0, 255, 0), (255, 0, 0, 0)))
+    layers = [
+        add(output, name, Buffer(pixels, PixelFormat.XRGB8888))
+        for name, pixels in (("red", red), ("blue", blue))
+    ]
+    assert commit(output).snapshot()[0, 0].tolist() == [0, 0, 255, 255]
+    asked = count_requests(output)
+    layers[0].z = 1
+    output.restack()
+    assert names(output) == ["blue", "red"]
+    assert asked == [True]
+    assert commit(output).snapshot()[0, 0].tolist() == [255, 0, 0, 255]
+    layers[1].z = 1
+    output.restack()
+    assert names(output) == ["blue", "red"]
+    assert output.commit(0) is None
+
+
+@pytest.mark.parametrize("lowest", ["a layer without a buffer", "a layer beside the screen"])
+def test_a_restack_asks_for_a_frame_whatever_its_lowest_layer_shows(lowest: str) -> None:
+    output = Output(MODE)
+    middle, top = add(output, "middle", buffer(1), z=1), add(output, "top", buffer(2), z=3)
+    unseen = add(output, lowest, buffer() if "beside" in lowest else None, x=WIDTH, z=2)
+    commit(output)
+    asked = count_requests(output)
+    unseen.z, top.z, middle.z = 0, 1, 2
+    output.restack()
+    assert output.layers == [unseen, top, middle]
+    assert asked == [True]
+    np.testing.assert_array_equal(commit(output).snapshot(), as_composed(output))
+
+
+def test_a_layer_without_a_buffer_comes_and_goes_unnoticed() -> None:
+    output = Output(MODE)
+    add(output, "plain", buffer())
+    commit(output)
+    asked = count_requests(output)
+    output.remove(add(output, "empty", z=5))
+    assert asked == []
+    assert output.commit(0) is None
+
+
+def test_a_removed_layer_is_gone_when_a_frame_is_asked_for_and_has_discarded_its_submission() -> None:
+    output, heard = Output(MODE), list[Feedback]()
+    layer = add(output, "guest-0", buffer())
+    commit(output)
+    asked = count_requests(output)
+    submit(output, layer, submitted(heard.append))
+    output.remove(layer)
+    assert (names(output), heard, asked) == ([], [Discarded(1)], [True])
+    output.add(layer)
+    assert names(output) == ["guest-0"]
+
+
+def test_a_layer_that_is_removed_is_presented_by_the_frame_that_took_it() -> None:
+    output, heard = Output(MODE), list[Feedback]()
+    layer = add(output, "guest-0", submitted(heard.append))
+    frame = output.commit(0, deferred=True)
+    assert frame is not None
+    assert layer.buffer is not None
+    assert frame.submissions == (layer.buffer.submission,)
+    output.remove(layer)
+    assert heard == []
+    for made in frame.submissions:
+        made.handed_out()
+    frame.release()
+    assert [type(each) for each in heard] == [Presented]
+
+
+def test_a_layer_that_is_not_on_the_output_cannot_be_taken_off() -> None:
+    output, other = Output(MODE, name="left"), Output(MODE)
+    layer = add(other, "guest-0")
+    with pytest.raises(Misuse, match='"guest-0" is not on left'):
+        output.remove(layer)
+    other.remove(layer)
+    with pytest.raises(Misuse, match='"guest-0" is not on this output'):
+        other.remove(layer)
 
 
 # Feedback
 
 
 def test_every_submission_is_presented_or_discarded() -> None:
-    output = Output(MODE)
-    heard: list[Feedback] = []
-    surface = Surface("guest-0", on_feedback=heard.append)
-    output.scene.add(surface)
-    surface.submit(buffer(1, frame_id=1))
-    surface.submit(buffer(2, frame_id=2))
+    output, heard = Output(MODE), list[Feedback]()
+    layer = add(output, "guest-0")
+    submit(output, layer, submitted(heard.append, 1))
+    submit(output, layer, submitted(heard.append, 2))
     frame = output.commit(0)
     assert frame is not None
+    assert [each.number for each in frame.submissions] == [2]
     assert heard == [Discarded(1)], "not before the frame is released"
-    surface.submit(buffer(3, frame_id=3))
+    submit(output, layer, submitted(heard.append, 3))
     frame.release()
     assert heard[1:] == [Presented(2, 0, 0, 0, PresentationFlags.ZERO_COPY, 1)]
     assert frame.frame_ids == {"guest-0": 2}
     commit(output)
     assert heard[2:] == [Presented(3, 0, 0, 0, PresentationFlags.ZERO_COPY, 2)]
-    assert (surface.submitted, surface.presented, surface.discarded) == (3, 2, 1)
 
 
 def test_a_frame_tells_only_those_who_have_something_new_in_it() -> None:
-    output = Output(MODE)
-    heard: list[str] = []
-    names = ("left", "right")
-    surfaces = [Surface(name, x=x) for name, x in zip(names, (0, 16), strict=True)]
-    for number, surface in enumerate(surfaces):
-        output.scene.add(surface)
-        surface.on_feedback = lambda _, name=surface.name: heard.append(name)
-        surface.submit(buffer(size=(16, 16), frame_id=number))
+    output, heard = Output(MODE), list[str]()
+    layers = [add(output, name, x=x) for name, x in (("left", 0), ("right", 16))]
+
+    def draw(layer: OutputLayer, number: int) -> None:
+        content = submitted(lambda _: heard.append(layer.name), number, name=layer.name, size=(16, 16))
+        submit(output, layer, content)
+
+    draw(layers[0], 0)
+    draw(layers[1], 1)
     commit(output)
-    surfaces[1].submit(buffer(1, size=(16, 16), frame_id=7))
+    draw(layers[1], 7)
     frame = commit(output)
     assert heard == ["left", "right", "right"]
     assert frame.frame_ids == {"left": 0, "right": 7}
@@ -166,22 +411,51 @@ def test_a_frame_tells_only_those_who_have_something_new_in_it() -> None:
 
 def test_a_guest_may_answer_a_frame_with_the_next_one() -> None:
     """Also when the repaint follows at once, within the call."""
-    output = Output(MODE)
-    frames: list[int] = []
+    output, frames = Output(MODE), list[int]()
 
     def answer(feedback: Feedback) -> None:
         assert isinstance(feedback, Presented)
         frames.append(feedback.frame_seq)
         if feedback.frame_seq < 5:
-            surface.submit(buffer(feedback.frame_seq))
+            submit(output, layer, submitted(answer, feedback.frame_seq))
 
-    surface = Surface("guest-0", on_feedback=answer)
-    output.scene.add(surface)
-    output.on_needs_frame = lambda: commit(output)  # type: ignore[assignment]
+    layer = add(output, "guest-0")
     commit(output)
-    surface.submit(buffer())
+    repaint_at_once(output)
+    submit(output, layer, submitted(answer))
     assert frames == [2, 3, 4, 5]
-    assert state(output) is FrameState.PRESENTED
+    assert not needs_frame(output)
+
+
+def test_nothing_is_answered_before_all_outputs_have_the_submission() -> None:
+    """The first output paints and presents within the call that shows it the buffer."""
+    outputs, heard = [Output(MODE), Output(MODE)], list[Feedback]()
+    layers = [add(output, "guest-0") for output in outputs]
+    for output in outputs:
+        commit(output)
+    repaint_at_once(outputs[0])
+    content = submitted(heard.append)
+    for output, layer in zip(outputs, layers, strict=True):
+        show(output, layer, content)
+    assert [output.commit_seq for output in outputs] == [2, 1]
+    assert content.submission is not None
+    content.submission.handed_out()
+    assert heard == [], "the second one has yet to show it"
+    commit(outputs[1], 9)
+    assert heard == [Presented(1, 9, 0, 0, PresentationFlags.ZERO_COPY, 2)]
+
+
+def test_a_submission_alone_on_an_output_that_presents_at_once_is_answered_after_the_hand_out() -> None:
+    output, heard = Output(MODE), list[Feedback]()
+    layer = add(output, "guest-0")
+    commit(output)
+    repaint_at_once(output)
+    content = submitted(heard.append)
+    show(output, layer, content)
+    assert (output.commit_seq, heard) == (2, [])
+    assert content.submission is not None
+    content.submission.handed_out()
+    assert [type(each) for each in heard] == [Presented]
 
 
 # Direct scan-out
@@ -242,12 +516,12 @@ def test_a_buffer_with_alpha_over_a_colour_is_composed() -> None:
     assert not commit(output).direct
 
 
-def test_what_lies_below_beside_or_hidden_does_not_prevent_direct_scanout() -> None:
+def test_what_lies_below_or_beside_or_is_empty_does_not_prevent_direct_scanout() -> None:
     output = Output(MODE, background=0x123456)
     add(output, "below", buffer(1, size=(5, 5)))
     add(output, "full", buffer(2))
     add(output, "outside", buffer(3, size=(4, 4)), x=WIDTH, z=5)
-    add(output, "hidden", buffer(4, size=(4, 4)), z=5).hide()
+    add(output, "empty", z=5)
     assert commit(output).direct
 
 
@@ -262,9 +536,9 @@ def test_a_cursor_without_a_plane_interrupts_direct_scanout_and_the_picture_stay
     expected[3:7, 3:7] = cursor.buffer.pixels if cursor.buffer else 0
     np.testing.assert_array_equal(frame.pixels[..., :3], expected[..., :3])
     assert frame.damage == (SCREEN,), "the front buffer is another one: readers start anew"
-    cursor.move(10, 10)
+    output.move(cursor, 10, 10)
     assert commit(output).compose_bytes == 4 * 2 * 4 * 4, "only where the cursor was and is"
-    cursor.hide()
+    show(output, cursor, None)
     assert commit(output).direct
 
 
@@ -282,9 +556,9 @@ def test_composed_bytes_are_counted_by_surface() -> None:
 
 def test_only_the_damage_is_painted() -> None:
     output = Output(MODE, direct_scanout=False)
-    surface = add(output, "guest-0", buffer())
+    layer = add(output, "guest-0", buffer())
     commit(output)
-    surface.submit(buffer(1), Rect(2, 3, 5, 4))
+    show(output, layer, buffer(1), Rect(2, 3, 5, 4))
     frame = commit(output)
     assert frame.damage == (Rect(2, 3, 5, 4),)
     assert frame.compose_bytes == 4 * 5 * 4
@@ -311,9 +585,9 @@ def cursor_buffer(seed: int = 0, size: int = 4) -> Buffer:
 def as_composed(output: Output) -> NDArray[np.uint8]:
     """The picture that composing everything from scratch gives."""
     scratch = Output(output.mode, background=output.background, direct_scanout=False, planes=PRIMARY_ONLY)
-    for surface in output.scene.visible():
-        copy = add(scratch, surface.name, surface.buffer, z=surface.z)
-        copy.move(*surface.position)
+    for layer in output.layers:
+        x, y = layer.position
+        add(scratch, layer.name, layer.buffer, x=x, y=y, z=layer.z)
     return commit(scratch).snapshot()
 
 
@@ -324,13 +598,13 @@ def test_a_cursor_has_a_plane_and_moves_without_a_repaint() -> None:
     cursor = add(output, "cursor", cursor_buffer(), x=3, y=3, z=CURSOR_Z)
     assert not commit(output).direct
     for x in range(20):
-        cursor.move(x, x // 2)
+        output.move(cursor, x, x // 2)
         frame = commit(output)
         assert frame.compose_bytes == 0
         np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
-    cursor.submit(cursor_buffer(1))
+    show(output, cursor, cursor_buffer(1))
     assert commit(output).compose_bytes == 0
-    cursor.hide()
+    show(output, cursor, None)
     frame = commit(output)
     assert frame.compose_bytes == 0
     np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
@@ -347,7 +621,7 @@ def test_a_cursor_on_its_plane_leaves_direct_scanout_alone() -> None:
     assert (frame.pixels != frame.front)[3:7, 3:7].any()
     assert frame.format is OUTPUT_FORMAT
     np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
-    cursor.move(9, 9)
+    output.move(cursor, 9, 9)
     assert set(commit(output).damage) == {Rect(3, 3, 4, 4), Rect(9, 9, 4, 4)}
 
 
@@ -360,7 +634,7 @@ def test_a_screen_with_one_plane_gets_everything_composed() -> None:
     frame = commit(output)
     assert not frame.direct
     assert not frame.above
-    cursor.move(5, 5)
+    output.move(cursor, 5, 5)
     assert commit(output).compose_bytes > 0
 
 
@@ -368,13 +642,13 @@ def test_a_layer_that_leaves_its_plane_is_composed_again_where_it_is_now() -> No
     output = Output(MODE, planes=PlaneBudget.of_counts(1))
     window = add(output, "window", buffer(1, size=(9, 9)))
     assert commit(output).grants["window"].plane is not None
-    window.move(11, 2)
+    output.move(window, 11, 2)
     assert commit(output).compose_bytes == 0
     over = add(output, "over", buffer(2, size=(20, 12)), x=2, z=1)  # larger: it takes the overlay
     frame = commit(output)
     assert frame.grants["window"].plane is None
     np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
-    over.hide()
+    show(output, over, None)
     frame = commit(output)
     assert frame.grants["window"].plane is not None
     np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
@@ -384,12 +658,28 @@ def test_feedback_says_zero_copy_for_what_is_on_a_plane_and_for_nothing_else() -
     output = Output(MODE, planes=PlaneBudget.of_counts(1))
     heard: dict[str, Feedback] = {}
     for name, x in (("left", 0), ("right", 16)):
-        surface = Surface(name, x=x, on_feedback=partial(heard.__setitem__, name))
-        output.scene.add(surface)
-        surface.submit(buffer(size=(8 + x // 4, 8)))
+        hear = partial(heard.__setitem__, name)
+        submit(output, add(output, name, x=x), submitted(hear, name=name, size=(8 + x // 4, 8)))
     commit(output)
     flags = {name: feedback.flags for name, feedback in heard.items() if isinstance(feedback, Presented)}
     assert flags == {"left": PresentationFlags(0), "right": PresentationFlags.ZERO_COPY}
+
+
+def test_looks_at_frames_count_what_they_write() -> None:
+    output = Output(MODE)
+    add(output, "guest-0", buffer())
+    commit(output)
+    assert output.readback_bytes == 0
+    cursor = add(output, "cursor", cursor_buffer(), z=CURSOR_Z)
+    frame, screen = commit(output), 4 * WIDTH * HEIGHT
+    for _ in range(2):
+        assert frame.pixels.shape == (HEIGHT, WIDTH, 4)
+    assert output.readback_bytes == screen, "planes are put together once"
+    frame.snapshot()
+    assert output.readback_bytes == 2 * screen
+    output.move(cursor, 10, 10)
+    assert commit(output).pixels.any()
+    assert output.readback_bytes == 2 * screen + 4 * 2 * 4 * 4, "where the cursor was and is"
 
 
 actions = st.lists(
@@ -398,6 +688,7 @@ actions = st.lists(
         st.tuples(st.just("damage"), st.integers(0, 2), st.integers(0, 99), st.integers(1, 12)),
         st.tuples(st.just("move"), st.integers(0, 2), st.integers(-8, 20), st.integers(-8, 12)),
         st.tuples(st.just("toggle"), st.integers(0, 2)),
+        st.tuples(st.just("restack"), st.integers(0, 2), st.integers(-2, 3)),
         st.tuples(st.just("full"), st.integers(0, 99), st.sampled_from(PixelFormat)),
         st.tuples(st.just("point"), st.integers(-8, 40), st.integers(-8, 20)),
         st.tuples(st.just("cursor"), st.integers(0, 99)),
@@ -415,49 +706,77 @@ def test_however_it_came_about_a_frame_equals_a_full_repaint(
     steps: list[tuple[object, ...]], background: int, overlays: int, cursor_size: int | None, deferred: bool
 ) -> None:
     """On planes or composed, by damage: as if painted from scratch; and the damage holds every change."""
-    output = Output(MODE, background=background, planes=PlaneBudget.of_counts(overlays, cursor=cursor_size))
-    cursor = add(output, "cursor", cursor_buffer(), z=CURSOR_Z)
-    surfaces = [add(output, f"s{n}", buffer(n, size=(12, 9)), x=4 * n, z=n) for n in range(3)]
-    full = add(output, "full", z=-1)
+    stage = Stage(
+        Output(MODE, background=background, planes=PlaneBudget.of_counts(overlays, cursor=cursor_size))
+    )
+    output, asked = stage.output, count_requests(stage.output)
     shown = commit(output).snapshot()
+    asked.clear()
     for step in [*steps, ("commit",)]:
+        if step != ("commit",):
+            stage.change(step)
+            continue
+        assert asked in ([], [True])
+        frame = output.commit(0, deferred=deferred)
+        if frame is not None:
+            frame.release()
+            picture = frame.snapshot()
+            np.testing.assert_array_equal(picture, as_composed(output))
+            assert (covered(frame.damage) | (picture == shown).all(axis=2)).all()
+            assert asked or (picture == shown).all()
+            shown = picture
+        asked.clear()
+
+
+class Stage:
+    """Three windows, a cursor, and a layer below that fills the screen when it has a buffer."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.cursor = add(output, "cursor", cursor_buffer(), z=CURSOR_Z)
+        self.contents = [buffer(n, size=(12, 9)) for n in range(3)]
+        self.windows = [add(output, f"s{n}", self.contents[n], x=4 * n, z=n) for n in range(3)]
+        self.full = add(output, "full", z=-1)
+
+    def change(self, step: tuple[object, ...]) -> None:
+        output = self.output
         match step:
             case "submit", int(n), int(seed), PixelFormat() as pixel_format:
-                surfaces[n].submit(buffer(seed, size=(12, 9), pixel_format=pixel_format))
+                self.draw(n, buffer(seed, size=(12, 9), pixel_format=pixel_format))
             case "damage", int(n), int(seed), int(width):
-                old = surfaces[n].buffer
-                assert old is not None
-                pixels = old.pixels.copy()
+                pixels = self.contents[n].pixels.copy()
                 pixels[:5, :width] = buffer(seed, size=(12, 9)).pixels[:5, :width]
-                surfaces[n].submit(Buffer(pixels, old.format), Rect(0, 0, width, 5))
+                self.draw(n, Buffer(pixels, self.contents[n].format), Rect(0, 0, width, 5))
             case "move", int(n), int(x), int(y):
-                surfaces[n].move(x, y)
+                output.move(self.windows[n], x, y)
             case "toggle", int(n):
-                surfaces[n].hide() if surfaces[n].visible else surfaces[n].show()
+                window = self.windows[n]
+                show(output, window, self.contents[n] if window.buffer is None else None)
+            case "restack", int(n), int(z):
+                self.windows[n].z = z
+                output.restack()
             case "full", int(seed), PixelFormat() as pixel_format:
-                full.submit(buffer(seed, pixel_format=pixel_format))
+                show(output, self.full, buffer(seed, pixel_format=pixel_format))
             case "point", int(x), int(y):
-                cursor.move(x, y)
+                output.move(self.cursor, x, y)
             case "cursor", int(seed):
-                cursor.submit(cursor_buffer(seed, size=3 + seed % 4))
-            case _:
-                frame = output.commit(0, deferred=deferred)
-                if frame is not None:
-                    frame.release()
-                    picture = frame.snapshot()
-                    np.testing.assert_array_equal(picture, as_composed(output))
-                    assert (covered(frame.damage) | (picture == shown).all(axis=2)).all()
-                    shown = picture
+                show(output, self.cursor, cursor_buffer(seed, size=3 + seed % 4))
+
+    def draw(self, number: int, content: Buffer, damage: Rect | None = None) -> None:
+        """In one of the windows, unless it is hidden."""
+        self.contents[number] = content
+        if self.windows[number].buffer is not None:
+            show(self.output, self.windows[number], content, damage)
 
 
 def test_damage_beyond_the_cap_of_a_region_is_painted_all_the_same() -> None:
     output = Output("640x480", direct_scanout=False)
-    surface = add(output, "guest-0", buffer(0, size=(640, 480)))
+    layer = add(output, "guest-0", buffer(0, size=(640, 480)))
     commit(output)
     content = buffer(1, size=(640, 480))
     scattered = [Rect(31 * n, 23 * n, 3, 3) for n in range(20)]
     for rect in scattered:
-        surface.submit(content, rect)
+        show(output, layer, content, rect)
     frame = commit(output)
     assert len(frame.damage) <= LIMIT
     for rect in scattered:
@@ -484,15 +803,28 @@ def test_a_mode_is_switched_by_the_next_commit() -> None:
 def test_there_and_back_again_shows_the_right_picture(direct_between: bool) -> None:
     output, content = Output(MODE, direct_scanout=direct_between), buffer()
     add(output, "guest-0", content)
-    corner = add(output, "corner", buffer(1, size=(2, 2)), z=1)
+    small = buffer(1, size=(2, 2))
+    corner = add(output, "corner", small, z=1)
     commit(output)
     output.set_mode("64x48")
-    corner.hide()
+    show(output, corner, None)
     commit(output)
     output.set_mode(MODE)
-    corner.show()
+    show(output, corner, small)
     frame = commit(output)
     np.testing.assert_array_equal(frame.pixels[2:, :, :3], content.pixels[2:, :, :3])
+
+
+def test_there_and_back_again_within_a_frame_damages_no_more_than_the_screen() -> None:
+    output = Output(MODE)
+    add(output, "guest-0", buffer(size=(9, 9)))
+    commit(output)
+    output.set_mode("64x48")
+    output.set_mode(MODE)
+    frame = commit(output)
+    assert frame.damage == (SCREEN,)
+    assert frame.compose_bytes == 4 * WIDTH * HEIGHT
+    np.testing.assert_array_equal(frame.snapshot(), as_composed(output))
 
 
 def test_setting_what_is_set_changes_nothing() -> None:

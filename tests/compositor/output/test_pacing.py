@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from compositor.errors import BadInput
 from compositor.frame_clock import Pacing, VblankGrid
 from compositor.output.pacing import CostEstimate
-from virtio.clock import Calendar
 
 MS = 1_000_000
 
@@ -43,7 +42,7 @@ def test_any_other_text_is_refused_with_what_there_is(text: str) -> None:
 )
 def test_what_a_panel_has_no_time_for_is_refused_by_name(pacing: Pacing, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        pacing.check(VblankGrid(Calendar(), 50_000))
+        pacing.check(VblankGrid(50_000))
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1), st.integers(0, 10**9))

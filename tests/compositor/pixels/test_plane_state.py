@@ -118,7 +118,7 @@ def test_damage_of_a_plane_that_shows_its_buffer_as_it_is_stays_as_it_is() -> No
 
 
 def test_a_plane_that_fades_or_turns_is_no_identity() -> None:
-    assert PlaneState(zpos=5, scaling_filter=Filter.BOX).is_identity
+    assert PlaneState(scaling_filter=Filter.BOX).is_identity
     for change in (
         {"alpha": 0xFFFE},
         {"rotation": Rotation.ROTATE_180},

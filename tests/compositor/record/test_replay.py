@@ -228,7 +228,7 @@ async def test_a_guest_that_paints_after_its_flush_is_replayed_as_it_was_present
         def see(frame: Frame) -> None:
             pictures.append(int(frame.pixels[0, 0, 0]))
 
-        machine._outputs.presenters[0].listeners.append(see)
+        machine.listen(0, see)
         await machine.run(frames=1)
 
     await check(tmp_path / "f", play)

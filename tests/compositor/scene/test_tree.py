@@ -1,205 +1,281 @@
-"""The scene tree, flattened to the surfaces of outputs."""
+"""The scene tree, flattened to the layers of outputs."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from compositor.errors import Misuse
 from compositor.output.frame import Frame
+from compositor.output.layers import CURSOR_Z, Buffer
 from compositor.output.output import Output
-from compositor.output.surface import CURSOR_Z, Buffer
+from compositor.output.submission import Submission
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.pixels.plane_state import Rotation
-from compositor.pixels.transform import TRANSFORMS
-from compositor.presenter import Presenter
-from compositor.scene.node import Node
-from compositor.scene.surface import SurfaceNode
-from compositor.scene.tree import SceneTree
-from compositor.screen.headless import HeadlessScreen
-from virtio.clock import Calendar
+from compositor.pixels.plane_state import TRANSFORMS, Rotation
+from compositor.scene.surface import Surface
+from compositor.scene.tree import Node, SceneTree
 
 
-class Desk:
-    """Two outputs of 64x48 beside each other, repainted when told."""
+class TwoOutputs:
+    """Two outputs of 64x48 beside each other, repainted when the test says so."""
 
     def __init__(self) -> None:
-        calendar = Calendar()
-        self.presenters = [
-            Presenter(Output("64x48", name=name), calendar, screen=HeadlessScreen(), repaint="recorded")
-            for name in ("left", "right")
-        ]
-        self.tree = SceneTree(self.presenters)
+        self.outputs = self.left, self.right = Output("64x48", name="left"), Output("64x48", name="right")
+        self.tree = SceneTree(self.outputs)
         self.heard: list[str] = []
 
-    def node(self, name: str, **place: object) -> SurfaceNode:
-        node = SurfaceNode(
-            name,
-            **place,  # type: ignore[arg-type]
-            on_taken=lambda: self.heard.append(f"{name} taken"),
-            on_feedback=lambda feedback: self.heard.append(f"{name} {type(feedback).__name__.lower()}"),
-        )
+    def node(
+        self, name: str, *, x: int = 0, y: int = 0, z: int = 0, outputs: tuple[int, ...] | None = None
+    ) -> Surface:
+        node = Surface(name, x=x, y=y, z=z, outputs=outputs)
         self.tree.content.add(node)
         return node
 
-    def scene(self, output: int) -> list[tuple[str, Rect]]:
-        return [(surface.name, surface.bounds) for surface in self.presenters[output].output.scene.visible()]
+    def submit(self, node: Surface, value: int = 9, damage: Rect | None = None) -> None:
+        """Submit a picture, and hear what becomes of it."""
+        hears = self.heard.append
+        submission = Submission(
+            node.name,
+            1,
+            lambda: hears(f"{node.name} latched"),
+            lambda feedback: hears(f"{node.name} {type(feedback).__name__.lower()}"),
+        )
+        node.submit(picture(value, submission=submission), damage)
+
+    def shown(self, output: int) -> list[tuple[str, Rect]]:
+        layers = self.outputs[output].layers
+        return [(layer.name, layer.bounds) for layer in layers if layer.buffer is not None]
+
+    def names(self, output: int) -> list[str]:
+        return [name for name, _ in self.shown(output)]
 
     def repaint(self, output: int) -> Frame:
-        frames: list[Frame] = []
-        self.presenters[output].listeners.append(frames.append)
-        self.presenters[output].repaint()
-        self.presenters[output].listeners.pop()
-        return frames[0]
+        frame = self.outputs[output].commit(0)
+        assert frame is not None
+        frame.latch()
+        frame.release()
+        return frame
+
+    def begin(self, output: int) -> Frame:
+        """A frame that will be on the screen later."""
+        frame = self.outputs[output].commit(0, deferred=True)
+        assert frame is not None
+        frame.latch()
+        return frame
 
 
-def picture(value: int = 9, width: int = 32, height: int = 16) -> Buffer:
-    return Buffer(np.full((height, width, 4), value, np.uint8), PixelFormat.XRGB8888)
+def picture(
+    value: int = 9, width: int = 32, height: int = 16, submission: Submission | None = None
+) -> Buffer:
+    pixels = np.full((height, width, 4), value, np.uint8)
+    return Buffer(pixels, PixelFormat.XRGB8888, submission=submission)
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def two() -> TwoOutputs:
+    return TwoOutputs()
 
 
-def test_a_group_moves_clips_and_hides_what_is_in_it(desk: Desk) -> None:
-    group, node = Node(x=4, y=2, outputs=(0,)), SurfaceNode("a", x=1)
-    desk.tree.content.add(group)
+def test_a_group_moves_and_clips_what_is_in_it(two: TwoOutputs) -> None:
+    group, node = Node(x=4, y=2, outputs=(0,)), Surface("a", x=1)
+    two.tree.content.add(group)
     group.add(node)
     node.submit(picture())
-    assert desk.scene(0) == [("a", Rect(5, 2, 32, 16))]
+    assert two.shown(0) == [("a", Rect(5, 2, 32, 16))]
     group.move(10, 10)
-    assert desk.scene(0) == [("a", Rect(11, 10, 32, 16))]
+    assert two.shown(0) == [("a", Rect(11, 10, 32, 16))]
     group.set_clip(Rect(0, 4, 9, 100))
-    assert desk.scene(0) == [("a", Rect(11, 14, 8, 12))]
-    group.show(False)
-    assert desk.scene(0) == []
-    group.show()
+    assert two.shown(0) == [("a", Rect(11, 14, 8, 12))]
     group.set_clip(None)
-    assert desk.scene(0) == [("a", Rect(11, 10, 32, 16))]
+    assert two.shown(0) == [("a", Rect(11, 10, 32, 16))]
     node.remove()
-    assert desk.scene(0) == []
+    assert two.shown(0) == []
 
 
-def test_in_the_layout_a_node_is_cut_to_each_output_and_moves_from_one_to_the_next(desk: Desk) -> None:
-    node = desk.node("a", x=48)
+def test_a_group_that_is_taken_out_takes_what_is_in_it_along(two: TwoOutputs) -> None:
+    group, node = Node(outputs=(0,)), Surface("a")
+    two.tree.content.add(group)
+    group.add(node)
+    two.submit(node)
+    group.remove()
+    assert (two.shown(0), two.heard) == ([], ["a discarded"])
+    node.move(5, 5)
+    assert two.shown(0) == []
+    two.tree.content.add(group)
+    assert two.shown(0) == [("a", Rect(5, 5, 32, 16))]
+
+
+def test_in_the_layout_a_node_is_cut_to_each_output_and_moves_from_one_to_the_next(two: TwoOutputs) -> None:
+    node = two.node("a", x=48)
     node.submit(picture())
-    assert desk.scene(0) == [("a", Rect(48, 0, 16, 16))]
-    assert desk.scene(1) == [("a", Rect(0, 0, 16, 16))]
+    assert two.shown(0) == [("a", Rect(48, 0, 16, 16))]
+    assert two.shown(1) == [("a", Rect(0, 0, 16, 16))]
     node.move(70, 40)
-    assert desk.scene(0) == []
-    assert desk.scene(1) == [("a", Rect(6, 40, 32, 8))]
+    assert two.shown(0) == []
+    assert two.shown(1) == [("a", Rect(6, 40, 32, 8))]
     node.move(900, 0)
-    assert set(node.views) == set()
+    assert node.layers == {}
 
 
-def test_what_is_on_an_output_is_not_cut_and_does_not_spill_onto_the_next(desk: Desk) -> None:
-    node = desk.node("a", x=48, outputs=(0,))
+def test_what_is_on_an_output_is_not_cut_and_does_not_spill_onto_the_next(two: TwoOutputs) -> None:
+    node = two.node("a", x=48, outputs=(0,))
     node.submit(picture())
-    assert desk.scene(0) == [("a", Rect(48, 0, 32, 16))]
-    assert desk.scene(1) == []
+    assert two.shown(0) == [("a", Rect(48, 0, 32, 16))]
+    assert two.shown(1) == []
 
 
-def test_crops_are_the_same_pixels(desk: Desk) -> None:
-    node, buffer = desk.node("a", x=48), picture()
+def test_crops_are_the_same_pixels(two: TwoOutputs) -> None:
+    node, buffer = two.node("a", x=48), picture()
     node.submit(buffer)
-    for index in (0, 1):
-        cropped = node.views[index].surface.buffer
+    for output in two.outputs:
+        cropped = node.layers[output].buffer
         assert cropped is not None
         assert np.shares_memory(cropped.pixels, buffer.pixels)
 
 
-def test_a_mirrored_submission_is_presented_when_the_last_output_shows_it(desk: Desk) -> None:
-    desk.node("a", outputs=(0, 1)).submit(picture())
-    desk.repaint(0)
-    assert desk.heard == []
-    desk.repaint(1)
-    assert desk.heard == ["a taken", "a presented"]
+def test_a_mirrored_submission_is_presented_when_the_last_output_shows_it(two: TwoOutputs) -> None:
+    two.submit(two.node("a", outputs=(0, 1)))
+    two.repaint(0)
+    assert two.heard == []
+    two.repaint(1)
+    assert two.heard == ["a latched", "a presented"]
 
 
-def test_a_submission_that_one_output_showed_and_another_never_will_was_presented(desk: Desk) -> None:
-    node = desk.node("a", outputs=(0, 1))
-    node.submit(picture(1))
-    desk.repaint(0)
-    node.submit(picture(2))
-    assert desk.heard == ["a taken", "a presented"]
-    desk.repaint(1)
-    desk.repaint(0)
-    assert desk.heard[2:] == ["a taken", "a presented"]
+@pytest.mark.parametrize("outputs", [(0, 1), None])
+def test_a_submission_is_whole_before_its_first_answer_though_an_output_repaints_within_the_call(
+    two: TwoOutputs, outputs: tuple[int, ...] | None
+) -> None:
+    """Mirrored on both outputs, and spread over both."""
+
+    def on_demand(index: int) -> Callable[[], None]:
+        def repaint() -> None:
+            two.repaint(index)
+            two.heard.append(f"{two.outputs[index].name} repainted")
+
+        return repaint
+
+    node = two.node("a", x=48, outputs=outputs)
+    for index, output in enumerate(two.outputs):
+        output.on_needs_frame = on_demand(index)
+    for _ in range(2):  # the first one makes the layers, the second one finds them
+        two.submit(node)
+        assert two.heard == ["left repainted", "right repainted", "a latched", "a presented"]
+        two.heard.clear()
 
 
-def test_where_nobody_sees_it_a_submission_is_discarded(desk: Desk) -> None:
-    node = desk.node("a", x=-100)
-    node.submit(picture())
-    assert desk.heard == ["a discarded"]
+def test_a_submission_that_one_output_showed_and_another_never_will_was_presented(two: TwoOutputs) -> None:
+    node = two.node("a", outputs=(0, 1))
+    two.submit(node, 1)
+    two.repaint(0)
+    two.submit(node, 2)
+    assert two.heard == ["a latched", "a presented"]
+    two.repaint(1)
+    two.repaint(0)
+    assert two.heard[2:] == ["a latched", "a presented"]
+
+
+def test_where_nobody_sees_it_a_submission_is_discarded(two: TwoOutputs) -> None:
+    node = two.node("a", x=-100)
+    two.submit(node)
+    assert two.heard == ["a discarded"]
     node.move(0, 0)
-    assert desk.scene(0) == [("a", Rect(0, 0, 32, 16))]
-    desk.repaint(0)
-    assert desk.heard == ["a discarded"], "what was moved into view is shown, but no submission"
+    assert two.shown(0) == [("a", Rect(0, 0, 32, 16))]
+    two.repaint(0)
+    assert two.heard == ["a discarded"], "what was moved into view is shown, but no submission"
 
 
-def test_a_submission_moves_along_to_another_output(desk: Desk) -> None:
-    node = desk.node("a", outputs=(0,))
-    node.submit(picture())
+def test_a_submission_moves_along_to_another_output(two: TwoOutputs) -> None:
+    node = two.node("a", outputs=(0,))
+    two.submit(node)
     node.set_outputs((1,))
-    assert desk.heard == []
-    desk.repaint(1)
-    assert desk.heard == ["a taken", "a presented"]
+    assert two.heard == []
+    two.repaint(1)
+    assert two.heard == ["a latched", "a presented"]
 
 
-def test_an_unplugged_output_gives_its_submissions_back(desk: Desk) -> None:
-    node = desk.node("a", outputs=(0,))
-    node.submit(picture())
-    desk.presenters[0].unplug()
-    desk.tree.outputs_changed()
-    assert desk.heard == ["a discarded"]
-    assert desk.scene(0) == []
-    desk.presenters[0].plug(HeadlessScreen())
-    desk.tree.outputs_changed()
-    assert desk.scene(0) == [("a", Rect(0, 0, 32, 16))]
+def leave(two: TwoOutputs, node: Surface) -> None:
+    node.set_outputs((1,))
 
 
-def test_damage_is_cut_to_the_crop(desk: Desk) -> None:
-    node = desk.node("a", x=48)
-    node.submit(picture())
+def take_out(two: TwoOutputs, node: Surface) -> None:
+    node.remove()
+
+
+def unplug(two: TwoOutputs, node: Surface) -> None:
+    two.left.unplug()
+    two.tree.outputs_changed()
+
+
+@pytest.mark.parametrize("go", [leave, take_out, unplug])
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_surface_that_leaves_while_its_frame_is_under_way_is_answered_by_that_frame(
+    two: TwoOutputs, go: Callable[[TwoOutputs, Surface], None], shown: bool
+) -> None:
+    node = two.node("a", outputs=(0,))
+    two.submit(node)
+    frame = two.begin(0)
+    go(two, node)
+    assert two.heard == ["a latched"]
+    if shown:
+        frame.release()
+    else:
+        frame.discard()
+    assert two.heard == ["a latched", "a presented" if shown else "a discarded"]
+
+
+def test_an_unplugged_output_gives_its_submissions_back(two: TwoOutputs) -> None:
+    node = two.node("a", outputs=(0,))
+    two.submit(node)
+    two.left.unplug()
+    two.tree.outputs_changed()
+    assert two.heard == ["a discarded"]
+    assert two.shown(0) == []
+    two.left.plug()
+    two.tree.outputs_changed()
+    assert two.shown(0) == [("a", Rect(0, 0, 32, 16))]
+
+
+def test_damage_is_cut_to_the_crop(two: TwoOutputs) -> None:
+    node = two.node("a", x=48)
+    two.submit(node)
     for index in (0, 1):
-        desk.repaint(index)
-    node.submit(picture(), Rect(20, 4, 4, 4))
-    assert desk.repaint(1).damage == (Rect(4, 4, 4, 4),)
-    assert desk.repaint(0).damage == ()
+        two.repaint(index)
+    two.submit(node, damage=Rect(20, 4, 4, 4))
+    assert two.repaint(1).damage == (Rect(4, 4, 4, 4),)
+    assert two.repaint(0).damage == ()
 
 
-def test_siblings_are_stacked_by_z_then_by_age_and_cursors_are_above_all(desk: Desk) -> None:
-    below, above = desk.node("below"), desk.node("above")
-    high = desk.node("high", z=5)
-    cursor = SurfaceNode("cursor")
-    desk.tree.cursors.add(cursor)
-    nodes = (cursor, high, above, below)
-    for node in nodes:
+def test_siblings_are_stacked_by_z_then_by_age_and_cursors_are_above_all(two: TwoOutputs) -> None:
+    below, above = two.node("below"), two.node("above")
+    high = two.node("high", z=5)
+    cursor = Surface("cursor")
+    two.tree.cursors.add(cursor)
+    for node in (cursor, high, above, below):
         node.submit(picture())
-    names = [name for name, _ in desk.scene(0)]
-    assert names == ["below", "above", "high", "cursor"]
-    assert cursor.views[0].surface.z >= CURSOR_Z
+    assert two.names(0) == ["below", "above", "high", "cursor"]
+    assert cursor.layers[two.left].z >= CURSOR_Z
     below.restack(0)
-    assert [name for name, _ in desk.scene(0)] == ["above", "below", "high", "cursor"]
-    above.raise_to_top()
-    assert [name for name, _ in desk.scene(0)] == ["below", "high", "above", "cursor"]
+    assert two.names(0) == ["above", "below", "high", "cursor"]
+    above.restack(5)
+    assert two.names(0) == ["below", "high", "above", "cursor"]
 
 
-def test_restacking_repaints_what_changed_its_place_only(desk: Desk) -> None:
-    first, second, apart = desk.node("first"), desk.node("second"), desk.node("apart", x=0, y=32, z=9)
+def test_restacking_repaints_what_changed_its_place_only(two: TwoOutputs) -> None:
+    first, second, apart = two.node("first"), two.node("second"), two.node("apart", y=32, z=9)
     for node in (first, second, apart):
         node.submit(picture())
-    desk.repaint(0)
-    first.raise_to_top()
-    assert [name for name, _ in desk.scene(0)] == ["second", "apart", "first"]
+    two.repaint(0)
+    first.restack(9)
+    assert two.names(0) == ["second", "apart", "first"]
     second.restack(0)
-    desk.repaint(0)
+    two.repaint(0)
     apart.restack(20)
-    assert Rect(0, 0, 32, 16) in desk.repaint(0).damage
+    assert Rect(0, 0, 32, 16) in two.repaint(0).damage
 
 
-def test_a_node_has_one_parent(desk: Desk) -> None:
-    node = desk.node("a")
+def test_a_node_has_one_parent(two: TwoOutputs) -> None:
+    node = two.node("a")
     with pytest.raises(Misuse, match="a node has one parent"):
         Node().add(node)
     node.remove()
@@ -207,27 +283,27 @@ def test_a_node_has_one_parent(desk: Desk) -> None:
         node.remove()
 
 
-def test_a_groups_opacity_multiplies_that_of_what_is_in_it(desk: Desk) -> None:
-    group, node = Node(alpha=0x8000, outputs=(0,)), SurfaceNode("a", alpha=0x8000)
-    desk.tree.content.add(group)
+def test_a_groups_opacity_multiplies_that_of_what_is_in_it(two: TwoOutputs) -> None:
+    group, node = Node(alpha=0x8000, outputs=(0,)), Surface("a", alpha=0x8000)
+    two.tree.content.add(group)
     group.add(node)
     node.submit(picture(200))
-    assert node.views[0].surface.plane.alpha == 0x4000
-    assert desk.repaint(0).snapshot()[0, 0, 0] == 50
+    assert node.layers[two.left].plane.alpha == 0x4000
+    assert two.repaint(0).snapshot()[0, 0, 0] == 50
     group.set_alpha(0xFFFF)
-    assert desk.repaint(0).snapshot()[0, 0, 0] == 100
+    assert two.repaint(0).snapshot()[0, 0, 0] == 100
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 @pytest.mark.parametrize("clip", [None, Rect(1, 2, 9, 7)])
-def test_a_turned_picture_is_cut_where_it_lies(desk: Desk, name: str, clip: Rect | None) -> None:
+def test_a_turned_picture_is_cut_where_it_lies(two: TwoOutputs, name: str, clip: Rect | None) -> None:
     """Over two outputs, with and without a clip: as if the whole had been turned first and cut then."""
     chance = np.random.default_rng(1)
     pixels = chance.integers(0, 256, (20, 30, 4), np.uint8)
-    node = SurfaceNode("a", x=56, y=3, clip=clip, rotation=TRANSFORMS[name])
-    desk.tree.content.add(node)
+    node = Surface("a", x=56, y=3, clip=clip, rotation=TRANSFORMS[name])
+    two.tree.content.add(node)
     node.submit(Buffer(pixels, PixelFormat.XRGB8888))
-    screen = np.hstack([desk.repaint(0).snapshot(), desk.repaint(1).snapshot()])[..., :3]
+    screen = np.hstack([two.repaint(0).snapshot(), two.repaint(1).snapshot()])[..., :3]
     whole = pixels[:, ::-1] if name.startswith("flipped") else pixels
     whole = np.rot90(whole, {"90": 1, "180": 2, "270": 3}.get(name.removeprefix("flipped-"), 0))
     wanted = np.zeros((48, 128, 3), np.uint8)
@@ -240,10 +316,10 @@ def test_a_turned_picture_is_cut_where_it_lies(desk: Desk, name: str, clip: Rect
     assert np.array_equal(screen, wanted)
 
 
-def test_a_picture_is_turned_while_it_is_shown(desk: Desk) -> None:
-    node = desk.node("a", outputs=(0,))
+def test_a_picture_is_turned_while_it_is_shown(two: TwoOutputs) -> None:
+    node = two.node("a", outputs=(0,))
     node.submit(picture(9, 32, 16))
-    desk.repaint(0)
+    two.repaint(0)
     node.turn(Rotation.ROTATE_90)
-    assert desk.scene(0) == [("a", Rect(0, 0, 16, 32))]
-    assert desk.repaint(0).snapshot()[31, 0, 0] == 9
+    assert two.shown(0) == [("a", Rect(0, 0, 16, 32))]
+    assert two.repaint(0).snapshot()[31, 0, 0] == 9

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor import Machine
+from compositor.output.layers import CURSOR_Z, Buffer, OutputLayer
 from compositor.output.output import Output
-from compositor.output.scene import CURSOR_Z, Buffer, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.screen.window import WindowScreen
@@ -48,16 +48,16 @@ def test_the_window_shows_the_guests_pages_before_with_and_after_a_cursor(
 ) -> None:
     """With a cursor it is a composed frame; the window follows there and back again."""
     output, random = Output("320x240"), np.random.default_rng(5)
-    surface, cursor = Surface("guest-0"), Surface("cursor", x=30, y=40, z=CURSOR_Z)
-    output.scene.add(surface)
-    output.scene.add(cursor)
+    layer, cursor = OutputLayer("guest-0"), OutputLayer("cursor", z=CURSOR_Z)
+    output.add(layer)
+    output.add(cursor)
     screen = open_screen(output)
     output.one_plane = screen.one_plane
     arrow = Buffer(np.full((16, 16, 4), 200, np.uint8), PixelFormat.ARGB8888)
     for shown in (None, arrow, None, None):
         content = random.integers(0, 256, (240, 320, 4), np.uint8)
-        cursor.submit(shown)
-        surface.submit(Buffer(content, PixelFormat.XBGR8888))
+        output.show(cursor, shown, position=(30, 40))
+        output.show(layer, Buffer(content, PixelFormat.XBGR8888))
         frame = output.commit(0)
         assert frame is not None
         assert frame.direct == (shown is None)
@@ -70,15 +70,15 @@ def test_buffers_that_flip_with_little_damage_show_all_of_the_newest_picture(
     open_screen: Callable[[Output], WindowScreen], photograph: Callable[[WindowScreen], Picture]
 ) -> None:
     """Two buffers, each the other one's picture but for a line."""
-    output, surface = Output("320x240"), Surface("guest-0")
-    output.scene.add(surface)
+    output, layer = Output("320x240"), OutputLayer("guest-0")
+    output.add(layer)
     screen = open_screen(output)
     buffers = [np.zeros((240, 320, 4), np.uint8) for _ in range(2)]
     for line in range(4):
         content = buffers[line % 2]
         content[...] = buffers[1 - line % 2]
         content[line] = 50 + line
-        surface.submit(Buffer(content, PixelFormat.XRGB8888), Rect(0, line, 320, 1) if line else None)
+        output.show(layer, Buffer(content, PixelFormat.XRGB8888), Rect(0, line, 320, 1) if line else None)
         frame = output.commit(0)
         assert frame is not None
         screen.show(output, frame)

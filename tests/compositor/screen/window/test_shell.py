@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from compositor.errors import ScreenError
 from compositor.output.frame import Frame
+from compositor.output.layers import Buffer, OutputLayer
 from compositor.output.output import Output
-from compositor.output.scene import Buffer, Surface
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.render.gl.library import check
@@ -35,17 +35,17 @@ def pixels(width: int, height: int, seed: int = 0, *, pitch: int | None = None) 
 
 
 class Monitor:
-    """An output with one surface."""
+    """An output with one layer."""
 
     def __init__(self, mode: str = "320x240", name: str = "output-0") -> None:
         self.output = Output(mode, name=name)
-        self.surface = Surface("guest-0")
-        self.output.scene.add(self.surface)
+        self.layer = OutputLayer("guest-0")
+        self.output.add(self.layer)
 
     def frame(
         self, content: Picture, pixel_format: PixelFormat = PixelFormat.XRGB8888, damage: Rect | None = None
     ) -> Frame:
-        self.surface.submit(Buffer(content, pixel_format), damage)
+        self.output.show(self.layer, Buffer(content, pixel_format), damage)
         frame = self.output.commit(0)
         assert frame is not None
         return frame

@@ -1,4 +1,4 @@
-from compositor.output.framebuffers import Framebuffers
+from compositor.output.primary_plane import Framebuffers
 from compositor.pixels.geometry import Rect
 
 
