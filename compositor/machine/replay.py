@@ -145,7 +145,7 @@ class Player:
     def _play(self, record: Record) -> None:
         try:
             self._carry_out(record)
-        except (ScanoutError, BadInput, ValueError, KeyError, TypeError) as error:
+        except (ScanoutError, ValueError, KeyError, TypeError) as error:
             reason = str(error) or type(error).__name__
             at = f"{record.kind.name} at {record.time_ns / 1e9:.6f} s"
             raise BadInput(f"{self._recording.path}: cannot be replayed beyond {at}: {reason}") from error
