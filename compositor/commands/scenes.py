@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -18,39 +17,35 @@ from compositor.commands.studies.fifty_ms import fifty_ms
 from compositor.commands.studies.frame_clock_study import frame_clock_study
 from compositor.commands.studies.hotplug_storm import hotplug_storm
 from compositor.commands.studies.sharing_study import sharing_study
+from compositor.commands.studies.study import Study
 from compositor.commands.studies.sync_study import sync_study
 from compositor.commands.studies.torn_study import torn_study
 from compositor.errors import BadInput
 from compositor.scene_file import SCENES, SceneFile, builtin, read_scene, title
 from guest.linux import shown_progress
 
-
-class Study(NamedTuple):
-    """A scene that prints figures instead of showing pictures.
-
-    Attributes:
-        title: One line.
-        run: Does it, given the options and a UML kernel to boot.
-    """
-
-    title: str
-    run: Callable[[RunOptions, Path | None], None]
-
-
 STUDIES: Mapping[str, Study] = {
-    "sync-study": Study("what every sync policy makes of every render time", sync_study),
+    "sync-study": Study(
+        "what every sync policy makes of every render time", sync_study, takes=("frames", "kernel")
+    ),
     "torn-study": Study("what every sync policy promises, checked in a hundred thousand frames", torn_study),
-    "fifty-ms": Study("what becomes of a guest whose fences are held", fifty_ms),
+    "fifty-ms": Study("what becomes of a guest whose fences are held", fifty_ms, takes=("frames", "kernel")),
     "frame-clock-study": Study(
         "when to begin a frame: fixed window, adaptive deadline, triple buffering", frame_clock_study
     ),
-    "hotplug-storm": Study("16 outputs, 8 guests, a thousand monitors that come and go", hotplug_storm),
-    "sharing-study": Study("four ways to share a GPU, side by side", sharing_study),
+    "hotplug-storm": Study(
+        "16 outputs, 8 guests, a thousand monitors that come and go", hotplug_storm, takes=()
+    ),
+    "sharing-study": Study("four ways to share a GPU, side by side", sharing_study, takes=("seconds",)),
     "eight-processes": Study(
-        "guests in processes of their own, each killed and started again", eight_processes
+        "guests in processes of their own, each killed and started again",
+        eight_processes,
+        takes=("seconds",),
+        clock="real",
     ),
 }
 
+_BOOTING = " and ".join(name for name, study in STUDIES.items() if "kernel" in study.takes)
 _DEFAULT_FRAMES = 300  # of a run that was given no limit and has no window to close
 
 
@@ -76,10 +71,11 @@ def run_scene(name: str | None, run: RunOptions, kernel: Path | None = None) -> 
         Console().print(catalogue())
         return
     if name in STUDIES:
+        STUDIES[name].check(name, run, kernel)
         STUDIES[name].run(run, kernel)
         return
     if kernel is not None:
-        raise BadInput(f"--kernel {kernel}: only a study boots one ({', '.join(STUDIES)}); see scanout boot")
+        raise BadInput(f"--kernel {kernel}: only {_BOOTING} boot one; see scanout boot")
     scene = find_scene(name, None if run.outputs == RunOptions().outputs else run.modes)
     with shown_progress() as progress:
         scene.prepare(progress)

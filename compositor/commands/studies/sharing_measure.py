@@ -8,6 +8,7 @@ from statistics import median
 from typing import NamedTuple
 
 from compositor.adapter.display import Placement as Place
+from compositor.commands.studies.study import frame_rate
 from compositor.machine import Machine
 from guest.driver.memory import GuestRam
 from guest.driver.render import RenderDriver
@@ -227,9 +228,7 @@ async def placed(size: str, placement: Placement, *, frames: int = 30, seed: int
     async with machine_for(1, seed, f"{size}@60") as machine:
         await machine.attach(guest)
         await machine.run(frames=2)
-        begin_ns = machine.clock.now_ns()
-        await machine.run(frames=frames)
-        seconds = (machine.clock.now_ns() - begin_ns) / 1e9
+        fps = await frame_rate(machine, frames)
         (stats,) = machine.stats()["guests"]
     migrated = stats["gpu"]["migrated_bytes"] // stats["frames"]["submitted"]
-    return Placed(size, str(placement), round(frames / seconds, 1), migrated)
+    return Placed(size, str(placement), round(fps, 1), migrated)

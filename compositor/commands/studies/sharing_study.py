@@ -9,9 +9,9 @@ scheduler did, and what it costs that a framebuffer lies in VRAM.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -31,8 +31,7 @@ from compositor.commands.studies.sharing_measure import (
     newcomer_stall_ms,
     placed,
 )
-from compositor.errors import BadInput
-from compositor.observe.statistics import write_json
+from compositor.commands.studies.study import make_table, tell
 from guest.gpu import Gpu, Placement
 
 MODES = ("native", "direct", "remoting", "mediated", "sriov")
@@ -74,7 +73,7 @@ class Row(NamedTuple):
     isolation: Isolation | None
 
 
-class Study(NamedTuple):
+class Results(NamedTuple):
     """All results.
 
     Attributes:
@@ -119,36 +118,28 @@ async def compare(mode: str, native_fps: float, *, seconds: float = _SECONDS, se
     )
 
 
-async def study(*, seconds: float = _SECONDS, seed: int = 0) -> Study:
+async def study(*, seconds: float = _SECONDS, seed: int = 0) -> Results:
     """Measure everything."""
     native = await measure("native", [1], seconds=seconds, seed=seed)
     rows = [await compare(mode, native.fps[0], seconds=seconds, seed=seed) for mode in MODES]
     stall_ms = {mode: await newcomer_stall_ms(mode, seed=seed) for mode in ("mediated", "mediated-original")}
     placements = [await placed(size, placement, seed=seed) for size in SIZES for placement in Placement]
-    return Study(rows, await convergence("mediated", seed=seed), stall_ms, placements)
+    return Results(rows, await convergence("mediated", seed=seed), stall_ms, placements)
 
 
-def sharing_study(run: RunOptions, kernel: Path | None = None) -> None:
-    """Print, and with `--stats` write, what every way to share makes of the same guests.
-
-    Args:
-        run: The user's options.
-        kernel: Must be None.
-
-    Raises:
-        BadInput: An option that the study has no use for.
-    """
-    if run.window or run.clock == "real" or run.screenshot is not None or run.frames is not None:
-        raise BadInput(
-            "sharing-study runs on virtual time and shows no picture: it takes --seconds and --stats"
-        )
-    if kernel is not None:
-        raise BadInput(f"--kernel {kernel}: sharing-study shares a simulated GPU among simulated guests")
+def sharing_study(run: RunOptions, _kernel: Path | None = None) -> None:
+    """Tell what every way to share makes of the same guests."""
     results = asyncio.run(study(seconds=run.seconds or _SECONDS, seed=run.seed))
-    if run.stats is not None:
-        write_json(run.stats, document(results))
     console = Console()
-    console.print(table(results.rows))
+    tell(
+        "sharing",
+        run,
+        table(results.rows),
+        results.rows,
+        convergence=results.convergence,
+        newcomer_stall_ms=results.stall_ms,
+        placements=results.placements,
+    )
     console.print(_weights(results.convergence))
     console.print(
         "a guest that was busy alone waits for a frame, when another comes, at most "
@@ -156,21 +147,6 @@ def sharing_study(run: RunOptions, kernel: Path | None = None) -> None:
         f"{results.stall_ms['mediated-original']:.1f} ms"
     )
     console.print(_placements(results.placements))
-
-
-def document(results: Study) -> dict[str, Any]:
-    """The results, for JSON."""
-    rows = [
-        {**row._asdict(), "isolation": None if row.isolation is None else row.isolation._asdict()}
-        for row in results.rows
-    ]
-    return {
-        "study": "sharing",
-        "results": rows,
-        "convergence": results.convergence._asdict(),
-        "newcomer_stall_ms": results.stall_ms,
-        "placements": [result._asdict() for result in results.placements],
-    }
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -220,12 +196,13 @@ def _weights(found: Convergence) -> Table:
 
 
 def _placements(found: Sequence[Placed]) -> Table:
-    shown = Table(title="where a framebuffer lies (44 and 59 fps at 1080p are fitted)", title_justify="left")
-    shown.add_column("picture")
-    shown.add_column("framebuffer")
-    for column in ("fps", "migrated/frame"):
-        shown.add_column(column, justify="right")
-    for result in found:
-        copied = f"{result.migrated_per_frame:,}" if result.migrated_per_frame else "-"
-        shown.add_row(result.size, result.placement, f"{result.fps:.1f}", copied)
-    return shown
+    columns: dict[str, Callable[[Placed], object]] = {
+        "picture": lambda result: result.size,
+        "framebuffer": lambda result: result.placement,
+        "fps": lambda result: f"{result.fps:.1f}",
+        "migrated/frame": lambda result: (
+            f"{result.migrated_per_frame:,}" if result.migrated_per_frame else "-"
+        ),
+    }
+    title = "where a framebuffer lies (44 and 59 fps at 1080p are fitted)"
+    return make_table(title, columns, found, texts=2)

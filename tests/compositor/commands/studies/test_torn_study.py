@@ -52,7 +52,10 @@ def test_a_broken_promise_is_named_and_is_the_exit_status(
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
-    [(["--clock", "real"], "runs on virtual time"), (["--kernel", "/bin/true"], "no use for a kernel")],
+    [
+        (["--clock", "real"], "torn-study runs on the virtual clock"),
+        (["--kernel", "/bin/true"], "--kernel: torn-study"),
+    ],
 )
 def test_what_makes_no_sense_is_one_line(
     arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
