@@ -35,16 +35,16 @@ class Guests:
     """A machine's guests.
 
     Args:
-        tree: Where they appear.
+        tree: The scene that they appear in.
         seed: Guests without a seed of their own count on from it.
-        command_ns: From a kick to the device's work, on the virtual clock.
+        command_ns: The time from a kick to the device's work, on the virtual clock.
         report: Gets one line for everything that goes wrong with a guest and is dealt with.
         echo: Gets the consoles of real guests.
-        on_fault: Told when a guest breaks the rules of virtual time.
+        on_fault: Called when a guest breaks the rules of virtual time.
         on_picture: Called when a guest says that its picture stays as it is.
 
     Attributes:
-        all: In the order in which they came.
+        all: The guests, in the order in which they came.
         clock: The machine's, once it runs.
         recorder: Taps the devices of guests that come from now on.
     """

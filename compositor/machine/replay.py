@@ -14,7 +14,7 @@ from compositor.output.frame import Frame
 from compositor.output.output import Output
 from compositor.presenter import Presenter
 from compositor.record.recording import Recording, make_output, read_json
-from compositor.record.records import Command, Content, Kind, Presented, Record
+from compositor.record.records import CommandRecord, ContentRecord, FrameRecord, Kind, Record
 from compositor.scene.tree import SceneTree
 from guest.replayed import ReplayedGuest
 from virtio.clock import Clock
@@ -157,7 +157,7 @@ class Player:
             action(record)
 
     def _write(self, record: Record) -> None:
-        content = Content.decode(record.payload)
+        content = ContentRecord.decode(record.payload)
         self._driver(record).write(content.resource_id, content.extents, content.data)
 
     def _place(self, record: Record) -> None:
@@ -192,7 +192,7 @@ class Player:
         self._guests.append(guest)
 
     def _command(self, record: Record) -> None:
-        command = Command.decode(record.payload)
+        command = CommandRecord.decode(record.payload)
         expected = command.response[: command.room]
 
         def answered(response: bytes) -> None:
@@ -223,7 +223,7 @@ class Player:
         self._told(record).commit()
 
     def _repaint(self, record: Record) -> None:
-        expected = Presented.decode(record.payload)
+        expected = FrameRecord.decode(record.payload)
         presenter = self._presenter(record)
         self._frame = None
         self._told(record).show()
@@ -234,9 +234,9 @@ class Player:
                 name = f"frame {expected.commit_seq} of {presenter.output.name}"
                 self.differences.append(f"{name} is another one than recorded")
 
-    def _seen(self, frame: Frame) -> Presented:
+    def _seen(self, frame: Frame) -> FrameRecord:
         height, width = frame.pixels.shape[:2]
-        return Presented(frame.commit_seq, width, height, frame.checksum or 0)
+        return FrameRecord(frame.commit_seq, width, height, frame.checksum or 0)
 
 
 def make_placement(document: dict[str, Any]) -> Placement:

@@ -23,7 +23,7 @@ def read_scene(path: Path, modes: Sequence[str] | None = None) -> SceneFile:
 
     Args:
         path: The file.
-        modes: Of its outputs, instead of its own; see `with_modes`.
+        modes: The modes of its outputs, instead of the file's; see `with_modes`.
 
     Raises:
         BadInput: It cannot be read, is no TOML, or says something that cannot be; the message names the key.
@@ -42,11 +42,11 @@ def parse_scene(text: str, name: str, modes: Sequence[str] | None = None) -> Sce
 
     Args:
         text: TOML.
-        name: Of the file, for messages.
-        modes: As for `read_scene`.
+        name: The file's name, for messages.
+        modes: The same as for `read_scene`.
 
     Raises:
-        BadInput: As `read_scene`.
+        BadInput: The same as `read_scene`.
     """
     with at_key(name):
         return SceneFile(parse_table(text), modes)

@@ -26,19 +26,19 @@ class SceneFile:
 
     Args:
         table: What the file says.
-        modes: Of its outputs, instead of its own; see `with_modes`.
+        modes: The modes of its outputs, instead of the file's; see `with_modes`.
 
     Attributes:
-        title: One line.
-        seed: Of all that is random.
-        seconds: When to stop; None: not said.
+        title: What it shows, in one line.
+        seed: The seed of all that is random.
+        seconds: The length of the run; None: the file does not say.
         frames: The same, in frames of the first output.
-        clock: The one that it runs on unless an option says otherwise.
-        repaint: See `Machine`.
-        repaint_delay_ns: See `Machine`.
+        clock: The clock that it runs on, unless an option says otherwise.
+        repaint: When outputs are repainted, as `Machine` takes it.
+        repaint_delay_ns: The same, with "vblank": how long after it.
         timing: What work costs.
-        outputs: Those of the machine that it is started on.
-        guests: Its guests by name, in their order.
+        outputs: The outputs of the machine that it is started on.
+        guests: The guests by name, in their order.
 
     Raises:
         BadInput: It says something that cannot be; the message names the key.

@@ -51,7 +51,7 @@ class Held(NamedTuple):
     """What holding the fences for some time did.
 
     Attributes:
-        hold_ms: That time.
+        hold_ms: How long they were held.
         earliest_event_ms: Shortest time from a flip to its event, at which the guest takes it for complete.
         latest_event_ms: The longest.
         flips_outstanding: Most images that the host had at a time and was not through with.
@@ -73,10 +73,10 @@ async def measure(
     """Let one guest flip on virtual time, and hold each of its fences.
 
     Args:
-        hold_ms: For how long.
+        hold_ms: How long the host holds each fence.
         kernel: A UML kernel, whose own driver flips; None: a simulated guest with the same patience.
         frames: How many images to show, the first one, which is no flip, included.
-        seed: Of all that is random.
+        seed: The seed of all that is random.
 
     Raises:
         ScanoutError: The kernel cannot be started; the message says why.

@@ -44,16 +44,16 @@ _FRAMES = 300
 _WARM_UP = 60  # frames until the deadline is learned
 
 
-class Measured(NamedTuple):
+class PacingFigures(NamedTuple):
     """One pacing with one render time.
 
     Attributes:
-        pacing: Its name.
+        pacing: The pacing's name.
         render_periods: Time from the beginning of a frame to its end, in refreshes.
         fps: Frames on the screen per second of virtual time.
         latency_p50_ms: Median of the time from a guest's commit to its presentation.
         latency_p99_ms: 99th percentile.
-        missed_vblanks: Between the vblanks that frames were meant for and those that showed them.
+        missed_vblanks: Vblanks between those that frames were meant for and those that showed them.
     """
 
     pacing: str
@@ -64,14 +64,16 @@ class Measured(NamedTuple):
     missed_vblanks: int
 
 
-async def measure(pacing: str, render_periods: float, *, frames: int = _FRAMES, seed: int = 0) -> Measured:
+async def measure(
+    pacing: str, render_periods: float, *, frames: int = _FRAMES, seed: int = 0
+) -> PacingFigures:
     """Let one guest present `frames` frames, after those that the compositor learns from, on virtual time.
 
     Args:
         pacing: A key of `PACINGS`, or `ONE_STAGE`.
         render_periods: What a frame costs, in refreshes.
-        frames: How many to count.
-        seed: Of all that is random.
+        frames: How many frames to count.
+        seed: The seed of all that is random.
     """
     cost_ns = round(render_periods * _MODE.period_ns)
     compose_ns = 0 if pacing == ONE_STAGE else cost_ns // 2
@@ -97,7 +99,7 @@ async def measure(pacing: str, render_periods: float, *, frames: int = _FRAMES, 
         fps = await frame_rate(machine, frames)
         missed = _missed(machine) - missed
     latency = seen.latencies
-    return Measured(
+    return PacingFigures(
         pacing,
         render_periods,
         round(fps, 2),
@@ -118,7 +120,7 @@ def frame_clock_study(run: RunOptions, _kernel: Path | None = None) -> None:
     tell("frame-clock", run, table(results), results)
 
 
-async def _all(frames: int, seed: int) -> list[Measured]:
+async def _all(frames: int, seed: int) -> list[PacingFigures]:
     return [
         await measure(pacing, render_periods, frames=frames, seed=seed)
         for pacing in (*PACINGS, ONE_STAGE)
@@ -126,9 +128,9 @@ async def _all(frames: int, seed: int) -> list[Measured]:
     ]
 
 
-def table(results: Sequence[Measured]) -> Table:
+def table(results: Sequence[PacingFigures]) -> Table:
     """A row for each result, a section for each pacing."""
-    columns: dict[str, Callable[[Measured], object]] = {
+    columns: dict[str, Callable[[PacingFigures], object]] = {
         "pacing": lambda result: result.pacing,
         "takes, refreshes": lambda result: f"{result.render_periods:g}",
         "fps": lambda result: f"{result.fps:.1f}",

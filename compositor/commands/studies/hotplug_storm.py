@@ -35,14 +35,14 @@ class Storm(NamedTuple):
 
     Attributes:
         events: Monitors plugged, unplugged or switched.
-        frames: Presented, on all outputs.
-        digest: Of all of them.
-        guests: How many.
+        frames: Frames that were presented, on all outputs.
+        digest: The digest of all frames.
+        guests: How many guests there were.
         told: Config changes that guests reacted to.
         astray: Guests that do not show what their monitor asks for, with what is wrong.
-        errors: Error responses.
+        errors: Error responses of the devices.
         leaked: Descriptors and mappings that were there afterwards and not before.
-        memory_kib: By which the process has grown.
+        memory_kib: How much the process has grown.
     """
 
     events: int
@@ -60,10 +60,10 @@ async def storm(*, outputs: int = 16, guests: int = 8, events: int = 1000, seed:
     """Let monitors come and go at random moments, on virtual time, and see what is left.
 
     Args:
-        outputs: How many, 1 to 16.
+        outputs: How many outputs there are, 1 to 16.
         guests: Each is on output number `guest` and on that which is `guests` further.
-        events: How many.
-        seed: Of all that is random.
+        events: How many monitors come, go or switch.
+        seed: The seed of all that is random.
     """
     before = Holdings.now()
     astray, stats = await _rage(outputs, guests, events, seed)  # the machine is gone when it returns

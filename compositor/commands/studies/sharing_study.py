@@ -39,22 +39,22 @@ SIZES = ("1280x720", "1920x1080", "2560x1440")
 _SECONDS = 1.0
 
 
-class Row(NamedTuple):
+class SharingFigures(NamedTuple):
     """One way to share.
 
     Attributes:
-        mode: Its name.
-        guests: That drew at once.
+        mode: The name of the way.
+        guests: How many guests drew at once.
         alone: Frame rate of a guest that has the GPU to itself, by the native one.
         others_idle: The same while the others' places are taken, and they draw nothing; None: there are none.
         together: Sum of all guests' frame rates, by the native one.
-        traps_per_frame: Exits from the guest.
+        traps_per_frame: Exits from the guest for a frame.
         copied_per_frame: Bytes of commands and pictures.
         memory_per_guest: Bytes of VRAM; None: from a common pool.
-        most_guests: That can share; None: no limit of its own.
+        most_guests: How many guests can share; None: it has no limit of its own.
         fairness: Jain's index of the engine's time.
-        latency_p50_ms: From the submission of a frame to its fence, all guests drawing.
-        latency_p99_ms: Of the guest that has it worst.
+        latency_p50_ms: The time from the submission of a frame to its fence, all guests drawing.
+        latency_p99_ms: The same time, for the guest that waits longest.
         isolation: What became of attempts to reach another's memory; None: there is no other.
     """
 
@@ -78,18 +78,20 @@ class Results(NamedTuple):
 
     Attributes:
         rows: One for each way.
-        convergence: Of weights, mediated.
+        convergence: How weights came to hold, mediated.
         stall_ms: Longest wait for a frame when a second guest comes, with the scheduler mended and as it was.
         placements: Where framebuffers lie.
     """
 
-    rows: list[Row]
+    rows: list[SharingFigures]
     convergence: Convergence
     stall_ms: dict[str, float]
     placements: list[Placed]
 
 
-async def compare(mode: str, native_fps: float, *, seconds: float = _SECONDS, seed: int = 0) -> Row:
+async def compare(
+    mode: str, native_fps: float, *, seconds: float = _SECONDS, seed: int = 0
+) -> SharingFigures:
     """Measure one way to share against the native frame rate."""
     gpu = Gpu(mode)
     sharing = gpu.sharing
@@ -101,7 +103,7 @@ async def compare(mode: str, native_fps: float, *, seconds: float = _SECONDS, se
         others_idle = await measure(mode, [1], idle=guests - 1, seconds=seconds, seed=seed)
         together = await measure(mode, [1] * guests, seconds=seconds, seed=seed)
     frames = sum(together.frames)
-    return Row(
+    return SharingFigures(
         mode,
         guests,
         round(alone.fps[0] / native_fps, 3),
@@ -149,7 +151,7 @@ def sharing_study(run: RunOptions, _kernel: Path | None = None) -> None:
     console.print(_placements(results.placements))
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[SharingFigures]) -> Table:
     """A column for each way to share: so it fits a narrow terminal."""
     shown = Table(title=f"{GUESTS} guests, {DRAWS} draws of 4 ms in all a frame", title_justify="left")
     shown.add_column("")
@@ -161,7 +163,7 @@ def table(rows: Sequence[Row]) -> Table:
     return shown
 
 
-def _figures(row: Row) -> dict[str, str]:
+def _figures(row: SharingFigures) -> dict[str, str]:
     return {
         "guests": str(row.guests),
         "alone, of native": f"{row.alone:.1%}",

@@ -22,7 +22,7 @@ class Study(NamedTuple):
     """A scene that prints figures instead of showing pictures.
 
     Attributes:
-        title: One line.
+        title: What it measures, in one line.
         run: Does it, given the options and a UML kernel to boot.
         takes: The options that it has a use for, beside --seed and --stats; "kernel" is one.
         clock: The clock that it runs on.
@@ -51,7 +51,7 @@ class Study(NamedTuple):
                 )
 
 
-Row = TypeVar("Row")
+Result = TypeVar("Result")
 
 
 def tell(study: str, run: RunOptions, shown: Table, results: Sequence[object], **further: Any) -> None:
@@ -72,8 +72,8 @@ def _plain(value: Any) -> Any:
 
 def make_table(
     title: str,
-    columns: Mapping[str, Callable[[Row], object]],
-    rows: Sequence[Row],
+    columns: Mapping[str, Callable[[Result], object]],
+    rows: Sequence[Result],
     *,
     texts: int = 1,
     sections: bool = False,
@@ -81,7 +81,7 @@ def make_table(
     """A row for each result.
 
     Args:
-        title: Of the table.
+        title: The table's title.
         columns: Their names, and what stands in them.
         rows: The results.
         texts: How many columns, from the left, hold text; the others hold figures.

@@ -35,16 +35,16 @@ _FRAMES = 300
 _WARM_UP = 10  # frames until a guest has its rhythm
 
 
-class Measured(NamedTuple):
+class SyncFigures(NamedTuple):
     """One policy with one render time.
 
     Attributes:
-        policy: Its name.
+        policy: The policy's name.
         render_ms: Time that the guest draws.
         frames: Frames on the screen.
-        fps: Of them, per second of virtual time.
+        fps: Frames on the screen per second of virtual time.
         interval_p99_ms: 99th percentile of the time between two of them.
-        torn: Those that were a mixture of two.
+        torn: Frames that were a mixture of two.
         early_reuse: Frames that were drawn over while the host still had them.
     """
 
@@ -64,14 +64,14 @@ async def measure(
     frames: int = _FRAMES,
     seed: int = 0,
     kernel: Path | None = None,
-) -> Measured:
+) -> SyncFigures:
     """Let one guest alone present `frames` frames after its first ones, on virtual time.
 
     Args:
         policy: What its flushes wait for.
         render_ms: How long it draws.
-        frames: How many to count.
-        seed: Of all that is random.
+        frames: How many frames to count.
+        seed: The seed of all that is random.
         kernel: A UML kernel, whose own driver flips; None: a simulated guest.
 
     Raises:
@@ -90,7 +90,7 @@ async def measure(
         fps = await frame_rate(machine, frames)
         stats = machine.stats()
     (output,), (guest,) = stats["outputs"], stats["guests"]
-    return Measured(
+    return SyncFigures(
         str(policy),
         render_ms,
         output["presented"],
@@ -124,7 +124,7 @@ def sync_study(run: RunOptions, kernel: Path | None = None) -> None:
     tell("sync", run, table(results), results)
 
 
-async def _all(frames: int, seed: int, kernel: Path | None) -> list[Measured]:
+async def _all(frames: int, seed: int, kernel: Path | None) -> list[SyncFigures]:
     return [
         await measure(policy, render_ms, frames=frames, seed=seed, kernel=kernel)
         for policy in (SyncPolicy if kernel is None else FOR_ANY_GUEST)
@@ -132,9 +132,9 @@ async def _all(frames: int, seed: int, kernel: Path | None) -> list[Measured]:
     ]
 
 
-def table(results: Sequence[Measured]) -> Table:
+def table(results: Sequence[SyncFigures]) -> Table:
     """A row for each result, a section for each policy."""
-    columns: dict[str, Callable[[Measured], object]] = {
+    columns: dict[str, Callable[[SyncFigures], object]] = {
         "policy": lambda result: result.policy,
         "draws, ms": lambda result: f"{result.render_ms:g}",
         "fps": lambda result: f"{result.fps:.1f}",

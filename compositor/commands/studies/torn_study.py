@@ -23,7 +23,7 @@ from rich.table import Table
 from compositor.adapter.sync_policy import SyncPolicy
 from compositor.commands.options import RunOptions
 from compositor.commands.studies.study import make_table, tell
-from compositor.commands.studies.sync_study import Measured, measure
+from compositor.commands.studies.sync_study import SyncFigures, measure
 from compositor.errors import RunFailed
 from guest.linux import shown_progress
 
@@ -45,17 +45,17 @@ def torn_study(run: RunOptions, _kernel: Path | None = None) -> None:
         raise RunFailed(f"torn-study: not as it should be: {', '.join(broken)}")
 
 
-def count(policy: SyncPolicy, frames: int, seed: int) -> Measured:
+def count(policy: SyncPolicy, frames: int, seed: int) -> SyncFigures:
     """One policy's frames."""
     return asyncio.run(measure(policy, _RENDER_MS, frames=frames, seed=seed))
 
 
-def _all(frames: int, seed: int) -> list[Measured]:
+def _all(frames: int, seed: int) -> list[SyncFigures]:
     """All policies, as many at a time as there are cores: each is a run of its own, and minutes long."""
     policies = list(SyncPolicy)
     workers = min(len(policies), len(os.sched_getaffinity(0)))
-    results: list[Measured] = []
-    # Leaving the pool ends its workers, also when we are interrupted.
+    results: list[SyncFigures] = []
+    # Leaving the pool ends its workers, also when this process is interrupted.
     with get_context("spawn").Pool(workers, _work_for, [os.getpid()]) as pool, shown_progress() as progress:
         for result in pool.imap(partial(count, frames=frames, seed=seed), policies):
             results.append(result)
@@ -71,16 +71,16 @@ def _work_for(parent: int) -> None:
         sys.exit(1)
 
 
-def holds(result: Measured) -> bool:
+def holds(result: SyncFigures) -> bool:
     """Whether a policy did what it is for: "none" tears, and that is seen; no other does."""
     if result.policy == SyncPolicy.NONE:
         return result.torn > 0 and result.early_reuse > 0
     return result.torn == 0 and result.early_reuse == 0
 
 
-def table(results: Sequence[Measured]) -> Table:
+def table(results: Sequence[SyncFigures]) -> Table:
     """A row for each policy."""
-    columns: dict[str, Callable[[Measured], object]] = {
+    columns: dict[str, Callable[[SyncFigures], object]] = {
         "policy": lambda result: result.policy,
         "frames": lambda result: f"{result.frames:,}",
         "fps": lambda result: f"{result.fps:.1f}",

@@ -1,4 +1,4 @@
-"""A guest behind a vhost-user socket, attached to a machine, and the process that we started for it."""
+"""A guest behind a vhost-user socket, attached to a machine, and the process that was started for it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class _TextSeen:
 
 
 class ServedAttachment(Attachment):
-    """A guest behind a vhost-user socket, and the process that we started for it, if we did."""
+    """A guest behind a vhost-user socket, and its process, if the machine started one."""
 
     patience: Patience | None = LINUX_PATIENCE
 
@@ -144,7 +144,7 @@ class ServedAttachment(Attachment):
         directory = self._resources.enter_context(run_directory())
         workdir = directory / "guest"
         workdir.mkdir()
-        # Why the connection broke off is what its process died of; or we ended it ourselves.
+        # Why the connection broke off is what its process died of; or this machine ended it.
         self.listen(directory / "gpu", once=False, report=report, time=time, on_lost=lambda _line: None)
         if guest.final_picture is not None:
             echo = _TextSeen(echo, guest.final_picture, on_picture)
@@ -161,7 +161,7 @@ class ServedAttachment(Attachment):
     def _expect(self, time: TimeKeeping, path: Path, *, on_end: Notice) -> None:
         """Let the kernel come for its time."""
         server = TimeTravelServer(path, time.kernel, on_fault=time.on_fault, on_end=on_end)
-        # The guest's memory will need it, and while the kernel boots we have nothing else to do.
+        # The guest's memory will need it, and while the kernel boots this process has nothing else to do.
         time.kernel.on_started = partial(_soon, sigbus.prepare)
         self._resources.callback(time.kernel.close)
         self._resources.callback(server.close)

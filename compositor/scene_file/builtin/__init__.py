@@ -27,7 +27,7 @@ def builtin(name: str, modes: Sequence[str] | None = None) -> SceneFile:
 
     Args:
         name: One of `SCENES`.
-        modes: Of its outputs, instead of its own; see `with_modes`.
+        modes: The modes of its outputs, instead of its own; see `with_modes`.
 
     Raises:
         BadInput: There is none, or it does not go with these modes.
