@@ -135,17 +135,19 @@ def kernel_build(
     ] = None,
 ) -> None:
     """Build a UML kernel with virtio-gpu; cached."""
-    from compositor.commands.kernel import build
+    from guest.linux import build_kernel, shown_progress
 
-    build(source)
+    with shown_progress() as progress:
+        built = build_kernel(source, progress)
+    print(built)
 
 
 @kernel.command("path")
 def kernel_path() -> None:
     """Print which UML kernel would be booted."""
-    from compositor.commands.kernel import path
+    from guest.linux import find_kernel
 
-    path()
+    print(find_kernel())
 
 
 @rootfs.command("build")
@@ -155,17 +157,19 @@ def rootfs_build(
     ] = None,
 ) -> None:
     """Make a root with weston, modetest and kmscube; cached."""
-    from compositor.commands.rootfs import build
+    from guest.linux import build_rootfs, shown_progress
 
-    build(directory)
+    with shown_progress() as progress:
+        built = build_rootfs(directory, progress)
+    print(built)
 
 
 @rootfs.command("path")
 def rootfs_path() -> None:
     """Print where the root in the cache is."""
-    from compositor.commands.rootfs import path
+    from guest.linux import find_rootfs
 
-    path()
+    print(find_rootfs())
 
 
 @app.command("replay")
