@@ -15,8 +15,7 @@ import typer
 
 from compositor.commands.boot_options import QemuBootOptions, UmlBootOptions
 from compositor.commands.options import Interrupted, RunOptions, running
-from compositor.errors import BadInput, CompositorError, RunFailed
-from virtio.errors import Misuse, ScanoutError
+from compositor.errors import BadInput, Misuse, ScanoutError
 
 # ruff: noqa: PLC0415 - see above
 
@@ -136,17 +135,19 @@ def kernel_build(
     ] = None,
 ) -> None:
     """Build a UML kernel with virtio-gpu; cached."""
-    from compositor.commands.kernel import build
+    from guest.linux import build_kernel, shown_progress
 
-    build(source)
+    with shown_progress() as progress:
+        built = build_kernel(source, progress)
+    print(built)
 
 
 @kernel.command("path")
 def kernel_path() -> None:
     """Print which UML kernel would be booted."""
-    from compositor.commands.kernel import path
+    from guest.linux import find_kernel
 
-    path()
+    print(find_kernel())
 
 
 @rootfs.command("build")
@@ -156,17 +157,19 @@ def rootfs_build(
     ] = None,
 ) -> None:
     """Make a root with weston, modetest and kmscube; cached."""
-    from compositor.commands.rootfs import build
+    from guest.linux import build_rootfs, shown_progress
 
-    build(directory)
+    with shown_progress() as progress:
+        built = build_rootfs(directory, progress)
+    print(built)
 
 
 @rootfs.command("path")
 def rootfs_path() -> None:
     """Print where the root in the cache is."""
-    from compositor.commands.rootfs import path
+    from guest.linux import find_rootfs
 
-    path()
+    print(find_rootfs())
 
 
 @app.command("replay")
@@ -227,11 +230,11 @@ def main(arguments: list[str] | None = None) -> None:
         arguments.remove("--debug")
         logging.basicConfig(format="scanout: %(message)s")
         logging.getLogger("scanout").setLevel(logging.DEBUG)  # not the libraries': they say far too much
-    # Whoever is told to end gives back what he holds: the processes and directories of his guests.
+    # A command that is told to end gives back what it holds: its guests' processes and directories.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(arguments, prog_name="scanout")
-    except (CompositorError, ScanoutError) as error:
+    except ScanoutError as error:
         if debug:
             raise
         print(f"scanout: {error}", file=sys.stderr)
@@ -243,9 +246,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def exit_status(error: Exception) -> int:
-    """2 when the input was at fault, 1 when the run was."""
+    """2 when the input or its use was at fault, 1 when the run was."""
     from guest.linux.errors import KernelUnusable, ToolMissing
 
-    if isinstance(error, RunFailed):
-        return 1
     return 2 if isinstance(error, BadInput | Misuse | KernelUnusable | ToolMissing) else 1

@@ -1,23 +1,23 @@
-"""What the compositor raises on purpose. Every message is one line: what is wrong, where, what to do."""
+"""What the compositor raises on purpose, beside what `virtio.errors` has for every package.
+
+Every message is one line: what is wrong, where, what to do. `ScanoutError` is the base of them all, and a
+caller that breaks an interface gets the same `Misuse` from every package.
+"""
 
 from __future__ import annotations
 
+from virtio.errors import Misuse, ScanoutError
 
-class CompositorError(Exception):
-    """Base of every error that the compositor raises on purpose."""
-
-
-class BadInput(CompositorError):
-    """A text, a file or a property that somebody gave us makes no sense; nothing has changed."""
+__all__ = ["BadInput", "Misuse", "RunFailed", "ScanoutError", "ScreenError"]
 
 
-class RunFailed(CompositorError):
+class BadInput(ScanoutError):
+    """A text, a file, a path or a property that the user gave makes no sense; nothing has changed."""
+
+
+class RunFailed(ScanoutError):
     """The run did not do what was asked of it (a guest died, a limit passed): exit status 1."""
 
 
-class Misuse(CompositorError):
-    """Our caller broke an interface: a wrong order, a closed object."""
-
-
-class ScreenError(CompositorError):
+class ScreenError(ScanoutError):
     """The display or its driver refuses: no display, no library, an error out of OpenGL."""

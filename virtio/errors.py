@@ -1,4 +1,4 @@
-"""Who is to blame: the driver, our caller, or we.
+"""Whom to blame: the driver, the caller, or this program.
 
 Handlers raise; exactly one dispatcher per device (`virtio.gpu.device`) and one per connection
 (`virtio.vhost_user.backend`) turns a `DriverFault` into an answer, so that no guest can raise
@@ -27,7 +27,7 @@ class QueueFault(DriverFault):
 
 
 class MemoryFault(DriverFault):
-    """A guest address range that no memory region covers, or memory that vanished under us."""
+    """A guest address range that no memory region covers, or memory that vanished meanwhile."""
 
 
 class Unmappable(MemoryFault):
@@ -42,8 +42,8 @@ class ProtocolFault(DriverFault):
 
 
 class Misuse(ScanoutError):
-    """Our caller broke an interface: a wrong argument, a wrong order, a closed object."""
+    """The caller broke an interface: a wrong argument, a wrong order, a closed object."""
 
 
 class InternalError(ScanoutError):
-    """We broke an invariant of our own. Please report it."""
+    """This program broke an invariant of its own. Please report it."""

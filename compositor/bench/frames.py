@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from compositor.bench import pixman
 from compositor.bench.report import Report, Row, interleave
-from compositor.errors import Misuse
+from compositor.errors import RunFailed
 from compositor.output.layers import Buffer
 from compositor.output.output import Output
 from compositor.pixels.format import PixelFormat
@@ -62,7 +62,7 @@ class Scene(NamedTuple):
         """Commit and present what has changed."""
         frame = self.output.commit(0)
         if frame is None:
-            raise Misuse("bench frames: nothing changed")
+            raise RunFailed("bench frames: nothing changed")
         frame.latch()
         frame.release()
 

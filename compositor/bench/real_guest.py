@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from compositor.bench.report import Report, interleave
-from compositor.errors import CompositorError
+from compositor.errors import ScanoutError
 from compositor.machine import Machine
 from compositor.machine.run_directory import run_directory
 from compositor.output.output import Output
@@ -34,7 +34,7 @@ _RESULT = re.compile(r"flips=(\d+) seconds=([\d.]+)")
 _START_SECONDS = 120.0
 
 
-class BenchFailed(CompositorError):
+class BenchFailed(ScanoutError):
     """A benchmark's guest did not do its work."""
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -18,39 +17,35 @@ from compositor.commands.studies.fifty_ms import fifty_ms
 from compositor.commands.studies.frame_clock_study import frame_clock_study
 from compositor.commands.studies.hotplug_storm import hotplug_storm
 from compositor.commands.studies.sharing_study import sharing_study
+from compositor.commands.studies.study import Study
 from compositor.commands.studies.sync_study import sync_study
 from compositor.commands.studies.torn_study import torn_study
 from compositor.errors import BadInput
-from compositor.scene_file import SCENES, SceneFile, builtin, read_scene
+from compositor.scene_file import SCENES, SceneFile, builtin, read_scene, title
 from guest.linux import shown_progress
 
-
-class Study(NamedTuple):
-    """A scene that prints figures instead of showing pictures.
-
-    Attributes:
-        title: One line.
-        run: Does it, given the options and a UML kernel to boot.
-    """
-
-    title: str
-    run: Callable[[RunOptions, Path | None], None]
-
-
 STUDIES: Mapping[str, Study] = {
-    "sync-study": Study("what every sync policy makes of every render time", sync_study),
+    "sync-study": Study(
+        "what every sync policy makes of every render time", sync_study, takes=("frames", "kernel")
+    ),
     "torn-study": Study("what every sync policy promises, checked in a hundred thousand frames", torn_study),
-    "fifty-ms": Study("what becomes of a guest whose fences are held", fifty_ms),
+    "fifty-ms": Study("what becomes of a guest whose fences are held", fifty_ms, takes=("frames", "kernel")),
     "frame-clock-study": Study(
         "when to begin a frame: fixed window, adaptive deadline, triple buffering", frame_clock_study
     ),
-    "hotplug-storm": Study("16 outputs, 8 guests, a thousand monitors that come and go", hotplug_storm),
-    "sharing-study": Study("four ways to share a GPU, side by side", sharing_study),
+    "hotplug-storm": Study(
+        "16 outputs, 8 guests, a thousand monitors that come and go", hotplug_storm, takes=()
+    ),
+    "sharing-study": Study("four ways to share a GPU, side by side", sharing_study, takes=("seconds",)),
     "eight-processes": Study(
-        "guests in processes of their own, each killed and started again", eight_processes
+        "guests in processes of their own, each killed and started again",
+        eight_processes,
+        takes=("seconds",),
+        clock="real",
     ),
 }
 
+_BOOTING = " and ".join(name for name, study in STUDIES.items() if "kernel" in study.takes)
 _DEFAULT_FRAMES = 300  # of a run that was given no limit and has no window to close
 
 
@@ -59,62 +54,71 @@ def demo(run: RunOptions) -> None:
     window = bool(os.environ.get("DISPLAY")) if run.window is None else run.window
     if not window and run.screenshot is None:
         run = replace(run, screenshot=Path("demo.png"))
-    play(builtin("demo"), replace(run, window=window))
+    run_scene("demo", replace(run, window=window))
 
 
-def run_scene(scene: str | None, run: RunOptions, kernel: Path | None = None) -> None:
-    """A built-in scene by name, a study, or a scene file; without any of them, say which there are.
+def run_scene(name: str | None, run: RunOptions, kernel: Path | None = None) -> None:
+    """Run a built-in scene, a study or a scene file; without any of them, say which there are.
 
-    Raises:
-        BadInput: There is no such scene, it says something that cannot be, or it has no use for a kernel.
-    """
-    if scene is None:
-        Console().print(catalogue())
-        return
-    if kernel is not None and scene not in STUDIES:
-        raise BadInput(f"--kernel {kernel}: only a study boots one ({', '.join(STUDIES)}); see scanout boot")
-    if scene in STUDIES:
-        STUDIES[scene].run(run, kernel)
-    elif scene in SCENES:
-        play(builtin(scene), run)
-    elif scene.endswith(".toml") or Path(scene).exists():
-        play(read_scene(Path(scene)), run)
-    else:
-        known = ", ".join((*SCENES, *STUDIES))
-        raise BadInput(f"there is no scene {scene!r}; there are: {known}; a file's name ends in .toml")
-
-
-def play(scene: SceneFile, run: RunOptions) -> None:
-    """Run a scene for as long as the options say, else as it says itself.
+    A scene runs for as long as the options say, else as it says itself.
 
     Raises:
-        BadInput: The options do not go with it.
+        BadInput: There is no such scene, it says something that cannot be, the options do not go with it, or
+            it has no use for a kernel.
         ScanoutError: A guest cannot be started; the message says why.
     """
-    if run.outputs != RunOptions().outputs:
-        scene = scene.with_modes(run.modes)
-    if run.seconds is None and run.frames is None:
-        run = replace(run, seconds=scene.seconds, frames=scene.frames)
-        if not run.window and run.seconds is None and run.frames is None:
-            run = replace(run, frames=_DEFAULT_FRAMES)
+    if name is None:
+        Console().print(catalogue())
+        return
+    if name in STUDIES:
+        STUDIES[name].check(name, run, kernel)
+        STUDIES[name].run(run, kernel)
+        return
+    if kernel is not None:
+        raise BadInput(f"--kernel {kernel}: only {_BOOTING} boot one; see scanout boot")
+    scene = find_scene(name, None if run.outputs == RunOptions().outputs else run.modes)
     with shown_progress() as progress:
         scene.prepare(progress)
     run_session(
-        replace(run, seed=run.seed or scene.seed),
-        scene.cast,
+        _limited(run, scene),
+        scene.start,
         clock="real" if run.window else scene.clock,
         repaint=scene.repaint,
-        outputs=scene.outputs(),
+        outputs=scene.outputs,
         timing=scene.timing,
         repaint_delay_ns=scene.repaint_delay_ns,
     )
+
+
+def find_scene(name: str, modes: Sequence[str] | None) -> SceneFile:
+    """The scene that is built in under that name, or in that file; its outputs have `modes`, if given.
+
+    Raises:
+        BadInput: There is none, or it says something that cannot be.
+    """
+    if name in SCENES:
+        return builtin(name, modes)
+    if name.endswith(".toml") or Path(name).exists():
+        return read_scene(Path(name), modes)
+    known = ", ".join((*SCENES, *STUDIES))
+    raise BadInput(f"there is no scene {name!r}; there are: {known}; a file's name ends in .toml")
+
+
+def _limited(run: RunOptions, scene: SceneFile) -> RunOptions:
+    """The options, with the scene's seed and limits where they say none."""
+    run = replace(run, seed=run.seed or scene.seed)
+    if run.seconds is not None or run.frames is not None:
+        return run
+    endless = run.window or scene.seconds is not None or scene.frames is not None
+    frames = scene.frames if endless else _DEFAULT_FRAMES
+    return replace(run, seconds=scene.seconds, frames=frames)
 
 
 def catalogue() -> Table:
     """The scenes that ship, one line each."""
     shown = Table(title="scanout run SCENE, or FILE.toml", title_justify="left", show_header=False)
     for name in SCENES:
-        shown.add_row(name, builtin(name).title)
+        shown.add_row(name, title(name))
     for name, study in STUDIES.items():
         shown.add_row(name, f"study: {study.title}")
     return shown

@@ -1,20 +1,21 @@
-"""The guests of a machine: how each kind is attached, named, seeded, and given its place on the calendar."""
+"""The guests of a machine: how each kind is attached, named, seeded, and kept in virtual time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 from compositor.adapter.display import Placement
-from compositor.errors import BadInput
+from compositor.errors import BadInput, Misuse
 from compositor.machine.attachment import (
     Attachment,
     ProcessAttachment,
-    Seat,
     ServedAttachment,
     SimulatedAttachment,
+    TimeKeeping,
 )
 from compositor.record.recorder import Recorder
 from compositor.scene.tree import SceneTree
@@ -27,33 +28,23 @@ from virtio.clock.pace import CalendarPace
 from virtio.clock.time_travel import TimeTravel
 from virtio.errors import ScanoutError
 
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all guests of a machine share.
-
-    Attributes:
-        seed: Guests without a seed of their own count on from it.
-        command_ns: From a kick to the device's work, on the virtual clock.
-        report: Gets one line for everything that goes wrong with a guest and is dealt with.
-        echo: Gets the consoles of real guests.
-        on_fault: Told when a guest breaks the rules of virtual time.
-        on_picture: Called when a guest says that its picture stays as it is.
-    """
-
-    seed: int
-    command_ns: int
-    report: Callable[[str], None]
-    echo: Callable[[str], None]
-    on_fault: Callable[[ScanoutError], None]
-    on_picture: Callable[[], None]
+AnyAttachment = TypeVar("AnyAttachment", bound=Attachment)
 
 
 class Guests:
     """A machine's guests.
 
+    Args:
+        tree: The scene that they appear in.
+        seed: Guests without a seed of their own count on from it.
+        command_ns: The time from a kick to the device's work, on the virtual clock.
+        report: Gets one line for everything that goes wrong with a guest and is dealt with.
+        echo: Gets the consoles of real guests.
+        on_fault: Called when a guest breaks the rules of virtual time.
+        on_picture: Called when a guest says that its picture stays as it is.
+
     Attributes:
-        all: In the order in which they came.
+        all: The guests, in the order in which they came.
         clock: The machine's, once it runs.
         recorder: Taps the devices of guests that come from now on.
     """
@@ -61,25 +52,47 @@ class Guests:
     clock: Clock
     recorder: Recorder | None = None
 
-    def __init__(self, tree: SceneTree, surroundings: Surroundings) -> None:
+    def __init__(
+        self,
+        tree: SceneTree,
+        *,
+        seed: int,
+        command_ns: int,
+        report: Callable[[str], None],
+        echo: Callable[[str], None],
+        on_fault: Callable[[ScanoutError], None],
+        on_picture: Callable[[], None],
+    ) -> None:
         self.all: list[Attachment] = []
-        self._tree = tree
-        self._our = surroundings
+        self._tree, self._seed, self._command_ns = tree, seed, command_ns
+        self._report, self._echo = report, echo
+        self._on_fault, self._on_picture = on_fault, on_picture
         self._kernels: list[TimeTravel] = []
 
     async def attach(
         self, guest: SimulatedGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None
     ) -> Attachment:
         """See `Machine.attach`."""
+        name = unique_name(guest.name, {guest.name for guest in self.all})
         if isinstance(guest, SimulatedGuest):
-            return self._simulate(guest, places or [Placement()])
+            return self._add(
+                SimulatedAttachment(
+                    guest,
+                    name,
+                    self._tree,
+                    places or [Placement()],
+                    self.clock,
+                    self._seed + len(self.all),
+                    self.recorder,
+                )
+            )
         if not guest.takes_virtual_time:
             self._refuse_virtual(guest.kind)
-        name = self._unique(guest.name)
-        our = self._our
-        with self._seat(name) as seat:
+        with self._time_keeping(name) as time:
             served = self._served_guest(guest, name, places)
-            await served.launch(guest, echo=our.echo, report=our.report, on_picture=our.on_picture, seat=seat)
+            await served.launch(
+                guest, echo=self._echo, report=self._report, on_picture=self._on_picture, time=time
+            )
         return served
 
     def serve(
@@ -90,12 +103,15 @@ class Guests:
             self._refuse_virtual("a VMM of its own")
         elif not isinstance(self.clock, Calendar):
             raise BadInput("a kernel that comes for its time needs the virtual clock")
-        name = self._unique("guest")
-        with self._seat(name) as seat:
+        name = unique_name("guest", {guest.name for guest in self.all})
+        with self._time_keeping(name) as time:
             served = self._served(name, "vhost-user", places)
-            served.listen(path, once=once or seat is not None, report=self._our.report, seat=seat)
-            if seat is not None and time_travel is not None:
-                served.keep_time(seat, time_travel)
+            try:
+                served.listen(path, once=once or time is not None, report=self._report, time=time)
+                if time is not None and time_travel is not None:
+                    served.keep_time(time, time_travel)
+            except Misuse as error:  # a path that the user gave cannot be listened on
+                raise BadInput(str(error)) from None
         return served
 
     def outputs_changed(self) -> None:
@@ -103,26 +119,12 @@ class Guests:
         for guest in tuple(self.all):
             guest.outputs_changed()
 
-    def _simulate(self, guest: SimulatedGuest, places: Sequence[Placement]) -> Attachment:
-        simulated = SimulatedAttachment(
-            guest,
-            self._unique(guest.name),
-            self._tree,
-            places,
-            self.clock,
-            self._our.seed + len(self.all),
-            self.recorder,
-        )
-        simulated.display.report = self._our.report
-        self.all.append(simulated)
-        return simulated
-
     def _served_guest(
         self, guest: ProcessGuest | LinuxGuest, name: str, places: Sequence[Placement] | None
     ) -> ServedAttachment:
         if not isinstance(guest, ProcessGuest):
             return self._served(name, guest.kind, places)
-        guest.with_seed(self._our.seed + len(self.all))
+        guest.with_seed(self._seed + len(self.all))
         return self._add(
             ProcessAttachment(guest, name, self._tree, places or [Placement()], self.clock, self.recorder)
         )
@@ -131,25 +133,24 @@ class Guests:
         places = places or [Placement(output=index) for index in range(len(self._tree.outputs))]
         return self._add(ServedAttachment(name, kind, self._tree, places, self.clock, self.recorder))
 
-    def _add(self, served: ServedAttachment) -> ServedAttachment:
-        served.display.report = self._our.report
-        self.all.append(served)
-        return served
+    def _add(self, attachment: AnyAttachment) -> AnyAttachment:
+        attachment.display.report = self._report
+        self.all.append(attachment)
+        return attachment
 
     @contextmanager
-    def _seat(self, name: str) -> Iterator[Seat | None]:
-        """A place on the calendar, on the virtual clock, for the guest that comes next; if it does."""
+    def _time_keeping(self, name: str) -> Iterator[TimeKeeping | None]:
+        """The virtual time, if there is one, of the guest that comes next; if it does."""
         if not isinstance(self.clock, Calendar):
             yield None
             return
-        our = self._our
         kernel = TimeTravel(self.clock, name, broadcast=self._broadcast)
-        pace = CalendarPace(self.clock, kernel, on_fault=our.on_fault, latency_ns=our.command_ns)
+        pace = CalendarPace(self.clock, kernel, on_fault=self._on_fault, latency_ns=self._command_ns)
         self._kernels.append(kernel)
         try:
-            yield Seat(kernel, pace, guest_seed(our.seed, len(self.all)), our.on_fault)
+            yield TimeKeeping(kernel, pace, guest_seed(self._seed, len(self.all)), self._on_fault)
         except BaseException:
-            kernel.participant.leave()  # nobody else may wait for it
+            kernel.participant.leave()  # the others must not wait for it
             raise
 
     def _broadcast(self, sender: TimeTravel, what: int) -> None:
@@ -161,6 +162,9 @@ class Guests:
         if isinstance(self.clock, Calendar):
             raise BadInput(f"{what} keeps its own time: use the real clock")
 
-    def _unique(self, name: str) -> str:
-        taken = {guest.name for guest in self.all}
-        return next(n for n in (name, *(f"{name}-{i}" for i in range(2, 1000))) if n not in taken)
+
+def unique_name(name: str, taken: Container[str]) -> str:
+    """The name, numbered from 2 on if it is taken."""
+    if name not in taken:
+        return name
+    return next(numbered for number in count(2) if (numbered := f"{name}-{number}") not in taken)

@@ -25,7 +25,7 @@ from compositor.adapter.display import Placement
 from compositor.errors import BadInput, Misuse
 from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
 from compositor.machine.attachment import Attachment
-from compositor.machine.guests import Guests, Surroundings
+from compositor.machine.guests import Guests
 from compositor.machine.outputs import Outputs
 from compositor.machine.pictures import Pictures
 from compositor.machine.presenter import Repaint
@@ -123,14 +123,12 @@ class Machine:
         self.seed = seed
         self._guests = Guests(
             self._outputs.tree,
-            Surroundings(
-                seed,
-                timing.command_ns,
-                report,
-                echo,
-                on_fault=self._runs.fail,
-                on_picture=self._picture_is_up,
-            ),
+            seed=seed,
+            command_ns=timing.command_ns,
+            report=report,
+            echo=echo,
+            on_fault=self._runs.fail,
+            on_picture=self._picture_is_up,
         )
         self.report = report
         self._clock_kind = clock
@@ -279,8 +277,8 @@ class Machine:
             time_travel: Where a UML kernel comes for its time, on the virtual clock; it is served once.
 
         Raises:
-            BadInput: A placement is impossible, or `time_travel` does not go with the machine's clock.
-            Misuse: A socket cannot be opened; the message says why.
+            BadInput: A placement is impossible, a socket cannot be opened, or `time_travel` does not go with
+                the machine's clock; the message says why.
         """
         return self._guests.serve(path, once=once, places=places, time_travel=time_travel)
 

@@ -15,7 +15,7 @@ from compositor.machine.presenter import Presenter
 from compositor.output.frame import Frame
 from compositor.output.output import Output
 from compositor.record.recording import Recording, make_output, read_json
-from compositor.record.records import Command, Content, Kind, Presented, Record
+from compositor.record.records import CommandRecord, ContentRecord, FrameRecord, Kind, Record
 from guest.replayed import ReplayedGuest
 from virtio.clock import Clock
 from virtio.clock.calendar import Cancellable
@@ -145,7 +145,7 @@ class Player:
     def _play(self, record: Record) -> None:
         try:
             self._carry_out(record)
-        except (ScanoutError, BadInput, ValueError, KeyError, TypeError) as error:
+        except (ScanoutError, ValueError, KeyError, TypeError) as error:
             reason = str(error) or type(error).__name__
             at = f"{record.kind.name} at {record.time_ns / 1e9:.6f} s"
             raise BadInput(f"{self._recording.path}: cannot be replayed beyond {at}: {reason}") from error
@@ -157,7 +157,7 @@ class Player:
             action(record)
 
     def _write(self, record: Record) -> None:
-        content = Content.decode(record.payload)
+        content = ContentRecord.decode(record.payload)
         self._driver(record).write(content.resource_id, content.extents, content.data)
 
     def _place(self, record: Record) -> None:
@@ -193,7 +193,7 @@ class Player:
         self._guests.append(guest)
 
     def _command(self, record: Record) -> None:
-        command = Command.decode(record.payload)
+        command = CommandRecord.decode(record.payload)
         expected = command.response[: command.room]
 
         def answered(response: bytes) -> None:
@@ -224,7 +224,7 @@ class Player:
         self._clock_of(record).commit()
 
     def _repaint(self, record: Record) -> None:
-        expected = Presented.decode(record.payload)
+        expected = FrameRecord.decode(record.payload)
         presenter = self._presenter(record)
         self._frame = None
         self._clock_of(record).show()
@@ -235,9 +235,9 @@ class Player:
                 name = f"frame {expected.commit_seq} of {presenter.output.name}"
                 self.differences.append(f"{name} is another one than recorded")
 
-    def _seen(self, frame: Frame) -> Presented:
+    def _seen(self, frame: Frame) -> FrameRecord:
         height, width = frame.pixels.shape[:2]
-        return Presented(frame.commit_seq, width, height, frame.checksum or 0)
+        return FrameRecord(frame.commit_seq, width, height, frame.checksum or 0)
 
 
 def make_placement(document: dict[str, Any]) -> Placement:

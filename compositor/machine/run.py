@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
-from compositor.errors import Misuse, RunFailed
+from compositor.errors import RunFailed
 from virtio.clock import Calendar, Clock
 from virtio.clock.calendar import NANOSECONDS
+from virtio.errors import InternalError
 
 # Events of virtual time that run before the asyncio loop gets a turn: signals must get through.
 _EVENTS_PER_TURN = 64
@@ -135,7 +136,7 @@ class Run:
         loop = asyncio.get_running_loop()
 
         def fail(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-            self.fail(context.get("exception") or Misuse(context["message"]))
+            self.fail(context.get("exception") or InternalError(context["message"]))
 
         def wake(_: object) -> None:
             self._wake.set()

@@ -19,5 +19,5 @@ One thing cannot be recorded exactly: a guest that paints over a buffer while th
 recording may then see two different moments of it, and the replay says which frame differs.
 
 `container` is the file's outer form, `records` its content, `changes` finds what changed in a guest's
-memory, `recorder` writes, `player` reads.
+memory, `recorder` writes, `recording` reads, and `compositor.machine.replay` replays.
 """

@@ -101,7 +101,7 @@ class ChunkReader:
 
     Args:
         file: Open for reading, at its beginning; it stays the caller's.
-        name: Of the file, for messages.
+        name: The file's name, for messages.
 
     Attributes:
         cut_off: The file ended before its last chunk did; known when all chunks have been read.

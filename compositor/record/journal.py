@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from compositor.errors import BadInput
 from compositor.record.container import CHUNK_BYTES, ChunkWriter, Packed, pack
-from compositor.record.records import Command, Content, Kind, Record
+from compositor.record.records import CommandRecord, ContentRecord, Kind, Record
 
 # A chunk is written when it spans this much time, so that a killed process loses little more than that.
 _CHUNK_NS = 250_000_000
@@ -108,7 +108,7 @@ class Journal:
         else:
             self._append(record)
 
-    def write_content(self, guest: int, content: Content) -> None:
+    def write_content(self, guest: int, content: ContentRecord) -> None:
         """Append what changed in a guest's memory: before the command that is being carried out, if any."""
         if self._open:
             command = self._open[-1]
@@ -120,7 +120,7 @@ class Journal:
         """A command is about to be carried out."""
         self._open.append(_Open(self.now_ns()))
 
-    def command_ends(self, guest: int, command: Command) -> None:
+    def command_ends(self, guest: int, command: CommandRecord) -> None:
         """The command that began last was answered."""
         done = self._open.pop()
         records = [*done.before, Record(Kind.COMMAND, guest, done.time_ns, command.encode()), *done.after]

@@ -15,7 +15,7 @@ from compositor.output.mode import Mode
 from compositor.output.output import Output
 from compositor.record.journal import Journal
 from compositor.record.recording import describe_output
-from compositor.record.records import Kind, Presented
+from compositor.record.records import FrameRecord, Kind
 from compositor.record.tap import GuestTap
 
 
@@ -26,7 +26,7 @@ class Recorder:
         path: The file; overwritten.
         now_ns: The run's clock.
         report: Gets one line when the file cannot be written any more.
-        clock: "virtual" or "real", for whoever reads the file.
+        clock: "virtual" or "real", as the file says.
         outputs: The machine's, with their names.
 
     Raises:
@@ -91,7 +91,7 @@ class Recorder:
         checksum = frame.checksum
         if checksum is None:
             checksum = self._digest.checksum(frame.pixels, frame.format)
-        payload = Presented(frame.commit_seq, width, height, checksum).encode()
+        payload = FrameRecord(frame.commit_seq, width, height, checksum).encode()
         self._journal.write(Kind.FRAME, output, payload, time_ns=frame.present_time_ns)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ class Recording(Closing):
     Attributes:
         path: The file.
         clock: What the run was recorded on, "virtual" or "real".
-        outputs: Its monitors, fresh ones.
+        outputs: Fresh outputs with the monitors of that run.
 
     Raises:
         BadInput: It cannot be read, is no recording, or one of another version, or holds nothing.

@@ -13,14 +13,14 @@ The subject is the number of a guest, in the order of their `GUEST` records, or 
 | SYNC | guest | UTF-8: from now on its flushes wait by this policy (see `compositor.adapter.sync_policy`) |
 | ACTIVATE | guest | u64: the features that its driver accepted |
 | RESET | guest | nothing: its driver reset the device |
-| CONTENT | guest | what changed in a resource's memory: see `Content`; before the command that looks at it |
-| COMMAND | guest | see `Command` |
+| CONTENT | guest | what changed in a resource's memory: see `ContentRecord`; before its command |
+| COMMAND | guest | see `CommandRecord` |
 | GONE | guest | nothing: the guest was taken off the machine |
 | MODE | output | UTF-8: the output switched to this mode |
 | PLUG | output | JSON, as one of MACHINE's `outputs`: it is plugged in, or comes new |
 | UNPLUG | output | nothing |
 | COMMIT | output | nothing: a frame is composed now, and presented by a FRAME that follows it |
-| FRAME | output | see `Presented` |
+| FRAME | output | see `FrameRecord` |
 | END | 0 | nothing: the run ended at that time |
 
 Records are in the order of their effects, and times never decrease.
@@ -91,7 +91,7 @@ class Record(NamedTuple):
         return _RECORD.pack(self.kind, self.subject, self.time_ns, length), self.payload, self.bulk
 
 
-class Command(NamedTuple):
+class CommandRecord(NamedTuple):
     """One command and its answer.
 
     Attributes:
@@ -114,7 +114,7 @@ class Command(NamedTuple):
         return head + self.request + self.response
 
     @classmethod
-    def decode(cls, payload: bytes) -> Command:
+    def decode(cls, payload: bytes) -> CommandRecord:
         """The command in a payload.
 
         Raises:
@@ -128,12 +128,12 @@ class Command(NamedTuple):
         return cls(queue, size, room, payload[at : at + length], payload[at + length :])
 
 
-class Content(NamedTuple):
+class ContentRecord(NamedTuple):
     """Bytes of a resource's memory that differ from what a replay has there; at first it has zeros.
 
     Attributes:
         resource_id: The guest's number of the resource.
-        extents: Where.
+        extents: Where they lie.
         data: Their bytes, one extent after the other.
     """
 
@@ -148,7 +148,7 @@ class Content(NamedTuple):
         return Record(Kind.CONTENT, guest, time_ns, head, self.data)
 
     @classmethod
-    def decode(cls, payload: bytes) -> Content:
+    def decode(cls, payload: bytes) -> ContentRecord:
         """The content in a payload.
 
         Raises:
@@ -164,7 +164,7 @@ class Content(NamedTuple):
         return cls(resource_id, extents, memoryview(payload)[end:])
 
 
-class Presented(NamedTuple):
+class FrameRecord(NamedTuple):
     """A frame that was presented.
 
     Attributes:
@@ -184,7 +184,7 @@ class Presented(NamedTuple):
         return _PRESENTED.pack(*self)
 
     @classmethod
-    def decode(cls, payload: bytes) -> Presented:
+    def decode(cls, payload: bytes) -> FrameRecord:
         """The frame in a payload.
 
         Raises:

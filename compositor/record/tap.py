@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from compositor.adapter.placement import Placement
 from compositor.record.changes import MemoryImage
 from compositor.record.journal import Journal
-from compositor.record.records import Command, Content, Kind
+from compositor.record.records import CommandRecord, ContentRecord, Kind
 from virtio.gpu.backing import Backing, ContiguousBacking
 from virtio.gpu.blob_image import BlobImage, BlobLayout
 from virtio.gpu.cursor import CURSOR_SIDE
@@ -32,6 +32,7 @@ from virtio.gpu.wire import (
     CONTROL_QUEUE,
     CURSOR_QUEUE,
     HEADER_SIZE,
+    Command,
     ResourceDetachBacking,
     ResourceFlush,
     ResourceUnref,
@@ -41,7 +42,6 @@ from virtio.gpu.wire import (
     sizeof,
     unpack,
 )
-from virtio.gpu.wire import Command as Request
 from virtio.ring.chain import Chain
 
 _CURSOR_ROW = CURSOR_SIDE * BYTES_PER_PIXEL
@@ -52,7 +52,7 @@ class GuestTap:
     """Implements `virtio.gpu.tap.Tap` for all devices of one guest, one after the other.
 
     Args:
-        journal: Where to.
+        journal: Where records go.
         guest: The guest's number in the recording.
         outputs: On which outputs each of its scanouts is; None: maybe on any.
     """
@@ -107,10 +107,10 @@ class GuestTap:
         self._command = (index, chain.readable_size, chain.writable_size, request)
         self._looked.clear()
         self._journal.command_begins()
-        flush = _body(request, index, Request.RESOURCE_FLUSH, ResourceFlush)
+        flush = _body(request, index, Command.RESOURCE_FLUSH, ResourceFlush)
         if flush is not None:
             self._take(flush)
-        update = _body(request, index, Request.UPDATE_CURSOR, UpdateCursor)
+        update = _body(request, index, Command.UPDATE_CURSOR, UpdateCursor)
         if update is not None:
             self._look_at_cursor(update.resource_id)
 
@@ -120,7 +120,7 @@ class GuestTap:
         index, size, room, request = self._command
         if response.startswith(_OK):
             self._follow(index, request)
-        self._journal.command_ends(self.guest, Command(index, size, room, request, response))
+        self._journal.command_ends(self.guest, CommandRecord(index, size, room, request, response))
 
     def look(self, output: int) -> None:
         """A frame of that output is presented: record what it shows of this guest's memory."""
@@ -131,17 +131,17 @@ class GuestTap:
 
     def _follow(self, index: int, request: bytes) -> None:
         """A command was carried out: look at what it made visible, forget what it took away."""
-        transfer = _body(request, index, Request.TRANSFER_TO_HOST_2D, TransferToHost2d)
+        transfer = _body(request, index, Command.TRANSFER_TO_HOST_2D, TransferToHost2d)
         if transfer is not None:
             self._look_at_transfer(transfer)
-        flush = _body(request, index, Request.RESOURCE_FLUSH, ResourceFlush)
+        flush = _body(request, index, Command.RESOURCE_FLUSH, ResourceFlush)
         if flush is not None:
             for scanout_id, shown in self._visible.items():
                 if shown.resource.resource_id == flush.resource_id and scanout_id not in self._looked:
                     self._look_at_scanout(scanout_id)
         for kind, layout in (
-            (Request.RESOURCE_UNREF, ResourceUnref),
-            (Request.RESOURCE_DETACH_BACKING, ResourceDetachBacking),
+            (Command.RESOURCE_UNREF, ResourceUnref),
+            (Command.RESOURCE_DETACH_BACKING, ResourceDetachBacking),
         ):
             gone = _body(request, index, kind, layout)
             if gone is not None:
@@ -201,7 +201,7 @@ class GuestTap:
             known = self._images[resource_id] = backing, MemoryImage(backing.size)
         extents, data = known[1].update(offset, stride, rows)
         if extents:
-            self._journal.write_content(self.guest, Content(resource_id, extents, data))
+            self._journal.write_content(self.guest, ContentRecord(resource_id, extents, data))
 
 
 def _rows(
@@ -213,9 +213,9 @@ def _rows(
     return image.pixels.reshape(shape)
 
 
-def _body(request: bytes, index: int, kind: Request, layout: type[Any]) -> Any:
+def _body(request: bytes, index: int, kind: Command, layout: type[Any]) -> Any:
     """The request's structure; None when it is another command, or too short."""
-    queue = CURSOR_QUEUE if kind in (Request.UPDATE_CURSOR, Request.MOVE_CURSOR) else CONTROL_QUEUE
+    queue = CURSOR_QUEUE if kind in (Command.UPDATE_CURSOR, Command.MOVE_CURSOR) else CONTROL_QUEUE
     if index != queue or len(request) < HEADER_SIZE + sizeof(layout):
         return None
     if int.from_bytes(request[:4], "little") != kind:

@@ -1,28 +1,25 @@
-"""The events of a scene file: rehearsed before the run, which refuses what cannot happen, then played."""
+"""The events of a scene file: checked before the run, then called at their times."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
-from compositor.adapter.placement import Placement
 from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput
 from compositor.machine import Machine
-from compositor.machine.attachment import Attachment
+from compositor.machine.attachment import Attachment, SimulatedAttachment
 from compositor.output.mode import Mode
 from compositor.output.output import Output
 from compositor.scene.layout import Monitor, check_monitors
-from compositor.scene_file.guests import policies
+from compositor.scene_file.guests import SceneGuest, policies
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.outputs import find_output
 from compositor.scene_file.places import moved_placement
 from compositor.scene_file.schema import (
     AnyEvent,
-    AnyGuest,
-    CommitFault,
+    InjectFault,
     Move,
     Plug,
     Raise,
@@ -34,70 +31,50 @@ from compositor.scene_file.schema import (
 )
 from guest.driver import DriverState
 from guest.faults import FAULTS
-from guest.simulated import SimulatedGuest
 from virtio.clock.calendar import NANOSECONDS
 from virtio.inproc import InProcessTransport
 
 
-@dataclass(frozen=True, slots=True)
-class Player:
-    """One guest on the machine.
+def check_events(
+    events: Sequence[AnyEvent], outputs: Sequence[Output], guests: Mapping[str, SceneGuest]
+) -> None:
+    """Go through all events in the order of their times, and refuse what cannot happen; nothing is run.
 
-    Attributes:
-        attachment: Its side of the host.
-        guest: Itself, if it is simulated.
+    Raises:
+        BadInput: One cannot happen; the message names the key.
     """
+    check = _Check(outputs, guests)
+    for index, event in enumerate(events):
+        if not math.isfinite(event.at) or event.at < 0:
+            raise BadInput(f"events[{index}].at: {event.at} is no time of a run; it begins at 0")
+    for index, event in sorted(enumerate(events), key=lambda item: item[1].at):
+        check.event(event, f"events[{index}]")
 
-    attachment: Attachment
-    guest: SimulatedGuest | None
 
+class _Check:
+    """What the outputs and places are like after the events so far; the scene's own are not changed."""
 
-class Rehearsal:
-    """Goes through the events in their order and refuses what cannot happen; nothing is run.
-
-    Args:
-        outputs: Of the scene; they are not changed.
-        guests: Tables by name.
-        places: Placements by guest.
-    """
-
-    def __init__(
-        self,
-        outputs: Sequence[Output],
-        guests: Mapping[str, AnyGuest],
-        places: Mapping[str, Sequence[Placement]],
-    ) -> None:
+    def __init__(self, outputs: Sequence[Output], guests: Mapping[str, SceneGuest]) -> None:
         self._outputs = outputs
         self._monitors = [Monitor.of(output) for output in outputs]
         self._guests = guests
-        self._places = {name: list(placements) for name, placements in places.items()}
+        self._places = {name: list(guest.places) for name, guest in guests.items()}
 
-    def run(self, events: Sequence[AnyEvent]) -> None:
-        """Go through all of them.
-
-        Raises:
-            BadInput: One cannot happen; the message names the key.
-        """
-        for index, event in enumerate(events):
-            if not math.isfinite(event.at) or event.at < 0:
-                raise BadInput(f"events[{index}].at: {event.at} is no time of a run; it begins at 0")
-        for index, event in sorted(enumerate(events), key=lambda item: item[1].at):
-            self._check(event, f"events[{index}]")
-
-    def _check(self, event: AnyEvent, key: str) -> None:
+    def event(self, event: AnyEvent, key: str) -> None:
+        """Let an event happen."""
         if isinstance(event, Plug | Unplug | SetMode):
             self._check_output(event, key)
             return
         with at_key(f"{key}.guest"):
             if event.guest not in self._guests:
                 raise BadInput(f'there is no guest "{event.guest}"; there are {", ".join(self._guests)}')
-            table = self._guests[event.guest]
-            if isinstance(event, CommitFault | Reboot) and not isinstance(table, SimulatedTable):
+            table = self._guests[event.guest].table
+            if isinstance(event, InjectFault | Reboot) and not isinstance(table, SimulatedTable):
                 raise BadInput(f"{event.guest} is no simulated guest, and has a driver of its own")
         if isinstance(event, SetSync):
             with at_key(f"{key}.policy"):
                 SyncPolicy.parse(event.policy, policies(table), event.guest)
-        elif isinstance(event, CommitFault) and event.fault not in FAULTS:
+        elif isinstance(event, InjectFault) and event.fault not in FAULTS:
             raise BadInput(f'{key}.fault: there is no fault "{event.fault}"; there are {", ".join(FAULTS)}')
         elif isinstance(event, Move | Raise):
             self._check_place(event, key)
@@ -127,15 +104,15 @@ class Rehearsal:
             places[event.scanout] = moved_placement(places[event.scanout], event, self._outputs, key)
 
 
-def schedule(events: Sequence[AnyEvent], machine: Machine, players: Mapping[str, Player]) -> None:
+def schedule(events: Sequence[AnyEvent], machine: Machine, guests: Mapping[str, Attachment]) -> None:
     """Have the events happen on a machine that runs, counted from now."""
     now_ns = machine.clock.now_ns()
     for event in events:
         when_ns = now_ns + round(event.at * NANOSECONDS)
-        machine.clock.call_at(when_ns, partial(_happen, event, machine, players))
+        machine.clock.call_at(when_ns, partial(_happen, event, machine, guests))
 
 
-def _happen(event: AnyEvent, machine: Machine, players: Mapping[str, Player]) -> None:
+def _happen(event: AnyEvent, machine: Machine, guests: Mapping[str, Attachment]) -> None:
     if isinstance(event, Plug):
         machine.plug(event.output, event.mode)
     elif isinstance(event, Unplug):
@@ -143,30 +120,29 @@ def _happen(event: AnyEvent, machine: Machine, players: Mapping[str, Player]) ->
     elif isinstance(event, SetMode):
         machine.set_mode(event.output, event.mode)
     else:
-        _happen_to_guest(event, machine, players[event.guest])
+        _happen_to_guest(event, machine, guests[event.guest])
 
 
 def _happen_to_guest(
-    event: Move | Raise | SetSync | CommitFault | Reboot, machine: Machine, player: Player
+    event: Move | Raise | SetSync | InjectFault | Reboot, machine: Machine, guest: Attachment
 ) -> None:
-    attachment, guest = player.attachment, player.guest
     if isinstance(event, Move):
-        before = attachment.display.place(event.scanout)
-        attachment.put(event.scanout, moved_placement(before, event, machine.outputs, "move"))
+        before = guest.display.place(event.scanout)
+        guest.put(event.scanout, moved_placement(before, event, machine.outputs, "move"))
     elif isinstance(event, Raise):
-        attachment.raise_to_top(event.scanout)
+        guest.raise_to_top(event.scanout)
     elif isinstance(event, SetSync):
-        attachment.set_sync(event.policy)
-    elif guest is not None and isinstance(event, Reboot):
-        guest.start()
-    elif guest is not None and isinstance(event, CommitFault):
-        _commit(event, guest, attachment, machine.report)
+        guest.set_sync(event.policy)
+    elif isinstance(guest, SimulatedAttachment):  # as the scene's check has seen to
+        if isinstance(event, Reboot):
+            guest.guest.start()
+        else:
+            _commit(event, guest, machine.report)
 
 
-def _commit(
-    event: CommitFault, guest: SimulatedGuest, attachment: Attachment, report: Callable[[str], None]
-) -> None:
+def _commit(event: InjectFault, attachment: SimulatedAttachment, report: Callable[[str], None]) -> None:
     """Break the specification, and say what the device answered."""
+    guest = attachment.guest
     if guest.driver.state is not DriverState.RUNNING:
         report(f"{event.guest}: {event.fault}: its driver is {guest.driver.state.value}; reboot it first")
         return

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from compositor.adapter.placement import Placement
 from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
 from compositor.errors import BadInput
+from compositor.machine.guests import unique_name
 from compositor.output.output import Output
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.places import make_placement
@@ -24,19 +26,36 @@ _LONGEST_MS = 1e9
 _LINUX_MIB = 64  # the least that a kernel boots with
 
 
-def name_guests(tables: Sequence[AnyGuest]) -> list[str]:
-    """Each guest's name: its own, or its workload's or kind's, numbered from the second on.
+class SceneGuest(NamedTuple):
+    """A guest of a scene.
+
+    Attributes:
+        table: What the file says of it.
+        guest: The guest, as a machine attaches it.
+        places: Where its scanouts appear.
+    """
+
+    table: AnyGuest
+    guest: SimulatedGuest | LinuxGuest
+    places: Sequence[Placement]
+
+
+def make_guests(tables: Sequence[AnyGuest], outputs: Sequence[Output]) -> dict[str, SceneGuest]:
+    """The guests that the tables describe, by name: its own, or its workload's or kind's, numbered.
 
     Raises:
-        BadInput: Two guests were given one name.
+        BadInput: One of them is impossible, or two have one name; the message names the key.
     """
-    names: list[str] = []
+    made: dict[str, SceneGuest] = {}
     for index, table in enumerate(tables):
-        if table.name and table.name in names:
-            raise BadInput(f'guests[{index}].name: another guest is called "{table.name}"')
-        base = table.name or _kind(table)
-        names.append(next(n for n in (base, *(f"{base}-{i}" for i in range(2, 10**6))) if n not in names))
-    return names
+        key = f"guests[{index}]"
+        if table.name in made:
+            raise BadInput(f'{key}.name: another guest is called "{table.name}"')
+        name = table.name or unique_name(_kind(table), made)
+        made[name] = SceneGuest(
+            table, _make_guest(table, name, key), _make_placements(table, outputs, name, key)
+        )
+    return made
 
 
 def _kind(table: AnyGuest) -> str:
@@ -45,29 +64,24 @@ def _kind(table: AnyGuest) -> str:
     return "uml" if isinstance(table, UmlTable) else "qemu"
 
 
-def make_guest(table: AnyGuest, name: str, key: str) -> SimulatedGuest | LinuxGuest:
-    """A fresh guest, as its table has it.
-
-    Raises:
-        BadInput: It is impossible; the message names the key.
-    """
+def _make_guest(table: AnyGuest, name: str, key: str) -> SimulatedGuest | LinuxGuest:
     with at_key(f"{key}.sync"):
         SyncPolicy.parse(table.sync, policies(table), name)
     memory = _memory(table, key)
     if isinstance(table, SimulatedTable):
         return _simulated(table, name, memory, key)
-    if not (table.program or table.command or table.initrd or (isinstance(table, UmlTable) and table.root)):
+    root = table.root if isinstance(table, UmlTable) else None
+    if not (table.program or table.command or table.initrd or root):
         raise BadInput(f"{key}.program: nothing to run; give program, command, initrd or, for uml, root")
-    kernel, initrd = (None if text is None else Path(text) for text in (table.kernel, table.initrd))
+    kernel, initrd = _path(table.kernel), _path(table.initrd)
     with at_key(f"{key}.program"):
         if isinstance(table, UmlTable):
-            root = None if table.root is None else Path(table.root)
             return UmlGuest(
                 table.program,
                 command=table.command,
                 kernel=kernel,
                 initrd=initrd,
-                root=root,
+                root=_path(root),
                 memory=memory,
                 name=name,
             )
@@ -81,6 +95,10 @@ def make_guest(table: AnyGuest, name: str, key: str) -> SimulatedGuest | LinuxGu
             architecture=table.arch,
             qemu_arguments=table.arguments,
         )
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _simulated(table: SimulatedTable, name: str, memory: int, key: str) -> SimulatedGuest:
@@ -115,12 +133,8 @@ def policies(table: AnyGuest) -> Sequence[SyncPolicy]:
     return tuple(SyncPolicy) if isinstance(table, SimulatedTable) else FOR_ANY_GUEST
 
 
-def make_placements(table: AnyGuest, outputs: Sequence[Output], name: str, key: str) -> list[Placement]:
-    """Where a guest's scanouts appear; by default on the first output.
-
-    Raises:
-        BadInput: One of them is impossible; the message names the key.
-    """
+def _make_placements(table: AnyGuest, outputs: Sequence[Output], name: str, key: str) -> list[Placement]:
+    """Where a guest's scanouts appear; by default on the first output."""
     places = table.places or [PlaceTable()]
     return [
         make_placement(place, outputs, name, f"{key}.places[{number}]") for number, place in enumerate(places)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from compositor.errors import BadInput
-from virtio.errors import Misuse
+from compositor.errors import BadInput, Misuse
 
 
 @contextmanager
 def at_key(key: str) -> Iterator[None]:
-    """Whatever is refused meanwhile is to be blamed on `key`.
+    """Blame on `key` what is refused meanwhile.
 
     Raises:
         BadInput: "KEY: what was wrong with it".

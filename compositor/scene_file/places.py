@@ -22,8 +22,8 @@ def make_placement(table: PlaceTable, outputs: Sequence[Output], guest: str, key
     Args:
         table: The table.
         outputs: The scene's.
-        guest: Whose it is, for messages.
-        key: Of the table.
+        guest: The name of its guest, for messages.
+        key: The table's key, for messages.
 
     Raises:
         BadInput: It is impossible; the message names the key.

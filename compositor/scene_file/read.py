@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,8 +18,12 @@ from compositor.scene_file.schema import SceneTable
 _COMPLAINT = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<key>.*)`)?", re.DOTALL)
 
 
-def read_scene(path: Path) -> SceneFile:
-    """The scene in a file, checked.
+def read_scene(path: Path, modes: Sequence[str] | None = None) -> SceneFile:
+    """The scene in a file, checked and ready to start.
+
+    Args:
+        path: The file.
+        modes: The modes of its outputs, instead of the file's; see `with_modes`.
 
     Raises:
         BadInput: It cannot be read, is no TOML, or says something that cannot be; the message names the key.
@@ -29,21 +34,22 @@ def read_scene(path: Path) -> SceneFile:
         raise BadInput(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path}: not a text: a scene is a TOML file in UTF-8") from None
-    return parse_scene(text, str(path))
+    return parse_scene(text, str(path), modes)
 
 
-def parse_scene(text: str, name: str) -> SceneFile:
-    """The scene in a text, checked.
+def parse_scene(text: str, name: str, modes: Sequence[str] | None = None) -> SceneFile:
+    """The scene in a text, checked and ready to start.
 
     Args:
         text: TOML.
-        name: Of the file, for messages.
+        name: The file's name, for messages.
+        modes: The same as for `read_scene`.
 
     Raises:
-        BadInput: As `read_scene`.
+        BadInput: The same as `read_scene`.
     """
     with at_key(name):
-        return SceneFile(parse_table(text))
+        return SceneFile(parse_table(text), modes)
 
 
 def parse_table(text: str) -> SceneTable:

@@ -193,7 +193,7 @@ class SetSync(EventTable, frozen=True, kw_only=True, tag="sync"):
     policy: str
 
 
-class CommitFault(EventTable, frozen=True, kw_only=True, tag="fault"):
+class InjectFault(EventTable, frozen=True, kw_only=True, tag="fault"):
     """`do = "fault"`: a simulated guest's driver breaks the specification (see `guest.faults`)."""
 
     guest: str
@@ -207,7 +207,7 @@ class Reboot(EventTable, frozen=True, kw_only=True, tag="reboot"):
 
 
 AnyGuest = Union[SimulatedTable, UmlTable, QemuTable]  # noqa: UP007
-AnyEvent = Union[Plug, Unplug, SetMode, Move, Raise, SetSync, CommitFault, Reboot]  # noqa: UP007
+AnyEvent = Union[Plug, Unplug, SetMode, Move, Raise, SetSync, InjectFault, Reboot]  # noqa: UP007
 
 
 class SceneTable(Table, frozen=True, kw_only=True):

@@ -11,20 +11,29 @@ to come back twice, the run goes on until they have, and says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
+from compositor.adapter.display import Placement
 from compositor.commands.options import RunOptions
-from compositor.commands.studies.lodger import Lodger
-from compositor.errors import BadInput, RunFailed
+from compositor.commands.studies.study import Holdings, make_table
+from compositor.errors import RunFailed
 from compositor.machine import Machine
+from compositor.machine.attachment import Attachment
 from compositor.machine.run_directory import run_directory
 from compositor.observe.statistics import write_json
+from compositor.output.frame import Frame
+from guest.linux.errors import GuestDied
+from guest.linux.process import GuestProcess
+from guest.process import ProcessGuest
+from guest.workloads import WORKLOADS
+from guest.workloads.stamp import read_rows
 from virtio.clock.calendar import NANOSECONDS
 
 GUESTS = 8
@@ -36,33 +45,78 @@ _LOOK_S = 0.1
 _AWAY = 1 / 8  # of a guest's share of the time, before its process is started again
 
 
-class Holdings(NamedTuple):
-    """What this process holds.
+class ServedGuest:
+    """One guest on the machine: its socket, its process, and what became of it.
 
     Attributes:
-        descriptors: Open ones.
-        mappings: Of guests' memory.
-        memory: Bytes of its own, resident.
+        name: Its name.
+        attachment: The machine's side of it.
+        kills: How often it was killed.
     """
 
-    descriptors: int
-    mappings: int
-    memory: int
+    def __init__(self, machine: Machine, index: int, directory: Path) -> None:
+        workload = WORKLOADS[index % len(WORKLOADS)]
+        self.name = f"{workload}-{index}"
+        self.kills = self._mixed = 0
+        self._guest = ProcessGuest(workload, seed=machine.seed + index, name=self.name)
+        self._socket, self._workdir = directory / f"gpu{index}", directory
+        self._output = machine.outputs[index]
+        self._process: GuestProcess | None = None
+        self._watch: asyncio.Task[int | None] | None = None
+        self.attachment: Attachment = machine.serve(self._socket, places=[Placement(output=index)])
+        if workload == "stress":
+            machine.listen(index, self._look)
 
-    @classmethod
-    def now(cls) -> Holdings:
-        """Count."""
-        maps = Path("/proc/self/maps").read_text()
-        status = Path("/proc/self/status").read_text()
-        anonymous = next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon"))
-        return cls(len(list(Path("/proc/self/fd").iterdir())), maps.count("/memfd:"), int(anonymous) << 10)
+    @property
+    def presented(self) -> int:
+        """Frames of its output."""
+        return self._output.commit_seq
+
+    @property
+    def torn(self) -> int:
+        """How many of its frames were a mixture of two; the host sees most, `_look` sees every row."""
+        return self.attachment.statistics().frames["torn"] + self._mixed
+
+    async def start(self) -> None:
+        """Start its process."""
+        self._process = await self._guest.launch(self._socket, self._workdir, lambda _text: None)
+        self._watch = asyncio.create_task(self._process.wait())
+
+    def check(self) -> None:
+        """Find out whether it has ended by itself.
+
+        Raises:
+            RunFailed: It has: a fence was missed, or worse; the message has its own words.
+        """
+        if self._watch is not None and self._watch.done():
+            error = self._watch.exception()
+            raise RunFailed(str(error) if error is not None else f"{self.name} ended by itself")
+
+    async def kill(self) -> None:
+        """SIGKILL, and the end of the process."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGKILL)
+        self.kills += 1
+        await self.stop()
+
+    async def stop(self) -> None:
+        """End its process."""
+        process, self._process = self._process, None
+        watch, self._watch = self._watch, None
+        if process is not None and watch is not None:
+            await process.stop()
+            with suppress(GuestDied):
+                await watch
+
+    def _look(self, frame: Frame) -> None:
+        self._mixed += len(set(read_rows(frame.pixels))) > 1
 
 
-class House:
-    """The machine and its lodgers."""
+class Soak:
+    """The machine and its guests, while one after the other is killed and comes back."""
 
-    def __init__(self, machine: Machine, lodgers: Sequence[Lodger], reports: Sequence[str]) -> None:
-        self.machine, self.lodgers, self._reports = machine, lodgers, reports
+    def __init__(self, machine: Machine, guests: Sequence[ServedGuest], reports: Sequence[str]) -> None:
+        self.machine, self.guests, self._reports = machine, guests, reports
 
     async def live(self, seconds: float) -> None:
         """Let time pass.
@@ -71,21 +125,21 @@ class House:
             RunFailed: A guest has ended by itself.
         """
         await self.machine.run(seconds=seconds)
-        for lodger in self.lodgers:
-            lodger.check()
+        for guest in self.guests:
+            guest.check()
 
-    async def until_shown(self, lodgers: Sequence[Lodger]) -> None:
+    async def until_shown(self, guests: Sequence[ServedGuest]) -> None:
         """Wait until each of these has shown two frames more.
 
         Raises:
             RunFailed: One has not, within a minute.
         """
-        wanted = {lodger: lodger.presented + 2 for lodger in lodgers}
+        wanted = {guest: guest.presented + 2 for guest in guests}
         for _ in range(round(_BOOT_S / _LOOK_S)):
             await self.live(_LOOK_S)
-            if all(lodger.presented >= count for lodger, count in wanted.items()):
+            if all(guest.presented >= count for guest, count in wanted.items()):
                 return
-        late = ", ".join(lodger.name for lodger, count in wanted.items() if lodger.presented < count)
+        late = ", ".join(guest.name for guest, count in wanted.items() if guest.presented < count)
         raise RunFailed(f"{late}: no frame within {_BOOT_S:g} s of the start")
 
     async def kill_each(self, end_s: float) -> None:
@@ -93,14 +147,14 @@ class House:
 
         A process that needs longer to come back than there is makes it later than that.
         """
-        for left in range(len(self.lodgers), 0, -1):
-            lodger = self.lodgers[-left]
+        for left in range(len(self.guests), 0, -1):
+            guest = self.guests[-left]
             share = (end_s - self.now_s) / left
             due = self.now_s + share
-            await lodger.kill()
+            await guest.kill()
             await self.live(max(share * _AWAY, _LOOK_S))
-            await lodger.start()
-            await self.until_shown([lodger])
+            await guest.start()
+            await self.until_shown([guest])
             await self.live(max(due - self.now_s, _LOOK_S))
 
     @property
@@ -111,12 +165,12 @@ class House:
     def failures(self, before: Holdings, after: Holdings) -> list[str]:
         """What is not as it should be."""
         found = [f"the host reported: {line}" for line in self._reports]
-        for lodger in self.lodgers:
-            counts = lodger.attachment.statistics()
-            if torn := counts.frames["torn"] + lodger.mixed:
-                found.append(f"{lodger.name}: {torn} torn frames")
+        for guest in self.guests:
+            counts = guest.attachment.statistics()
+            if guest.torn:
+                found.append(f"{guest.name}: {guest.torn} torn frames")
             if counts.errors:
-                found.append(f"{lodger.name}: the device answered {dict(counts.errors)}")
+                found.append(f"{guest.name}: the device answered {dict(counts.errors)}")
         if before[:2] != after[:2]:
             found.append(f"descriptors and mappings grew from {before[:2]} to {after[:2]}")
         if after.memory > before.memory + _MEMORY_SLACK:
@@ -124,15 +178,12 @@ class House:
         return found
 
 
-def eight_processes(run: RunOptions, kernel: Path | None = None) -> None:
+def eight_processes(run: RunOptions, _kernel: Path | None = None) -> None:
     """Run it, print what came of it, and write `--stats`.
 
     Raises:
-        BadInput: An option that has no use here.
         RunFailed: Something was torn, missed or left behind; the message names it.
     """
-    if kernel is not None or run.window or run.clock == "virtual" or run.screenshot is not None or run.frames:
-        raise BadInput("eight-processes runs headless in real time: it takes --seconds, --seed and --stats")
     failures = asyncio.run(soak(run.seconds or _SECONDS, run))
     if failures:
         raise RunFailed("; ".join(failures))
@@ -159,17 +210,17 @@ async def soak(seconds: float, run: RunOptions, *, guests: int = GUESTS, output:
                 report=reports.append,
             )
         )  # fmt: skip
-        lodgers = [Lodger(machine, index, directory) for index in range(guests)]
-        house = House(machine, lodgers, reports)
-        for lodger in lodgers:
-            await lodger.start()
-            stack.push_async_callback(lodger.stop)
-        await house.until_shown(lodgers)
-        await house.kill_each((house.now_s + seconds) / 2)
+        served = [ServedGuest(machine, index, directory) for index in range(guests)]
+        soaking = Soak(machine, served, reports)
+        for guest in served:
+            await guest.start()
+            stack.push_async_callback(guest.stop)
+        await soaking.until_shown(served)
+        await soaking.kill_each((soaking.now_s + seconds) / 2)
         before = Holdings.now()
-        await house.kill_each(seconds)
-        after, took_s = Holdings.now(), house.now_s
-        Console().print(table(house))
+        await soaking.kill_each(seconds)
+        after, took_s = Holdings.now(), soaking.now_s
+        Console().print(table(served))
         if took_s > seconds + 1:
             print(f"{took_s:.0f} s: on this machine all of them were not back twice within {seconds:g} s")
         print(
@@ -178,16 +229,16 @@ async def soak(seconds: float, run: RunOptions, *, guests: int = GUESTS, output:
         )
         if run.stats is not None:
             write_json(run.stats, machine.stats())
-        return house.failures(before, after)
+        return soaking.failures(before, after)
 
 
-def table(house: House) -> Table:
+def table(guests: Sequence[ServedGuest]) -> Table:
     """A row for each guest."""
-    shown = Table(title=f"{len(house.lodgers)} guests in processes of their own", title_justify="left")
-    for column in ("guest", "frames", "torn", "bytes copied", "killed"):
-        shown.add_column(column, justify="left" if column == "guest" else "right")
-    for lodger in house.lodgers:
-        counts = lodger.attachment.statistics()
-        torn, copied = counts.frames["torn"] + lodger.mixed, sum(counts.bytes.values())
-        shown.add_row(lodger.name, str(counts.frames["presented"]), str(torn), str(copied), str(lodger.kills))
-    return shown
+    columns: dict[str, Callable[[ServedGuest], object]] = {
+        "guest": lambda guest: guest.name,
+        "frames": lambda guest: guest.attachment.statistics().frames["presented"],
+        "torn": lambda guest: guest.torn,
+        "bytes copied": lambda guest: sum(guest.attachment.statistics().bytes.values()),
+        "killed": lambda guest: guest.kills,
+    }
+    return make_table(f"{len(guests)} guests in processes of their own", columns, guests)

@@ -2,8 +2,8 @@
 
 Linux's virtio-gpu driver waits for the fence of a flush, so that the buffer shown before is free when the
 flip is reported; but it waits for 50 ms at most, and throws the result away (virtgpu_plane.c,
-`virtio_gpu_primary_plane_update`). A host that takes longer, for once, has its buffers drawn over: nobody is
-told. Here the host holds the fences for a set time, and looks at the buffers.
+`virtio_gpu_primary_plane_update`). A host that takes longer, for once, has its buffers drawn over, and is
+not told. Here the host holds the fences for a set time, and looks at the buffers.
 
 The simulated guest gives up after 50 ms to the nanosecond, and draws at once. A kernel counts its patience in
 ticks, from the next one on: on UML, whose ticks are 10 ms apart, that makes 50 to 60 ms. And it reports the
@@ -20,18 +20,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from compositor.adapter.late import LINUX_PATIENCE
 from compositor.commands.options import RunOptions
-from compositor.errors import BadInput, RunFailed
+from compositor.commands.studies.study import make_table, tell
+from compositor.errors import RunFailed
 from compositor.machine import Machine
-from compositor.observe.statistics import write_json
 from guest.linux import shown_progress
 from guest.real import UmlGuest
 from guest.simulated import SimulatedGuest
@@ -52,7 +51,7 @@ class Held(NamedTuple):
     """What holding the fences for some time did.
 
     Attributes:
-        hold_ms: That time.
+        hold_ms: How long they were held.
         earliest_event_ms: Shortest time from a flip to its event, at which the guest takes it for complete.
         latest_event_ms: The longest.
         flips_outstanding: Most images that the host had at a time and was not through with.
@@ -74,10 +73,10 @@ async def measure(
     """Let one guest flip on virtual time, and hold each of its fences.
 
     Args:
-        hold_ms: For how long.
+        hold_ms: How long the host holds each fence.
         kernel: A UML kernel, whose own driver flips; None: a simulated guest with the same patience.
         frames: How many images to show, the first one, which is no flip, included.
-        seed: Of all that is random.
+        seed: The seed of all that is random.
 
     Raises:
         ScanoutError: The kernel cannot be started; the message says why.
@@ -130,28 +129,22 @@ def _events(console: str) -> tuple[float, float]:
 
 
 def fifty_ms(run: RunOptions, kernel: Path | None) -> None:
-    """Print, and with `--stats` write, what becomes of a guest whose fences are held.
+    """Tell what becomes of a guest whose fences are held.
 
     Args:
         run: The user's options.
         kernel: A UML kernel; None: a simulated guest with the same patience.
 
     Raises:
-        BadInput: An option that a study has no use for.
         ScanoutError: The kernel cannot be started; the message says why.
     """
-    if run.window or run.clock == "real" or run.screenshot is not None or run.seconds is not None:
-        raise BadInput("fifty-ms runs on virtual time and shows no picture: it takes --frames and --stats")
     name = "a simulated guest as patient as Linux"
     if kernel is not None:
         name = f"{kernel.name}, pageflip"
         with shown_progress() as progress:
             _linux(kernel).prepare(progress)
     results = asyncio.run(_all(run, kernel))
-    if run.stats is not None:
-        document = {"study": "fifty-ms", "guest": name, "results": [result._asdict() for result in results]}
-        write_json(run.stats, document)
-    Console().print(table(name, results))
+    tell("fifty-ms", run, table(name, results), results, guest=name)
 
 
 async def _all(run: RunOptions, kernel: Path | None) -> list[Held]:
@@ -161,14 +154,10 @@ async def _all(run: RunOptions, kernel: Path | None) -> list[Held]:
 
 def table(name: str, results: Sequence[Held]) -> Table:
     """A row for each time that fences are held."""
-    shown = Table(title=f"{name}: fences held by the host", title_justify="left")
-    for column in ("held, ms", "flip event after, ms", "flips outstanding", "reused early"):
-        shown.add_column(column, justify="right")
-    for result in results:
-        shown.add_row(
-            f"{result.hold_ms:g}",
-            f"{result.earliest_event_ms:.2f} to {result.latest_event_ms:.2f}",
-            str(result.flips_outstanding),
-            str(result.early_reuse or "-"),
-        )
-    return shown
+    columns: dict[str, Callable[[Held], object]] = {
+        "held, ms": lambda held: f"{held.hold_ms:g}",
+        "flip event after, ms": lambda held: f"{held.earliest_event_ms:.2f} to {held.latest_event_ms:.2f}",
+        "flips outstanding": lambda held: held.flips_outstanding,
+        "reused early": lambda held: held.early_reuse or "-",
+    }
+    return make_table(f"{name}: fences held by the host", columns, results, texts=0)

@@ -17,24 +17,21 @@ section has all of the work on the GPU, which no buffering makes faster.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from compositor.commands.options import RunOptions
-from compositor.errors import BadInput
+from compositor.commands.studies.study import frame_rate, make_table, tell
 from compositor.frame_clock.timing import TimingModel
 from compositor.machine import Machine
 from compositor.observe.histogram import Histogram
-from compositor.observe.statistics import write_json
 from compositor.output.mode import Mode
 from compositor.output.output import Output
 from guest.simulated import SimulatedGuest
 from guest.workloads.flat import Flat
-from virtio.clock.calendar import NANOSECONDS
 
 RENDER_PERIODS = (0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 1.75, 1.9, 2.0)
 PACINGS = {"fixed window": "window", "adaptive deadline": "adaptive", "triple buffering": "triple"}
@@ -47,16 +44,16 @@ _FRAMES = 300
 _WARM_UP = 60  # frames until the deadline is learned
 
 
-class Measured(NamedTuple):
+class PacingFigures(NamedTuple):
     """One pacing with one render time.
 
     Attributes:
-        pacing: Its name.
+        pacing: The pacing's name.
         render_periods: Time from the beginning of a frame to its end, in refreshes.
         fps: Frames on the screen per second of virtual time.
         latency_p50_ms: Median of the time from a guest's commit to its presentation.
         latency_p99_ms: 99th percentile.
-        missed_vblanks: Between the vblanks that frames were meant for and those that showed them.
+        missed_vblanks: Vblanks between those that frames were meant for and those that showed them.
     """
 
     pacing: str
@@ -67,14 +64,16 @@ class Measured(NamedTuple):
     missed_vblanks: int
 
 
-async def measure(pacing: str, render_periods: float, *, frames: int = _FRAMES, seed: int = 0) -> Measured:
+async def measure(
+    pacing: str, render_periods: float, *, frames: int = _FRAMES, seed: int = 0
+) -> PacingFigures:
     """Let one guest present `frames` frames, after those that the compositor learns from, on virtual time.
 
     Args:
         pacing: A key of `PACINGS`, or `ONE_STAGE`.
         render_periods: What a frame costs, in refreshes.
-        frames: How many to count.
-        seed: Of all that is random.
+        frames: How many frames to count.
+        seed: The seed of all that is random.
     """
     cost_ns = round(render_periods * _MODE.period_ns)
     compose_ns = 0 if pacing == ONE_STAGE else cost_ns // 2
@@ -96,15 +95,14 @@ async def measure(pacing: str, render_periods: float, *, frames: int = _FRAMES, 
         await machine.run(frames=_WARM_UP)
         seen = guest.statistics()
         seen.latencies = Histogram()
-        missed, begin_ns = _missed(machine), machine.clock.now_ns()
-        await machine.run(frames=frames)
-        seconds = (machine.clock.now_ns() - begin_ns) / NANOSECONDS
+        missed = _missed(machine)
+        fps = await frame_rate(machine, frames)
         missed = _missed(machine) - missed
     latency = seen.latencies
-    return Measured(
+    return PacingFigures(
         pacing,
         render_periods,
-        round(frames / seconds, 2),
+        round(fps, 2),
         latency.percentile_ms(50),
         latency.percentile_ms(99),
         missed,
@@ -116,29 +114,13 @@ def _missed(machine: Machine) -> int:
     return missed
 
 
-def frame_clock_study(run: RunOptions, kernel: Path | None = None) -> None:
-    """Print, and with `--stats` write, what every pacing makes of every render time.
-
-    Args:
-        run: The user's options.
-        kernel: Has to be None.
-
-    Raises:
-        BadInput: An option that this study has no use for.
-    """
-    if run.window or run.clock == "real" or run.screenshot is not None or run.seconds is not None:
-        raise BadInput(
-            "frame-clock-study runs on virtual time and shows no picture: it takes --frames and --stats"
-        )
-    if kernel is not None:
-        raise BadInput(f"--kernel {kernel}: frame-clock-study boots none")
+def frame_clock_study(run: RunOptions, _kernel: Path | None = None) -> None:
+    """Tell what every pacing makes of every render time."""
     results = asyncio.run(_all(run.frames or _FRAMES, run.seed))
-    if run.stats is not None:
-        write_json(run.stats, {"study": "frame-clock", "results": [result._asdict() for result in results]})
-    Console().print(table(results))
+    tell("frame-clock", run, table(results), results)
 
 
-async def _all(frames: int, seed: int) -> list[Measured]:
+async def _all(frames: int, seed: int) -> list[PacingFigures]:
     return [
         await measure(pacing, render_periods, frames=frames, seed=seed)
         for pacing in (*PACINGS, ONE_STAGE)
@@ -146,23 +128,15 @@ async def _all(frames: int, seed: int) -> list[Measured]:
     ]
 
 
-def table(results: Sequence[Measured]) -> Table:
+def table(results: Sequence[PacingFigures]) -> Table:
     """A row for each result, a section for each pacing."""
-    shown = Table(title="60 Hz; a frame is half the compositor's work, half the GPU's", title_justify="left")
-    shown.add_column("pacing")
-    for column in ("takes, refreshes", "fps", "commit to present p50, ms", "p99, ms", "missed vblanks"):
-        shown.add_column(column, justify="right")
-    pacing = None
-    for result in results:
-        if pacing not in (None, result.pacing):
-            shown.add_section()
-        shown.add_row(
-            "" if pacing == result.pacing else result.pacing,
-            f"{result.render_periods:g}",
-            f"{result.fps:.1f}",
-            f"{result.latency_p50_ms:.1f}",
-            f"{result.latency_p99_ms:.1f}",
-            str(result.missed_vblanks or "-"),
-        )
-        pacing = result.pacing
-    return shown
+    columns: dict[str, Callable[[PacingFigures], object]] = {
+        "pacing": lambda result: result.pacing,
+        "takes, refreshes": lambda result: f"{result.render_periods:g}",
+        "fps": lambda result: f"{result.fps:.1f}",
+        "commit to present p50, ms": lambda result: f"{result.latency_p50_ms:.1f}",
+        "p99, ms": lambda result: f"{result.latency_p99_ms:.1f}",
+        "missed vblanks": lambda result: result.missed_vblanks or "-",
+    }
+    title = "60 Hz; a frame is half the compositor's work, half the GPU's"
+    return make_table(title, columns, results, sections=True)

@@ -8,21 +8,18 @@ the monitors and buffers in between.
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
-import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from compositor.adapter.placement import Placement, display_mode
 from compositor.commands.options import RunOptions
-from compositor.errors import BadInput, RunFailed
+from compositor.commands.studies.study import Holdings, make_table, tell
+from compositor.errors import RunFailed
 from compositor.machine import Machine
-from compositor.observe.statistics import write_json
 from compositor.output.output import Output
 from guest.simulated import SimulatedGuest
 
@@ -33,33 +30,19 @@ _EDID_STEPS = 100  # so fine, at least, are the refresh rates that an EDID can e
 _SETTLED_S = 0.25  # more than one period of the slowest mode
 
 
-class Holdings(NamedTuple):
-    """What this process holds.
-
-    Attributes:
-        descriptors: Open files.
-        mappings: Of memory.
-        memory_kib: Most that was ever resident.
-    """
-
-    descriptors: int
-    mappings: int
-    memory_kib: int
-
-
 class Storm(NamedTuple):
     """What came of one storm.
 
     Attributes:
         events: Monitors plugged, unplugged or switched.
-        frames: Presented, on all outputs.
-        digest: Of all of them.
-        guests: How many.
+        frames: Frames that were presented, on all outputs.
+        digest: The digest of all frames.
+        guests: How many guests there were.
         told: Config changes that guests reacted to.
         astray: Guests that do not show what their monitor asks for, with what is wrong.
-        errors: Error responses.
+        errors: Error responses of the devices.
         leaked: Descriptors and mappings that were there afterwards and not before.
-        memory_kib: By which the process has grown.
+        memory_kib: How much the process has grown.
     """
 
     events: int
@@ -77,14 +60,14 @@ async def storm(*, outputs: int = 16, guests: int = 8, events: int = 1000, seed:
     """Let monitors come and go at random moments, on virtual time, and see what is left.
 
     Args:
-        outputs: How many, 1 to 16.
+        outputs: How many outputs there are, 1 to 16.
         guests: Each is on output number `guest` and on that which is `guests` further.
-        events: How many.
-        seed: Of all that is random.
+        events: How many monitors come, go or switch.
+        seed: The seed of all that is random.
     """
-    before = holdings()
-    astray, stats = await _rage(outputs, guests, events, seed)  # in a room of its own, which is left then
-    after = holdings()
+    before = Holdings.now()
+    astray, stats = await _rage(outputs, guests, events, seed)  # the machine is gone when it returns
+    after = Holdings.now()
     return Storm(
         events,
         sum(output["presented"] for output in stats["outputs"]),
@@ -94,7 +77,7 @@ async def storm(*, outputs: int = 16, guests: int = 8, events: int = 1000, seed:
         astray,
         sum(sum(guest["errors"].values()) for guest in stats["guests"]),
         (after.descriptors - before.descriptors, after.mappings - before.mappings),
-        after.memory_kib - before.memory_kib,
+        (after.memory - before.memory) >> 10,
     )
 
 
@@ -136,7 +119,7 @@ def _astray(machine: Machine, number: int, guest: SimulatedGuest) -> str | None:
     if known.enabled != wanted.enabled:
         return f"{guest.name}: takes its monitor for {'plugged in' if known.enabled else 'unplugged'}"
     if not wanted.enabled:
-        return None if guest.size is None else f"{guest.name}: shows a picture to nobody"
+        return None if guest.size is None else f"{guest.name}: shows a picture, and has no monitor"
     size = (wanted.width, wanted.height)
     if guest.size != size or (known.width, known.height) != size:
         return f"{guest.name}: shows {guest.size}, and its monitor asks for {size}"
@@ -145,28 +128,15 @@ def _astray(machine: Machine, number: int, guest: SimulatedGuest) -> str | None:
     return None
 
 
-def holdings() -> Holdings:
-    """What this process holds now."""
-    gc.collect()
-    maps = Path("/proc/self/maps").read_text().count("\n")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Holdings(len(list(Path("/proc/self/fd").iterdir())), maps, peak)
-
-
-def hotplug_storm(run: RunOptions, kernel: Path | None = None) -> None:
-    """Let it rage three times, print what came of it, and with `--stats` write it.
+def hotplug_storm(run: RunOptions, _kernel: Path | None = None) -> None:
+    """Let it rage three times, and tell what came of it.
 
     Raises:
-        BadInput: An option that a study has no use for.
         RunFailed: A guest went astray, something leaked, or the digests differ.
     """
-    if kernel is not None or run.window or run.clock == "real" or run.screenshot is not None:
-        raise BadInput("hotplug-storm runs simulated guests on virtual time and shows no picture")
     asyncio.run(storm(events=50, seed=run.seed))  # what is loaded and compiled once is no leak
     storms = [asyncio.run(storm(seed=run.seed)) for _ in range(_RUNS)]
-    if run.stats is not None:
-        write_json(run.stats, {"study": "hotplug-storm", "results": [storm._asdict() for storm in storms]})
-    Console().print(table(storms))
+    tell("hotplug-storm", run, table(storms), storms)
     check(storms)
 
 
@@ -188,7 +158,6 @@ def check(storms: list[Storm]) -> None:
 
 def table(storms: list[Storm]) -> Table:
     """A row for each storm."""
-    shown = Table(title="16 outputs, 8 guests, monitors at random", title_justify="left")
     columns: dict[str, Callable[[Storm], object]] = {
         "events": lambda storm: storm.events,
         "told": lambda storm: storm.told,
@@ -199,8 +168,4 @@ def table(storms: list[Storm]) -> Table:
         "grown, KiB": lambda storm: storm.memory_kib,
         "digest": lambda storm: storm.digest[7:19],
     }
-    for column in columns:
-        shown.add_column(column, justify="right")
-    for storm in storms:
-        shown.add_row(*(str(value(storm)) for value in columns.values()))
-    return shown
+    return make_table("16 outputs, 8 guests, monitors at random", columns, storms, texts=0)

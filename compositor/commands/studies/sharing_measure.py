@@ -8,6 +8,7 @@ from statistics import median
 from typing import NamedTuple
 
 from compositor.adapter.display import Placement as Place
+from compositor.commands.studies.study import frame_rate
 from compositor.machine import Machine
 from guest.driver.memory import GuestRam
 from guest.driver.render import RenderDriver
@@ -33,13 +34,13 @@ class Rates(NamedTuple):
     """What some guests, all drawing, had of one GPU.
 
     Attributes:
-        fps: Of each, frames per second.
-        busy_ms: The engine's time for each.
-        traps: For each; those of `measure` are without the mapping of its memory at the beginning.
-        copied_bytes: For each.
-        latency_p50_ms: Median over the guests, from the submission of a frame to its fence.
-        latency_p99_ms: Of the guest that has it worst.
-        frames: Of each.
+        fps: Each guest's frames per second.
+        busy_ms: The engine's time for each guest.
+        traps: Each guest's traps; `measure` leaves out the mapping of its memory at the beginning.
+        copied_bytes: The bytes that were copied for each guest.
+        latency_p50_ms: The time from the submission of a frame to its fence, median over the guests.
+        latency_p99_ms: The same time, its 99th percentile for the guest that waits longest.
+        frames: The frames that each presented.
     """
 
     fps: list[float]
@@ -69,10 +70,10 @@ async def measure(
 
     Args:
         mode: How they share the GPU.
-        weights: Of each.
-        idle: Further guests, which have a place at the GPU and draw nothing.
-        seconds: How long.
-        seed: Of all that is random.
+        weights: The weight of each guest.
+        idle: How many further guests have a place at the GPU and draw nothing.
+        seconds: How long they draw.
+        seed: The seed of all that is random.
     """
     gpu = Gpu(mode)
     with ExitStack() as stack:
@@ -115,7 +116,7 @@ class Isolation(NamedTuple):
 
     Attributes:
         attempts: How many kinds were tried.
-        caught: Those that were named as what they are.
+        caught: How many were named as what they are.
         harmed: Whether the other guest's memory changed.
     """
 
@@ -157,8 +158,8 @@ class Convergence(NamedTuple):
     """How the engine's time came to be shared by weight.
 
     Attributes:
-        weights: Of the guests.
-        shares: Of the engine's time since the beginning, at the end of every 100 ms, guest by guest.
+        weights: The guests' weights.
+        shares: The guests' shares of the engine's time since the beginning, at the end of every 100 ms.
         converged_ms: When all were within 5 % of their weights' shares and stayed there; None: not by the
             end.
     """
@@ -207,10 +208,10 @@ class Placed(NamedTuple):
     """A guest whose framebuffers lie somewhere.
 
     Attributes:
-        size: Of its picture, such as "1920x1080".
-        placement: Where.
+        size: The size of its picture, such as "1920x1080".
+        placement: Where its framebuffers lie.
         fps: Frames per second.
-        migrated_per_frame: Bytes copied out of VRAM.
+        migrated_per_frame: Bytes copied out of VRAM for a frame.
     """
 
     size: str
@@ -227,9 +228,7 @@ async def placed(size: str, placement: Placement, *, frames: int = 30, seed: int
     async with machine_for(1, seed, f"{size}@60") as machine:
         await machine.attach(guest)
         await machine.run(frames=2)
-        begin_ns = machine.clock.now_ns()
-        await machine.run(frames=frames)
-        seconds = (machine.clock.now_ns() - begin_ns) / 1e9
+        fps = await frame_rate(machine, frames)
         (stats,) = machine.stats()["guests"]
     migrated = stats["gpu"]["migrated_bytes"] // stats["frames"]["submitted"]
-    return Placed(size, str(placement), round(frames / seconds, 1), migrated)
+    return Placed(size, str(placement), round(fps, 1), migrated)

@@ -9,9 +9,9 @@ scheduler did, and what it costs that a framebuffer lies in VRAM.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -31,8 +31,7 @@ from compositor.commands.studies.sharing_measure import (
     newcomer_stall_ms,
     placed,
 )
-from compositor.errors import BadInput
-from compositor.observe.statistics import write_json
+from compositor.commands.studies.study import make_table, tell
 from guest.gpu import Gpu, Placement
 
 MODES = ("native", "direct", "remoting", "mediated", "sriov")
@@ -40,22 +39,22 @@ SIZES = ("1280x720", "1920x1080", "2560x1440")
 _SECONDS = 1.0
 
 
-class Row(NamedTuple):
+class SharingFigures(NamedTuple):
     """One way to share.
 
     Attributes:
-        mode: Its name.
-        guests: That drew at once.
+        mode: The name of the way.
+        guests: How many guests drew at once.
         alone: Frame rate of a guest that has the GPU to itself, by the native one.
         others_idle: The same while the others' places are taken, and they draw nothing; None: there are none.
         together: Sum of all guests' frame rates, by the native one.
-        traps_per_frame: Exits from the guest.
+        traps_per_frame: Exits from the guest for a frame.
         copied_per_frame: Bytes of commands and pictures.
         memory_per_guest: Bytes of VRAM; None: from a common pool.
-        most_guests: That can share; None: no limit of its own.
+        most_guests: How many guests can share; None: it has no limit of its own.
         fairness: Jain's index of the engine's time.
-        latency_p50_ms: From the submission of a frame to its fence, all guests drawing.
-        latency_p99_ms: Of the guest that has it worst.
+        latency_p50_ms: The time from the submission of a frame to its fence, all guests drawing.
+        latency_p99_ms: The same time, for the guest that waits longest.
         isolation: What became of attempts to reach another's memory; None: there is no other.
     """
 
@@ -74,23 +73,25 @@ class Row(NamedTuple):
     isolation: Isolation | None
 
 
-class Study(NamedTuple):
+class Results(NamedTuple):
     """All results.
 
     Attributes:
         rows: One for each way.
-        convergence: Of weights, mediated.
+        convergence: How weights came to hold, mediated.
         stall_ms: Longest wait for a frame when a second guest comes, with the scheduler mended and as it was.
         placements: Where framebuffers lie.
     """
 
-    rows: list[Row]
+    rows: list[SharingFigures]
     convergence: Convergence
     stall_ms: dict[str, float]
     placements: list[Placed]
 
 
-async def compare(mode: str, native_fps: float, *, seconds: float = _SECONDS, seed: int = 0) -> Row:
+async def compare(
+    mode: str, native_fps: float, *, seconds: float = _SECONDS, seed: int = 0
+) -> SharingFigures:
     """Measure one way to share against the native frame rate."""
     gpu = Gpu(mode)
     sharing = gpu.sharing
@@ -102,7 +103,7 @@ async def compare(mode: str, native_fps: float, *, seconds: float = _SECONDS, se
         others_idle = await measure(mode, [1], idle=guests - 1, seconds=seconds, seed=seed)
         together = await measure(mode, [1] * guests, seconds=seconds, seed=seed)
     frames = sum(together.frames)
-    return Row(
+    return SharingFigures(
         mode,
         guests,
         round(alone.fps[0] / native_fps, 3),
@@ -119,36 +120,28 @@ async def compare(mode: str, native_fps: float, *, seconds: float = _SECONDS, se
     )
 
 
-async def study(*, seconds: float = _SECONDS, seed: int = 0) -> Study:
+async def study(*, seconds: float = _SECONDS, seed: int = 0) -> Results:
     """Measure everything."""
     native = await measure("native", [1], seconds=seconds, seed=seed)
     rows = [await compare(mode, native.fps[0], seconds=seconds, seed=seed) for mode in MODES]
     stall_ms = {mode: await newcomer_stall_ms(mode, seed=seed) for mode in ("mediated", "mediated-original")}
     placements = [await placed(size, placement, seed=seed) for size in SIZES for placement in Placement]
-    return Study(rows, await convergence("mediated", seed=seed), stall_ms, placements)
+    return Results(rows, await convergence("mediated", seed=seed), stall_ms, placements)
 
 
-def sharing_study(run: RunOptions, kernel: Path | None = None) -> None:
-    """Print, and with `--stats` write, what every way to share makes of the same guests.
-
-    Args:
-        run: The user's options.
-        kernel: Must be None.
-
-    Raises:
-        BadInput: An option that the study has no use for.
-    """
-    if run.window or run.clock == "real" or run.screenshot is not None or run.frames is not None:
-        raise BadInput(
-            "sharing-study runs on virtual time and shows no picture: it takes --seconds and --stats"
-        )
-    if kernel is not None:
-        raise BadInput(f"--kernel {kernel}: sharing-study shares a simulated GPU among simulated guests")
+def sharing_study(run: RunOptions, _kernel: Path | None = None) -> None:
+    """Tell what every way to share makes of the same guests."""
     results = asyncio.run(study(seconds=run.seconds or _SECONDS, seed=run.seed))
-    if run.stats is not None:
-        write_json(run.stats, document(results))
     console = Console()
-    console.print(table(results.rows))
+    tell(
+        "sharing",
+        run,
+        table(results.rows),
+        results.rows,
+        convergence=results.convergence,
+        newcomer_stall_ms=results.stall_ms,
+        placements=results.placements,
+    )
     console.print(_weights(results.convergence))
     console.print(
         "a guest that was busy alone waits for a frame, when another comes, at most "
@@ -158,22 +151,7 @@ def sharing_study(run: RunOptions, kernel: Path | None = None) -> None:
     console.print(_placements(results.placements))
 
 
-def document(results: Study) -> dict[str, Any]:
-    """The results, for JSON."""
-    rows = [
-        {**row._asdict(), "isolation": None if row.isolation is None else row.isolation._asdict()}
-        for row in results.rows
-    ]
-    return {
-        "study": "sharing",
-        "results": rows,
-        "convergence": results.convergence._asdict(),
-        "newcomer_stall_ms": results.stall_ms,
-        "placements": [result._asdict() for result in results.placements],
-    }
-
-
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[SharingFigures]) -> Table:
     """A column for each way to share: so it fits a narrow terminal."""
     shown = Table(title=f"{GUESTS} guests, {DRAWS} draws of 4 ms in all a frame", title_justify="left")
     shown.add_column("")
@@ -185,7 +163,7 @@ def table(rows: Sequence[Row]) -> Table:
     return shown
 
 
-def _figures(row: Row) -> dict[str, str]:
+def _figures(row: SharingFigures) -> dict[str, str]:
     return {
         "guests": str(row.guests),
         "alone, of native": f"{row.alone:.1%}",
@@ -220,12 +198,13 @@ def _weights(found: Convergence) -> Table:
 
 
 def _placements(found: Sequence[Placed]) -> Table:
-    shown = Table(title="where a framebuffer lies (44 and 59 fps at 1080p are fitted)", title_justify="left")
-    shown.add_column("picture")
-    shown.add_column("framebuffer")
-    for column in ("fps", "migrated/frame"):
-        shown.add_column(column, justify="right")
-    for result in found:
-        copied = f"{result.migrated_per_frame:,}" if result.migrated_per_frame else "-"
-        shown.add_row(result.size, result.placement, f"{result.fps:.1f}", copied)
-    return shown
+    columns: dict[str, Callable[[Placed], object]] = {
+        "picture": lambda result: result.size,
+        "framebuffer": lambda result: result.placement,
+        "fps": lambda result: f"{result.fps:.1f}",
+        "migrated/frame": lambda result: (
+            f"{result.migrated_per_frame:,}" if result.migrated_per_frame else "-"
+        ),
+    }
+    title = "where a framebuffer lies (44 and 59 fps at 1080p are fitted)"
+    return make_table(title, columns, found, texts=2)

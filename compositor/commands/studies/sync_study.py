@@ -10,23 +10,20 @@ frame ahead, does not. Nothing here computes that: a guest, a device and an outp
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
 from compositor.commands.options import RunOptions
-from compositor.errors import BadInput
+from compositor.commands.studies.study import frame_rate, make_table, tell
 from compositor.machine import Machine
-from compositor.observe.statistics import write_json
 from guest.linux import shown_progress
 from guest.real import UmlGuest
 from guest.simulated import SimulatedGuest
 from guest.workloads.flat import Flat
-from virtio.clock.calendar import NANOSECONDS
 
 MILLISECOND = 1_000_000
 REPAINT_DELAY_MS = 9
@@ -38,16 +35,16 @@ _FRAMES = 300
 _WARM_UP = 10  # frames until a guest has its rhythm
 
 
-class Measured(NamedTuple):
+class SyncFigures(NamedTuple):
     """One policy with one render time.
 
     Attributes:
-        policy: Its name.
+        policy: The policy's name.
         render_ms: Time that the guest draws.
         frames: Frames on the screen.
-        fps: Of them, per second of virtual time.
+        fps: Frames on the screen per second of virtual time.
         interval_p99_ms: 99th percentile of the time between two of them.
-        torn: Those that were a mixture of two.
+        torn: Frames that were a mixture of two.
         early_reuse: Frames that were drawn over while the host still had them.
     """
 
@@ -67,14 +64,14 @@ async def measure(
     frames: int = _FRAMES,
     seed: int = 0,
     kernel: Path | None = None,
-) -> Measured:
+) -> SyncFigures:
     """Let one guest alone present `frames` frames after its first ones, on virtual time.
 
     Args:
         policy: What its flushes wait for.
         render_ms: How long it draws.
-        frames: How many to count.
-        seed: Of all that is random.
+        frames: How many frames to count.
+        seed: The seed of all that is random.
         kernel: A UML kernel, whose own driver flips; None: a simulated guest.
 
     Raises:
@@ -87,19 +84,17 @@ async def measure(
         digest=False,
         report=lambda _line: None,  # that "none" tears is what is measured here
     ) as machine:
-        guest_of_ours = await machine.attach(_guest(render_ms, kernel))
-        guest_of_ours.set_sync(policy)
+        attachment = await machine.attach(_guest(render_ms, kernel))
+        attachment.set_sync(policy)
         await machine.run(frames=_WARM_UP)
-        begin_ns = machine.clock.now_ns()
-        await machine.run(frames=frames)
-        seconds = (machine.clock.now_ns() - begin_ns) / NANOSECONDS
+        fps = await frame_rate(machine, frames)
         stats = machine.stats()
     (output,), (guest,) = stats["outputs"], stats["guests"]
-    return Measured(
+    return SyncFigures(
         str(policy),
         render_ms,
         output["presented"],
-        round(frames / seconds, 2),
+        round(fps, 2),
         output["interval_ms"]["p99"],
         guest["frames"]["torn"],
         guest["frames"]["early_reuse"],
@@ -113,28 +108,23 @@ def _guest(render_ms: float, kernel: Path | None) -> SimulatedGuest | UmlGuest:
 
 
 def sync_study(run: RunOptions, kernel: Path | None = None) -> None:
-    """Print, and with `--stats` write, what every policy makes of every render time.
+    """Tell what every policy makes of every render time.
 
     Args:
         run: The user's options.
         kernel: A UML kernel, for those policies that Linux can live with; None: a simulated guest.
 
     Raises:
-        BadInput: An option that a study has no use for.
         ScanoutError: The kernel cannot be started; the message says why.
     """
-    if run.window or run.clock == "real" or run.screenshot is not None or run.seconds is not None:
-        raise BadInput("sync-study runs on virtual time and shows no picture: it takes --frames and --stats")
     if kernel is not None:
         with shown_progress() as progress:
             UmlGuest("pageflip", kernel=kernel).prepare(progress)
     results = asyncio.run(_all(run.frames or _FRAMES, run.seed, kernel))
-    if run.stats is not None:
-        write_json(run.stats, {"study": "sync", "results": [result._asdict() for result in results]})
-    Console().print(table(results))
+    tell("sync", run, table(results), results)
 
 
-async def _all(frames: int, seed: int, kernel: Path | None) -> list[Measured]:
+async def _all(frames: int, seed: int, kernel: Path | None) -> list[SyncFigures]:
     return [
         await measure(policy, render_ms, frames=frames, seed=seed, kernel=kernel)
         for policy in (SyncPolicy if kernel is None else FOR_ANY_GUEST)
@@ -142,26 +132,15 @@ async def _all(frames: int, seed: int, kernel: Path | None) -> list[Measured]:
     ]
 
 
-def table(results: Sequence[Measured]) -> Table:
+def table(results: Sequence[SyncFigures]) -> Table:
     """A row for each result, a section for each policy."""
-    shown = Table(
-        title=f"60 Hz; the host repaints {REPAINT_DELAY_MS} ms after a flip",
-        title_justify="left",
-    )
-    shown.add_column("policy")
-    for column in ("draws, ms", "fps", "p99 interval, ms", "torn", "reused early"):
-        shown.add_column(column, justify="right")
-    policy = None
-    for result in results:
-        if policy not in (None, result.policy):
-            shown.add_section()
-        shown.add_row(
-            "" if policy == result.policy else result.policy,
-            f"{result.render_ms:g}",
-            f"{result.fps:.1f}",
-            f"{result.interval_p99_ms:.1f}",
-            str(result.torn),
-            str(result.early_reuse),
-        )
-        policy = result.policy
-    return shown
+    columns: dict[str, Callable[[SyncFigures], object]] = {
+        "policy": lambda result: result.policy,
+        "draws, ms": lambda result: f"{result.render_ms:g}",
+        "fps": lambda result: f"{result.fps:.1f}",
+        "p99 interval, ms": lambda result: f"{result.interval_p99_ms:.1f}",
+        "torn": lambda result: result.torn,
+        "reused early": lambda result: result.early_reuse,
+    }
+    title = f"60 Hz; the host repaints {REPAINT_DELAY_MS} ms after a flip"
+    return make_table(title, columns, results, sections=True)

@@ -2,7 +2,7 @@
 
 from compositor.machine.attachment.attachment import Attachment
 from compositor.machine.attachment.process import ProcessAttachment
-from compositor.machine.attachment.served import Seat, ServedAttachment
+from compositor.machine.attachment.served import ServedAttachment, TimeKeeping
 from compositor.machine.attachment.simulated import SimulatedAttachment
 
-__all__ = ["Attachment", "ProcessAttachment", "Seat", "ServedAttachment", "SimulatedAttachment"]
+__all__ = ["Attachment", "ProcessAttachment", "ServedAttachment", "SimulatedAttachment", "TimeKeeping"]

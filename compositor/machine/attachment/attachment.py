@@ -25,7 +25,7 @@ class Attachment:
         name: Unique on the machine.
         kind: "simulated", "uml", "qemu" or "vhost-user".
         display: The guest's place on the screens.
-        ended: Done when the guest has ended by itself, with what it died of; None: it never does.
+        ended: A task, done when the guest ended by itself, with what it died of; None: it never does.
         policies: The sync policies that a guest of this kind can live with.
         patience: How long a guest of this kind waits for a flush; None: for ever.
     """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from compositor.adapter.display import Placement
 from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
 from compositor.frame_clock import VblankGrid
-from compositor.machine.attachment.served import Notice, Report, Seat, ServedAttachment
+from compositor.machine.attachment.served import Notice, Report, ServedAttachment, TimeKeeping
 from compositor.record.recorder import Recorder
 from compositor.scene.tree import SceneTree
 from guest.process import ProcessGuest
@@ -51,12 +51,12 @@ class ProcessAttachment(ServedAttachment):
         echo: Echo,
         report: Report,
         on_picture: Notice,
-        seat: Seat | None = None,
+        time: TimeKeeping | None = None,
     ) -> None:
         """See `ServedAttachment.launch`."""
-        await super().launch(guest, echo=echo, report=report, on_picture=on_picture, seat=seat)
-        if seat is not None and isinstance(self._clock, Calendar) and self._draws_at_vblanks:
-            vblanks = Vblanks(self._clock, self._grid, seat.kernel)
+        await super().launch(guest, echo=echo, report=report, on_picture=on_picture, time=time)
+        if time is not None and isinstance(self._clock, Calendar) and self._draws_at_vblanks:
+            vblanks = Vblanks(self._clock, self._grid, time.kernel)
             self._resources.callback(vblanks.close)
 
 

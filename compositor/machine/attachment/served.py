@@ -1,4 +1,4 @@
-"""A guest behind a vhost-user socket, attached to a machine, and the process that we started for it."""
+"""A guest behind a vhost-user socket, attached to a machine, and the process that was started for it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """A guest's place on a calendar of virtual time.
+class TimeKeeping:
+    """How a guest is kept in virtual time.
 
     Attributes:
-        kernel: The guest's kernel, which is expected there.
-        pace: Of its device.
-        seed: Of all that is random in the guest; not 0.
-        on_fault: Told when the guest breaks the rules of virtual time.
+        kernel: The calendar's side of the guest's kernel, which comes for its time.
+        pace: The calendar's side of its device.
+        seed: The seed of all that is random in the guest; not 0.
+        on_fault: Called when the guest breaks the rules of virtual time.
     """
 
     kernel: TimeTravel
@@ -49,23 +49,23 @@ class Seat:
     on_fault: Callable[[ScanoutError], None]
 
 
-class _Ear:
-    """Listens to a console for a text, wherever its pieces begin, and passes everything on."""
+class _TextSeen:
+    """Passes a console's text on, and looks for one text in it, wherever its pieces begin."""
 
-    def __init__(self, echo: Echo, text: str, on_heard: Notice) -> None:
-        self._echo, self._text, self._on_heard = echo, text, on_heard
-        self._seen = ""
+    def __init__(self, echo: Echo, text: str, on_seen: Notice) -> None:
+        self._echo, self._text, self._on_seen = echo, text, on_seen
+        self._last = ""
 
     def __call__(self, text: str) -> None:
         self._echo(text)
-        self._seen = (self._seen + text.replace("\r", ""))[-_REMEMBERED:]
-        if self._text in self._seen:
-            self._seen = ""
-            self._on_heard()
+        self._last = (self._last + text.replace("\r", ""))[-_REMEMBERED:]
+        if self._text in self._last:
+            self._last = ""
+            self._on_seen()
 
 
 class ServedAttachment(Attachment):
-    """A guest behind a vhost-user socket, and the process that we started for it, if we did."""
+    """A guest behind a vhost-user socket, and its process, if the machine started one."""
 
     patience: Patience | None = LINUX_PATIENCE
 
@@ -75,7 +75,7 @@ class ServedAttachment(Attachment):
         *,
         once: bool,
         report: Report,
-        seat: Seat | None = None,
+        time: TimeKeeping | None = None,
         on_lost: Report | None = None,
     ) -> None:
         """Open the socket; with `once` the guest has ended when the first VMM has gone.
@@ -95,28 +95,28 @@ class ServedAttachment(Attachment):
             on_lost=on_lost,
             on_connect=lambda _device: self._away.clear(),
             on_disconnect=lambda _device: self._away.set(),
-            inband=seat is not None,
-            pace=None if seat is None else seat.pace,
+            inband=time is not None,
+            pace=None if time is None else time.pace,
         )
         server.start()
         self._resources.callback(server.close)
-        if once and seat is None:
+        if once and time is None:
             self.ended = asyncio.create_task(server.wait_closed())
 
-    def keep_time(self, seat: Seat, path: Path) -> None:
-        """Be the calendar, too, for a kernel that somebody else starts; it has ended when it has gone.
+    def keep_time(self, time: TimeKeeping, path: Path) -> None:
+        """Be the calendar, too, for a kernel that the user starts; it has ended when it has gone.
 
         Raises:
             Misuse: The socket cannot be opened; the message says why.
         """
         gone = asyncio.Event()
-        self._expect(seat, path, on_end=gone.set)
-        seat.kernel.participant.be_patient(patient=True)  # until somebody has typed its command
+        self._expect(time, path, on_end=gone.set)
+        time.kernel.participant.be_patient(patient=True)  # until the user has typed its command
 
         async def until_gone() -> None:
             await gone.wait()
             await self._away.wait()
-            seat.kernel.participant.leave()
+            time.kernel.participant.leave()
 
         self.ended = asyncio.create_task(until_gone())
 
@@ -127,7 +127,7 @@ class ServedAttachment(Attachment):
         echo: Echo,
         report: Report,
         on_picture: Notice,
-        seat: Seat | None = None,
+        time: TimeKeeping | None = None,
     ) -> None:
         """Start the guest's process on a socket of its own; `ended` is done when it has ended.
 
@@ -136,7 +136,7 @@ class ServedAttachment(Attachment):
             echo: Called with its console's text.
             report: Gets one line for everything that goes wrong and is dealt with.
             on_picture: Called when the guest says that its picture stays as it is.
-            seat: Its place on the calendar; None: it keeps its own time.
+            time: How it is kept in virtual time; None: it keeps its own.
 
         Raises:
             ScanoutError: It cannot be started.
@@ -144,34 +144,34 @@ class ServedAttachment(Attachment):
         directory = self._resources.enter_context(run_directory())
         workdir = directory / "guest"
         workdir.mkdir()
-        # Why the connection broke off is what its process died of; or we ended it ourselves.
-        self.listen(directory / "gpu", once=False, report=report, seat=seat, on_lost=lambda _line: None)
+        # Why the connection broke off is what its process died of; or this machine ended it.
+        self.listen(directory / "gpu", once=False, report=report, time=time, on_lost=lambda _line: None)
         if guest.final_picture is not None:
-            echo = _Ear(echo, guest.final_picture, on_picture)
-        time = None
-        if seat is not None:
+            echo = _TextSeen(echo, guest.final_picture, on_picture)
+        virtual = None
+        if time is not None:
             # When it has gone, time stands still until `_until_ended` knows why.
-            self._expect(seat, directory / "time", on_end=lambda: None)
-            time = VirtualTime(directory / "time", seat.seed)
-        process = await guest.launch(directory / "gpu", workdir, echo, time)
+            self._expect(time, directory / "time", on_end=lambda: None)
+            virtual = VirtualTime(directory / "time", time.seed)
+        process = await guest.launch(directory / "gpu", workdir, echo, virtual)
         self._resources.push_async_callback(process.stop)
         off = SwitchOff(process, self._clock, report)
-        self.ended = asyncio.create_task(self._until_ended(process, seat, off))
+        self.ended = asyncio.create_task(self._until_ended(process, time, off))
 
-    def _expect(self, seat: Seat, path: Path, *, on_end: Notice) -> None:
+    def _expect(self, time: TimeKeeping, path: Path, *, on_end: Notice) -> None:
         """Let the kernel come for its time."""
-        server = TimeTravelServer(path, seat.kernel, on_fault=seat.on_fault, on_end=on_end)
-        # The guest's memory will need it, and while the kernel boots we have nothing else to do.
-        seat.kernel.on_started = partial(_soon, sigbus.prepare)
-        self._resources.callback(seat.kernel.close)
+        server = TimeTravelServer(path, time.kernel, on_fault=time.on_fault, on_end=on_end)
+        # The guest's memory will need it, and while the kernel boots this process has nothing else to do.
+        time.kernel.on_started = partial(_soon, sigbus.prepare)
+        self._resources.callback(time.kernel.close)
         self._resources.callback(server.close)
 
-    async def _until_ended(self, process: GuestProcess, seat: Seat | None, off: SwitchOff) -> None:
+    async def _until_ended(self, process: GuestProcess, time: TimeKeeping | None, off: SwitchOff) -> None:
         with closing(off):
             status = await process.wait()
-            if seat is not None:
+            if time is not None:
                 await self._away.wait()  # what its end means to the screens belongs to this moment, too
-                seat.kernel.participant.leave()
+                time.kernel.participant.leave()
         if status:
             last = process.console.last_lines(1)
             how = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"

@@ -20,7 +20,11 @@ from virtio.clock.calendar import Cancellable
 
 
 class SimulatedAttachment(Attachment):
-    """A guest in this process, drawing a frame at every refresh of its first output, or at its own pace."""
+    """A guest in this process, drawing a frame at every refresh of its first output, or at its own pace.
+
+    Attributes:
+        guest: The guest.
+    """
 
     policies = tuple(SyncPolicy)
 
@@ -35,7 +39,7 @@ class SimulatedAttachment(Attachment):
         recorder: Recorder | None,
     ) -> None:
         super().__init__(name, "simulated", tree, places, clock, recorder)
-        self._guest = guest
+        self.guest = guest
         self._tree = tree
         self._next: Cancellable | None = None
         self._asleep = False
@@ -56,32 +60,32 @@ class SimulatedAttachment(Attachment):
     def set_sync(self, policy: SyncPolicy | str) -> None:
         """As `Attachment.set_sync`; the guest learns of it too."""
         super().set_sync(policy)
-        self._guest.set_sync(self.sync)
+        self.guest.set_sync(self.sync)
 
     def statistics(self) -> GuestStatistics:
         """As `Attachment.statistics`, the GPU's included, and what was copied out of its memory."""
         collected = super().statistics()
-        if self._guest.has_gpu:
-            renderer = self._guest.renderer
+        if self.guest.has_gpu:
+            renderer = self.guest.renderer
             collected.gpu = renderer.as_dict()
             collected.bytes["migrate"] = renderer.migrated_bytes
         return collected
 
     def _draw_at_its_own_pace(self) -> RenderLoop | GpuLoop | None:
-        if self._guest.has_gpu:
-            return GpuLoop(self._guest, self._clock)
-        return RenderLoop(self._guest, self._clock) if self._guest.render_ns else None
+        if self.guest.has_gpu:
+            return GpuLoop(self.guest, self._clock)
+        return RenderLoop(self.guest, self._clock) if self.guest.render_ns else None
 
     def _tick(self) -> None:
         """Draw, and come back at the next vblank: behind the repaint there, which drawing has scheduled."""
-        self._guest.frame_tick()
-        self._asleep = self._guest.finished
+        self.guest.frame_tick()
+        self._asleep = self.guest.finished
         if not self._asleep:
             self._next = self._clock.call_at(self._grid().after(self._clock.now_ns()), self._tick)
 
     def _wake(self) -> None:
         """Another mode may want to be drawn for by a guest that had finished; not inside of this call."""
-        if self._asleep and not self._guest.finished:
+        if self._asleep and not self.guest.finished:
             self._asleep = False
             self._next = self._clock.call_at(self._clock.now_ns(), self._tick)
 
@@ -94,4 +98,4 @@ class SimulatedAttachment(Attachment):
             self._next.cancel()
         if self._loop is not None:
             self._loop.close()
-        self._guest.close()
+        self.guest.close()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 
 from compositor.errors import BadInput
-from compositor.scene_file.read import parse_scene
+from compositor.scene_file.read import parse_table
 from compositor.scene_file.scene import SceneFile
 from compositor.scene_file.schema import SceneTable, SimulatedTable
 from guest.workloads import WORKLOADS
@@ -21,15 +22,32 @@ SCENES = (*_FIRST, *WORKLOADS, *(name for name in _FILES if name not in _FIRST))
 """Names that `builtin` knows."""
 
 
-def builtin(name: str) -> SceneFile:
-    """The scene of that name.
+def builtin(name: str, modes: Sequence[str] | None = None) -> SceneFile:
+    """The scene of that name, ready to start.
+
+    Args:
+        name: One of `SCENES`.
+        modes: The modes of its outputs, instead of its own; see `with_modes`.
+
+    Raises:
+        BadInput: There is none, or it does not go with these modes.
+    """
+    return SceneFile(_table(name), modes)
+
+
+def title(name: str) -> str:
+    """What the scene of that name shows, in one line.
 
     Raises:
         BadInput: There is none.
     """
+    return _table(name).title
+
+
+def _table(name: str) -> SceneTable:
     if name in _FILES:
-        return parse_scene(_FILES[name].read_text(), f"{name}.toml")
+        return parse_table(_FILES[name].read_text())
     if name in WORKLOADS:
-        title = f"one guest that shows {name} on the whole output"
-        return SceneFile(SceneTable(title=title, guests=[SimulatedTable(workload=name)]))
+        shows = f"one guest that shows {name} on the whole output"
+        return SceneTable(title=shows, guests=[SimulatedTable(workload=name)])
     raise BadInput(f"there is no scene {name!r}; there are: {', '.join(SCENES)}")

@@ -15,9 +15,9 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-from compositor.errors import CompositorError, ScreenError
+from compositor.errors import ScanoutError, ScreenError
 
-Failed = Callable[[CompositorError], None]
+Failed = Callable[[ScanoutError], None]
 
 _IO_ERROR = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _IO_ERROR_EXIT = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
@@ -75,7 +75,7 @@ class EventPump:
             try:
                 self._check()
                 window.dispatch_pending_events()
-            except CompositorError as error:
+            except ScanoutError as error:
                 failed(error)
             except Exception as error:
                 failed(ScreenError(f"the window: {type(error).__name__}: {error}"))

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from compositor.errors import CompositorError
+from compositor.errors import ScanoutError
 from compositor.output.frame import Frame
 from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
@@ -53,7 +53,7 @@ class WindowScreen:
         Raises:
             ScreenError: No pyglet, no display, no OpenGL.
         """
-        self.error: CompositorError | None = None
+        self.error: ScanoutError | None = None
         self._on_close = on_close
         self._on_screenshot = on_screenshot
         self._driver = driver.load()
@@ -132,7 +132,7 @@ class WindowScreen:
         gl.glClear(gl.GL_COLOR_BUFFER_BIT)
         gl.glColorMask(True, True, True, True)
 
-    def _fail(self, error: CompositorError) -> None:
+    def _fail(self, error: ScanoutError) -> None:
         """A callback failed, where nobody can catch it: say so once and ask to be closed."""
         if self.error is None:
             self.error = error

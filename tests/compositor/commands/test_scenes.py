@@ -12,9 +12,9 @@ from guest.workloads import WORKLOADS
 
 async def test_the_scene_of_all_workloads_has_each_once_in_tiles_that_fill_the_output() -> None:
     scene = builtin("workloads")
-    assert sorted(scene.names) == sorted(WORKLOADS)
-    async with Machine(outputs=scene.outputs()) as machine:
-        await scene.cast(machine)
+    assert sorted(scene.guests) == sorted(WORKLOADS)
+    async with Machine(outputs=scene.outputs) as machine:
+        await scene.start(machine)
         found = [guest.display.place(0) for guest in machine.guests]
     places = {(place.x, place.y, place.width, place.height) for place in found}
     assert places == {(x, y, 640, 360) for x in (0, 640, 1280) for y in (0, 360)}
@@ -22,9 +22,9 @@ async def test_the_scene_of_all_workloads_has_each_once_in_tiles_that_fill_the_o
 
 @pytest.mark.parametrize("workload", WORKLOADS)
 async def test_every_workload_is_a_scene_that_is_scanned_out_without_a_copy(workload: str) -> None:
-    scene = builtin(workload).with_modes(["160x120@60"])
-    async with Machine(outputs=scene.outputs()) as machine:
-        await scene.cast(machine)
+    scene = builtin(workload, ["160x120@60"])
+    async with Machine(outputs=scene.outputs) as machine:
+        await scene.start(machine)
         await machine.run(frames=3)
         stats = machine.stats()
     assert [guest["name"] for guest in stats["guests"]] == [workload]

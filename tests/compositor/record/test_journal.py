@@ -8,9 +8,9 @@ import pytest
 from compositor.errors import BadInput
 from compositor.record.container import ChunkReader
 from compositor.record.journal import Journal
-from compositor.record.records import Command, Content, Kind, Record, decode
+from compositor.record.records import CommandRecord, ContentRecord, Kind, Record, decode
 
-COMMAND = Command(0, 24, 24, b"request", b"response")
+COMMAND = CommandRecord(0, 24, 24, b"request", b"response")
 
 
 class Clock:
@@ -30,7 +30,7 @@ def test_content_comes_before_its_command_and_effects_behind_it(tmp_path: Path) 
     journal = Journal(tmp_path / "f", Clock(), print)
     journal.command_begins()
     journal.write(Kind.FRAME, 0)
-    journal.write_content(0, Content(1, [(0, 1)], b"x"))
+    journal.write_content(0, ContentRecord(1, [(0, 1)], b"x"))
     journal.command_ends(0, COMMAND)
     journal.close()
     found = records(tmp_path / "f")
@@ -43,7 +43,7 @@ def test_a_command_inside_of_another_comes_behind_it(tmp_path: Path) -> None:
     journal.command_begins()
     journal.write(Kind.FRAME, 0)
     journal.command_begins()
-    journal.write_content(1, Content(1, [(0, 1)], b"x"))
+    journal.write_content(1, ContentRecord(1, [(0, 1)], b"x"))
     journal.command_ends(1, COMMAND)
     journal.command_ends(0, COMMAND)
     journal.close()

@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compositor.errors import BadInput
-from compositor.record.records import Command, Content, Kind, Presented, Record, decode
+from compositor.record.records import CommandRecord, ContentRecord, FrameRecord, Kind, Record, decode
 
 u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
 subjects = st.integers(0, 2**16 - 1)
 records = st.builds(Record, st.sampled_from(Kind), subjects, u64, st.binary(max_size=50), st.just(b""))
-commands = st.builds(Command, st.integers(0, 255), u32, u32, st.binary(max_size=50), st.binary(max_size=50))
+commands = st.builds(
+    CommandRecord, st.integers(0, 255), u32, u32, st.binary(max_size=50), st.binary(max_size=50)
+)
 
 
 @given(st.lists(records, max_size=5))
@@ -22,27 +24,32 @@ def test_records_come_back(stream: list[Record]) -> None:
 
 
 @given(commands)
-def test_commands_come_back(command: Command) -> None:
-    assert Command.decode(command.encode()) == command
+def test_commands_come_back(command: CommandRecord) -> None:
+    assert CommandRecord.decode(command.encode()) == command
 
 
 @given(u32, st.lists(st.tuples(u64, st.integers(0, 20)), max_size=4), st.data())
 def test_content_comes_back(resource: int, extents: list[tuple[int, int]], data: st.DataObject) -> None:
     size = sum(length for _, length in extents)
-    content = Content(resource, extents, data.draw(st.binary(min_size=size, max_size=size)))
+    content = ContentRecord(resource, extents, data.draw(st.binary(min_size=size, max_size=size)))
     (record,) = decode(b"".join(content.record(3, 5).encode()))
     assert record[:3] == (Kind.CONTENT, 3, 5)
-    assert Content.decode(record.payload) == content
+    assert ContentRecord.decode(record.payload) == content
 
 
-@given(st.builds(Presented, u32, u32, u32, u64))
-def test_frames_come_back(frame: Presented) -> None:
-    assert Presented.decode(frame.encode()) == frame
+@given(st.builds(FrameRecord, u32, u32, u32, u64))
+def test_frames_come_back(frame: FrameRecord) -> None:
+    assert FrameRecord.decode(frame.encode()) == frame
 
 
 @given(st.binary(max_size=60))
 def test_no_bytes_at_all_raise_anything_but_bad_input(garbage: bytes) -> None:
-    for parse in (Command.decode, Content.decode, Presented.decode, lambda data: list(decode(data))):
+    for parse in (
+        CommandRecord.decode,
+        ContentRecord.decode,
+        FrameRecord.decode,
+        lambda data: list(decode(data)),
+    ):
         with contextlib.suppress(BadInput):
             parse(garbage)
 

@@ -141,7 +141,7 @@ def test_what_cannot_be_is_refused_with_its_key(text: str, message: str) -> None
     assert "\n" not in line
 
 
-def test_events_are_rehearsed_in_the_order_of_their_times() -> None:
+def test_events_are_checked_in_the_order_of_their_times() -> None:
     later = '[[events]]\nat = 2\ndo = "plug"\noutput = "b"\n[[events]]\nat = 1\ndo = "unplug"\noutput = "b"\n'
     parse_scene(TWO + later, "scene.toml")
     with pytest.raises(BadInput, match=r"events\[2\].output: b is not plugged in at 1.5 s"):

@@ -1,15 +1,23 @@
 """Scene files, played: their outputs, guests and events."""
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from compositor import Machine
+from compositor.commands.options import RunOptions
+from compositor.commands.scenes import run_scene
 from compositor.errors import BadInput
 from compositor.machine.run import StopReason
-from compositor.scene_file import SCENES, SceneFile, builtin
+from compositor.scene_file import SCENES, SceneFile, builtin, title
 from compositor.scene_file.read import parse_scene
+from guest.linux.tool import no_progress
+from guest.real import QemuGuest, UmlGuest
+from guest.simulated import SimulatedGuest
 from guest.workloads import WORKLOADS
 
 
@@ -17,14 +25,14 @@ async def play(scene: SceneFile, seconds: float) -> tuple[dict[str, Any], list[A
     """Statistics, a screenshot of every output that showed something, and what was reported."""
     reported: list[str] = []
     async with Machine(
-        outputs=scene.outputs(),
+        outputs=scene.outputs,
         seed=scene.seed,
         repaint=scene.repaint,
         timing=scene.timing,
         repaint_delay_ns=scene.repaint_delay_ns,
         report=reported.append,
     ) as machine:
-        await scene.cast(machine)
+        await scene.start(machine)
         assert await machine.run(seconds=seconds) is StopReason.SECONDS
         shots = [
             machine.screenshot(index)
@@ -78,7 +86,7 @@ async def test_guests_span_and_are_mirrored_where_the_file_says() -> None:
 
 
 async def test_events_happen_at_their_times() -> None:
-    scene = parse_scene(
+    text = (
         SMALL
         + """
 [[events]]
@@ -106,21 +114,19 @@ policy = "queue"
 at = 0.35
 do = "raise"
 guest = "mural"
-""",
-        "events.toml",
+"""
     )
-    stats, (left, right), reported = await play(scene, 0.5)
+    stats, (left, right), reported = await play(parse_scene(text, "events.toml"), 0.5)
     assert reported == []
     assert stats["outputs"][0]["mode"] == "128x80@75"
     assert left.shape == (80, 128, 4)
     assert (left[8:40, 8:40] == [0x10, 0x20, 0x30, 0xFF]).all(), "the window has moved away"
     assert not (right[40:50, 45:80] == [0x10, 0x20, 0x30, 0xFF]).all(axis=2).any()
-    assert stats["digest"] == (await play(scene, 0.5))[0]["digest"]
+    assert stats["digest"] == (await play(parse_scene(text, "events.toml"), 0.5))[0]["digest"]
 
 
 async def test_a_fault_is_refused_by_name_and_the_others_last_good_frames_go_on() -> None:
-    scene = parse_scene(
-        """
+    text = """
 [[outputs]]
 mode = "96x64@60"
 [[guests]]
@@ -146,10 +152,8 @@ fault = "looped-chain"
 at = 0.3
 do = "reboot"
 guest = "bad"
-""",
-        "hostile.toml",
-    )
-    stats, (before,), reported = await play(scene, 0.28)
+"""
+    stats, (before,), reported = await play(parse_scene(text, "hostile.toml"), 0.28)
     assert before[..., :3].any(), "the last good frame stays"
     assert [line.split(":")[:2] for line in reported] == [
         ["bad", " scanout-beyond-blob"], ["bad", " looped-chain"], ["bad", " looped-chain"],
@@ -157,7 +161,7 @@ guest = "bad"
     assert "ERR_INVALID_PARAMETER: SET_SCANOUT_BLOB: an image that ends at byte" in reported[0]
     assert "the device needs a reset" in reported[1]
     assert "its driver is lost; reboot it first" in reported[2]
-    after, _, _ = await play(scene, 0.5)
+    after, _, _ = await play(parse_scene(text, "hostile.toml"), 0.5)
     assert after["guests"][0]["frames"]["presented"] > stats["guests"][0]["frames"]["presented"]
 
 
@@ -177,17 +181,78 @@ def test_a_real_guest_is_repainted_on_flush_and_qemu_has_the_real_clock() -> Non
 
 
 def test_other_modes_may_be_more_but_not_fewer_than_the_scenes_outputs() -> None:
-    scene = parse_scene(SMALL, "small.toml")
-    assert [str(o.mode) for o in scene.with_modes(["64x48", "80x60", "32x32"]).outputs()] == [
-        "64x48@60", "80x60@60", "32x32@60",
-    ]  # fmt: skip
+    scene = parse_scene(SMALL, "small.toml", ["64x48", "80x60", "32x32"])
+    assert [str(output.mode) for output in scene.outputs] == ["64x48@60", "80x60@60", "32x32@60"]
     with pytest.raises(BadInput, match="1 outputs: this scene has 2"):
-        scene.with_modes(["64x48"])
+        parse_scene(SMALL, "small.toml", ["64x48"])
+
+
+KINDS = """
+[[guests]]
+kind = "simulated"
+workload = "plasma"
+[[guests]]
+kind = "simulated"
+workload = "plasma"
+render_ms = 2.0
+[[guests]]
+kind = "uml"
+program = "pattern"
+[[guests]]
+kind = "qemu"
+program = "pattern"
+"""
+
+
+async def test_every_guest_is_made_once_and_that_one_is_attached(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, attached = count_guests(monkeypatch), []
+
+    class Outlet:
+        """The part of a machine that a scene needs; it starts nothing."""
+
+        async def attach(self, guest: Any, places: Any) -> Any:
+            attached.append(guest)
+            return SimpleNamespace(set_sync=lambda _policy: None)
+
+        clock = SimpleNamespace(now_ns=lambda: 0)
+
+    scene = parse_scene(KINDS, "kinds.toml", ["64x48"])
+    for kind in (UmlGuest, QemuGuest):
+        monkeypatch.setattr(kind, "prepare", lambda _guest, _progress: None)
+    scene.prepare(no_progress)
+    await scene.start(cast(Machine, Outlet()))
+    assert made == attached == [guest for _, guest, _ in scene.guests.values()]
+    assert [guest.name for guest in attached] == ["plasma", "plasma-2", "uml", "qemu"]
+
+
+def test_a_run_of_a_file_makes_every_guest_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = count_guests(monkeypatch)
+    (tmp_path / "small.toml").write_text(SMALL)
+    run_scene(str(tmp_path / "small.toml"), RunOptions(frames=2, outputs="64x48,64x48"))
+    assert [guest.name for guest in made] == ["mural", "window"]
+
+
+def count_guests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """From now on: every guest of any kind that is made."""
+    made: list[Any] = []
+
+    def counted(kind: type[Any]) -> Callable[..., None]:
+        make = kind.__init__
+
+        def init(guest: Any, *arguments: Any, **options: Any) -> None:
+            make(guest, *arguments, **options)
+            made.append(guest)
+
+        return init
+
+    for kind in (SimulatedGuest, UmlGuest, QemuGuest):
+        monkeypatch.setattr(kind, "__init__", counted(kind))
+    return made
 
 
 @pytest.mark.parametrize("name", SCENES)
 def test_every_scene_that_ships_is_sound_and_has_a_title(name: str) -> None:
-    assert builtin(name).title
+    assert builtin(name).title == title(name) != ""
 
 
 def test_every_workload_is_a_scene() -> None:

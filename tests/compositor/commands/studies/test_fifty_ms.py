@@ -47,9 +47,9 @@ def test_the_command_prints_a_table_and_writes_it(tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["fifty-ms", "--clock", "real"], "fifty-ms runs on virtual time"),
+        (["fifty-ms", "--clock", "real"], "--clock: fifty-ms runs on the virtual clock"),
         (["fifty-ms", "--kernel", "/bin/true"], "not a UML kernel"),
-        (["gears", "--kernel", "/bin/true"], "only a study boots one"),
+        (["gears", "--kernel", "/bin/true"], "only sync-study and fifty-ms boot one"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(

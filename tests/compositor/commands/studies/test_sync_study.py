@@ -65,4 +65,4 @@ def test_options_that_mean_nothing_to_a_study_are_refused(capsys: pytest.Capture
     with pytest.raises(SystemExit) as end:
         main(["run", "sync-study", "--clock", "real"])
     assert end.value.code == 2
-    assert "sync-study runs on virtual time" in capsys.readouterr().err
+    assert "--clock: sync-study runs on the virtual clock" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 from compositor.adapter.sync_policy import SyncPolicy
 from compositor.cli import main
 from compositor.commands.studies import torn_study
-from compositor.commands.studies.sync_study import Measured
+from compositor.commands.studies.sync_study import SyncFigures
 from compositor.commands.studies.torn_study import holds
 
 
@@ -18,8 +18,8 @@ def run(*arguments: str) -> int | str | None:
     return end.value.code
 
 
-def measured(policy: str, *, torn: int = 0, early_reuse: int = 0) -> Measured:
-    return Measured(policy, 11, 100, 60.0, 16.67, torn, early_reuse)
+def measured(policy: str, *, torn: int = 0, early_reuse: int = 0) -> SyncFigures:
+    return SyncFigures(policy, 11, 100, 60.0, 16.67, torn, early_reuse)
 
 
 def test_none_tears_and_every_other_policy_does_not(tmp_path: Path) -> None:
@@ -52,7 +52,10 @@ def test_a_broken_promise_is_named_and_is_the_exit_status(
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
-    [(["--clock", "real"], "runs on virtual time"), (["--kernel", "/bin/true"], "no use for a kernel")],
+    [
+        (["--clock", "real"], "torn-study runs on the virtual clock"),
+        (["--kernel", "/bin/true"], "--kernel: torn-study"),
+    ],
 )
 def test_what_makes_no_sense_is_one_line(
     arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from compositor.errors import BadInput, CompositorError, ScreenError
+from compositor.errors import BadInput, ScanoutError, ScreenError
 from compositor.screen.window.events import EventPump
 
 
@@ -56,7 +56,7 @@ def display(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDisplay]:
     os.close(display.write_end)
 
 
-def unexpected(error: CompositorError) -> None:
+def unexpected(error: ScanoutError) -> None:
     pytest.fail(str(error))
 
 
@@ -110,7 +110,7 @@ def test_what_a_handler_raises_reaches_its_window_alone(
     display: FakeDisplay, error: Exception, message: str
 ) -> None:
     pump, failed, fine = EventPump(display), FakeWindow(error=error), FakeWindow()
-    errors: list[CompositorError] = []
+    errors: list[ScanoutError] = []
     pump.add(failed, errors.append)
     pump.add(fine, unexpected)
     pump.dispatch()
@@ -133,7 +133,7 @@ def test_a_window_that_another_ones_event_closed_is_left_alone(display: FakeDisp
 
 async def test_a_server_that_goes_away_is_reported_and_not_listened_to_any_more(display: FakeDisplay) -> None:
     pump, window = EventPump(display), FakeWindow()
-    errors: list[CompositorError] = []
+    errors: list[ScanoutError] = []
     pump.add(window, errors.append)
     display.dies = pump
     pump.dispatch()
