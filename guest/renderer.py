@@ -14,14 +14,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from guest.clock import Clock
 from guest.driver.framebuffer import Framebuffer
 from guest.driver.gpu import GpuDriver
-from guest.driver.memory import GuestRam
 from guest.driver.render import GpuBuffer, RenderDriver
 from guest.gpu.commands import Command, Copy, Dispatch, Rect, Surface
 from guest.gpu.gpu import GpuSlot, Placement
+from guest.memory import GuestRam
 from guest.workloads import Workload
+from virtio.clock import Clock
 from virtio.fence import Fence
 from virtio.gpu.formats import Format
 

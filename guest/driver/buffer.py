@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from guest.driver.memory import GuestRam
+from guest.memory import GuestRam
 from virtio.fence import Reservation
 from virtio.memory import GuestMemory, Run
 

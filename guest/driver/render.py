@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from guest.driver.memory import GuestRam, PageAllocator
 from guest.gpu.address_space import BAR
 from guest.gpu.commands import Call, Command, End, Interrupt, Store, Surface, encode
 from guest.gpu.context import Context
@@ -26,6 +25,7 @@ from guest.gpu.execute import Program
 from guest.gpu.faults import GpuFault
 from guest.gpu.function import GpuFunction
 from guest.gpu.page_table import ADDRESSES, IN_VRAM, PAGE, entries
+from guest.memory import GuestRam, PageAllocator
 from virtio.errors import Misuse
 from virtio.fence import Fence, Reservation, Timeline, Usage, merge
 from virtio.memory import GuestMemory, Run

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from guest.driver.memory import GuestRam
 from guest.driver.requests import Answer, Done, RequestQueue
 from guest.driver.transport import Transport, negotiate, start
+from guest.memory import GuestRam
 from virtio.errors import Misuse
 from virtio.features import SPLIT_RING
 from virtio.fence import Fence, Timeline
@@ -134,7 +134,7 @@ class GpuSession:
             queue.submit(message)
             return
         size = _ANSWER_SIZES.get(command, wire.HEADER_SIZE)
-        queue.submit(message, extra=extra, answer_size=size, done=lambda answer: self._answered(answer, done))
+        queue.submit(message, extra=extra, answer_size=size, done=done or _unasked)
 
     def new_fence(self, ring: int | None = None) -> Fence:
         """A fence for the next fenced command, on the global timeline or on that of a ring."""
@@ -176,16 +176,16 @@ class GpuSession:
 
     def _interrupted(self, index: int) -> None:
         if self.state in _LIVE:
-            self._queues[index].reap()
+            for answer, done in self._queues[index].reap():
+                self._answered(answer, done)
             self.notify()
 
-    def _answered(self, answer: Answer, done: Done | None) -> None:
+    def _answered(self, answer: Answer, done: Done) -> None:
         header = answer.header
         if header.type >= Response.ERR_UNSPEC:
             known = header.type in _ERRORS
             self.errors[_ERRORS[header.type] if known else f"{header.type:#06x}"] += 1
-        if done is not None:
-            done(answer)
+        done(answer)
         if header.flags & Flag.FENCE:
             self._fence_done(header.fence_id)
 
@@ -204,3 +204,7 @@ class GpuSession:
             self.on_lost()
         elif self.state is DriverState.RUNNING:
             self.on_config_change()
+
+
+def _unasked(_answer: Answer) -> None:
+    """What becomes of an answer that its sender does not wait for: it is counted like all others."""

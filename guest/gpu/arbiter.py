@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from guest.clock import Clock
 from guest.gpu.context import Client, Context
+from virtio.clock import Clock
 
 
 class Schedulable(Protocol):

@@ -18,13 +18,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from guest.clock import Cancellable, Clock
 from guest.gpu.arbiter import Arbiter
 from guest.gpu.commands import Call, Command, End, Interrupt, Jump, Nop, Store, StorePhysical, Wait
 from guest.gpu.context import Client, Context
 from guest.gpu.cost import CostModel, Work
 from guest.gpu.execute import Step, plan
 from guest.gpu.faults import BadCommand, GpuFault, Hang
+from virtio.clock.calendar import Cancellable, Clock
 
 
 class Engine:

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from guest.clock import Clock
 from guest.gpu.address_space import AddressSpace
 from guest.gpu.commands import Command
 from guest.gpu.context import Client, Context
@@ -26,6 +25,7 @@ from guest.gpu.page_table import IN_VRAM, PAGE, VALID
 from guest.gpu.sharing import Access, Sharing
 from guest.gpu.survey import Survey, survey
 from guest.gpu.vram import Partition, VramAllocator
+from virtio.clock import Clock
 from virtio.memory import GuestMemory, Region, Run, SharedHandle
 
 OnFault = Callable[[GpuFault], None]

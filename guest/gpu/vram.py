@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-from guest.driver.memory import PageAllocator
 from guest.gpu.address_space import BAR
 from guest.gpu.faults import OutOfMemory
 from guest.gpu.page_table import PAGE
+from guest.memory import PageAllocator
 from virtio.errors import Misuse
 from virtio.memory import Region, Run, SharedHandle
 

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from guest.clock import Cancellable, Clock
 from guest.gpu.arbiter import Schedulable, oldest
 from guest.gpu.context import Client, Context
+from virtio.clock.calendar import Cancellable, Clock
 
 TICK_NS = 1_000_000
 PERIOD_NS = 100_000_000  # of the balance

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from guest.driver.memory import GuestRam
 from guest.driver.render import BATCH_SIZE, RenderDriver
 from guest.gpu import Gpu
 from guest.gpu.commands import Fill, Nop, Rect
+from guest.memory import GuestRam
 from virtio.clock import Calendar
 from virtio.errors import Misuse
 from virtio.fence import Fence, Usage

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guest.driver.memory import PAGE, GuestRam
 from guest.driver.ring import DeviceFault, DriverQueue
+from guest.memory import PAGE, GuestRam
 from virtio.errors import Misuse
 from virtio.features import RingFeature
 from virtio.ring import QueueConfig, SplitQueue
