@@ -33,8 +33,8 @@ class Deferred:
     def add(self, call: Callable[..., None], *arguments: Any) -> None:
         """Make this call later, unless it waits already."""
         self._calls[call, arguments] = None
-        if not self._running:
-            self._appoint()
+        if self._appointment is None and self._clock is not None and not self._running:
+            self._appointment = self._clock.call_at(self._clock.now_ns(), self.run)
 
     def run(self) -> None:
         """Make all calls that wait, and those that they ask for; inside of one of them, do nothing."""
@@ -49,17 +49,13 @@ class Deferred:
                 call(*arguments)
         finally:
             self._running = False
-            if self._calls:  # one of them raised
-                self._appoint()
+            for call, arguments in tuple(self._calls):  # one of them raised, the others are still due
+                self.add(call, *arguments)
 
     def clear(self) -> None:
         """Forget all calls that wait."""
         self._calls.clear()
         self._forget_appointment()
-
-    def _appoint(self) -> None:
-        if self._appointment is None and self._clock is not None:
-            self._appointment = self._clock.call_at(self._clock.now_ns(), self.run)
 
     def _forget_appointment(self) -> None:
         appointment, self._appointment = self._appointment, None
