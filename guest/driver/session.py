@@ -33,7 +33,8 @@ _ANSWER_SIZES = {
     Command.GET_EDID: wire.HEADER_SIZE + wire.sizeof(wire.RespEdid),
     Command.RESOURCE_ASSIGN_UUID: wire.HEADER_SIZE + wire.sizeof(wire.RespResourceUuid),
 }
-_CURSOR_COMMANDS = frozenset({Command.UPDATE_CURSOR, Command.MOVE_CURSOR})
+# Tuples: an enumeration's members are slow to hash, and these are looked at for every command.
+_CURSOR_COMMANDS = (Command.UPDATE_CURSOR, Command.MOVE_CURSOR)
 
 
 class DriverState(Enum):
@@ -45,7 +46,7 @@ class DriverState(Enum):
     LOST = "lost"
 
 
-_LIVE = frozenset({DriverState.PROBING, DriverState.RUNNING})
+_LIVE = (DriverState.PROBING, DriverState.RUNNING)
 _ERRORS = {int(response): response.name for response in Response if response >= Response.ERR_UNSPEC}
 
 
@@ -148,8 +149,8 @@ class GpuSession:
 
     def notify(self) -> None:
         """Tell the device of everything submitted since the last time, if it wants to hear."""
-        for index, queue in enumerate(self._queues):
-            if self.state in _LIVE and queue.should_kick():
+        for index, queue in enumerate(self._queues if self.state in _LIVE else ()):
+            if queue.should_kick():
                 self.transport.kick(index)
 
     def close(self) -> None:

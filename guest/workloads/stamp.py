@@ -129,7 +129,8 @@ def read_stamp(pixels: NDArray[np.uint8]) -> Stamp:
     if width < MARK_WIDTH or height < MARKS:
         return Stamp(None, False)
     # Read for every frame of every guest: as bytes, for which arrays this small are too slow.
-    marks = (pixels[row, :MARK_WIDTH].tobytes() for row in mark_rows(height))
+    # All alike, as a rule, and then decoded once.
+    marks = dict.fromkeys([pixels[row, :MARK_WIDTH].tobytes() for row in mark_rows(height)])
     ids = [frame_id for frame_id in map(_decode, marks) if frame_id is not None]
     return Stamp(ids[0], any(frame_id != ids[0] for frame_id in ids)) if ids else Stamp(None, False)
 
