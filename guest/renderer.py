@@ -1,8 +1,8 @@
 """A workload as a program of the GPU: how a simulated guest draws when it has one.
 
-A frame is one job: the workload's shader in bands from the top, each when its time comes, so that whoever
-looks too early sees two frames at once; and, where the host does not reach the framebuffer's memory, a copy
-to where it does.
+A frame is one job: the workload's shader in bands from the top, each when its time comes, so that a host
+that looks too early sees two frames at once; and, where the host does not reach the framebuffer's memory, a
+copy to where it does.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ HostBlob = Callable[[int], "NDArray[np.uint8] | None"]
 
 
 class _InFlight(NamedTuple):
-    """A request that the device has: where it lies, where its answer will, and who wants that."""
+    """A request that the device has: where it lies, where its answer will, and the call that takes that."""
 
     place: Run
     answer: Run

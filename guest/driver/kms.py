@@ -1,4 +1,4 @@
-"""The smallest kernel mode setting: framebuffers, page flips, and who may draw when.
+"""The smallest kernel mode setting: framebuffers, page flips, and when the guest may draw.
 
 A flip is a SET_SCANOUT_BLOB and a fenced RESOURCE_FLUSH in one kick. As in Linux, one flip is pending at a
 time, and its fence completes it: only then has the host taken the new buffer, and only then is the one shown

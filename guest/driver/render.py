@@ -44,7 +44,7 @@ class GpuBuffer:
         size: Bytes, whole pages.
         runs: Guest physical addresses, as others import it by.
         memory: Where those mean something to a processor.
-        reservation: Who uses it.
+        reservation: The fences of the jobs that use it.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class RenderDriver:
         return self._mapped([run], IN_VRAM, seen, self.function.memory, lambda: vram.free(run))
 
     def import_runs(self, runs: Sequence[Run], memory: GuestMemory) -> GpuBuffer:
-        """Map system memory that is somebody else's, and stays it (PRIME)."""
+        """Map system memory that belongs to another driver, and goes on to (PRIME)."""
         return self._mapped(runs, 0, runs, memory, lambda: None)
 
     def unmap(self, buffer: GpuBuffer) -> None:
@@ -159,7 +159,7 @@ class RenderDriver:
         """Write page table entries as they are: `pages` from GPU address `address` on.
 
         Raises:
-            GpuFault: Somebody saw that the pages are not the guest's.
+            GpuFault: The pages are not the guest's.
         """
         self.function.write_page_table(self._space, address, entries(pages, flags))
 

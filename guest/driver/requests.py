@@ -101,7 +101,7 @@ class RequestQueue:
         return self._ring.should_kick()
 
     def reap(self) -> Iterator[tuple[Answer, Done]]:
-        """Every answer that has come, and who wants it; then submit what waited for room.
+        """Every answer that has come, and the call that takes it; then submit what waited for room.
 
         Raises:
             DeviceFault: An answer is shorter than a header, or the ring is broken.

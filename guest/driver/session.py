@@ -1,7 +1,7 @@
 """A driver's session with a virtio-gpu device: taking it over, commands out, answers and fences in.
 
 Sans-IO: methods put commands into the queues and `notify` tells the device; answers arrive through the
-transport's interrupt, and callbacks and fences tell whoever asked.
+transport's interrupt, and reach the caller by callbacks and fences.
 
 Errors of commands do what they do in Linux: they are counted, and life goes on. A device that needs a
 reset is `lost`; opening it again starts from nothing.
@@ -94,7 +94,7 @@ class GpuSession:
         start(self.transport, {index: queue.config for index, queue in enumerate(self._queues)})
 
     def queue(self, index: int) -> RequestQueue:
-        """One of the live queues, for those who need more freedom than `submit` gives.
+        """One of the live queues, for callers that need more freedom than `submit` gives.
 
         Raises:
             Misuse: The device is lost, or not open.

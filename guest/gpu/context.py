@@ -14,7 +14,7 @@ from virtio.clock.calendar import Cancellable
 
 @dataclass(slots=True, eq=False)
 class Client:
-    """Whom the engine's time is shared with: a guest.
+    """A guest, with which the engine's time is shared.
 
     Attributes:
         name: For reports.

@@ -70,7 +70,7 @@ class GpuFunction:
     """One guest's view of a GPU.
 
     Attributes:
-        client: Whom the engine works for.
+        client: The guest, as the engine knows it.
         partition: Its part of VRAM.
         vram: Allocates from it.
         memory: All that the GPU reaches for this guest: its system memory, and VRAM from `BAR` on.
@@ -148,7 +148,7 @@ class GpuFunction:
         """Map pages (see `guest.gpu.page_table`).
 
         Raises:
-            OutsidePartition: Whoever stands in between saw that they are not the guest's.
+            OutsidePartition: The mode of sharing traps this, and the pages are not the guest's.
             PageFault: Beyond the address space.
         """
         if self._sharing.remote:  # the host writes it, if it likes what it is asked for

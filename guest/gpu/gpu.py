@@ -92,7 +92,7 @@ class Gpu:
         """What does the work.
 
         Raises:
-            Misuse: Nobody has started it.
+            Misuse: No guest has started it.
         """
         if self._wiring is None:
             raise Misuse("the GPU is off: no guest has started it")

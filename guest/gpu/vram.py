@@ -112,7 +112,7 @@ class VramAllocator:
             Misuse: It is not one that this guest has.
         """
         if run not in self.owned:
-            raise Misuse(f"VRAM at {run[0]:#x} is given back by somebody who does not have it")
+            raise Misuse(f"VRAM at {run[0]:#x} is given back by a guest that does not have it")
         self.owned.remove(run)
         start, size = self._visible
         self._parts[not start <= run[0] < start + size].free(run[0] // PAGE, run[1] // PAGE)

@@ -84,7 +84,7 @@ class CalendarTime(GuestClock):
         """Take part, and wait for the first turn.
 
         Raises:
-            Misuse: Nobody listens there.
+            Misuse: No calendar listens there.
         """
         super().__init__(reactor)
         self._vblanks = 0
@@ -145,7 +145,7 @@ class CalendarTime(GuestClock):
 
     def _end(self, _error: OSError | None) -> None:
         self._ended = True
-        self._reactor.stopped = True  # nobody gives it a turn any more
+        self._reactor.stopped = True  # no calendar gives it a turn any more
         self._reactor.notice()
 
     def close(self) -> None:

@@ -51,7 +51,7 @@ def test_a_flip_is_two_commands_in_one_kick(rig: Rig) -> None:
     assert kicks == [0]
 
 
-def test_while_a_flip_is_pending_nobody_may_draw(rig: Rig) -> None:
+def test_while_a_flip_is_pending_the_guest_may_not_draw(rig: Rig) -> None:
     chain = swapchain(rig)
     rig.display.hold = True
     first = flip(chain, 1)

@@ -58,7 +58,7 @@ def test_answers_come_in_order_with_what_was_written(ram: GuestRam) -> None:
     pair, answers = Pair(ram), list[Answer]()
     for _ in range(2):
         pair.queue.submit(b"request", answer_size=100, done=answers.append)
-    pair.queue.submit(b"nobody asks", answer_size=100)
+    pair.queue.submit(b"not waited for", answer_size=100)
     pair.serve(OK + b"body")
     pair.reap()
     assert answers == [Answer(Header(Response.OK_NODATA), OK + b"body")] * 2

@@ -28,7 +28,7 @@ def painted(driver: RenderDriver, colour: int) -> GpuBuffer:
 
 
 def foreign(victim: RenderDriver, page: GpuBuffer) -> tuple[int, int]:
-    """VRAM that is the victim's; the first that is nobody's own where guests count from 0."""
+    """VRAM that is the victim's; the first that no guest has where guests count from 0."""
     part = victim.function.partition
     return (part.size if part.relative else page.runs[0][0] - BAR), 4096
 
