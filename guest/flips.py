@@ -37,7 +37,8 @@ class Flips:
     Attributes:
         sync: What the host's flushes wait for, as far as we know.
         submitted: Frames flipped; also the number of the next one.
-        on_progress: Called when a flip is complete or a buffer came back: `begin` may succeed now.
+        on_progress: Called when a flip is complete or a buffer came back: `begin` may succeed now. To be set
+            before there is a display.
 
     Raises:
         Misuse: No such kind of synchronisation.
@@ -95,7 +96,7 @@ class Flips:
             raise Misuse("a guest that shows nothing cannot flip; begin() tells when to draw")
         if self._left is not None:
             self._left -= 1
-        self.submitted += 1  # before the kick, inside which the frame can reach the screen
+        self.submitted += 1
         return self._chain.flip(buffer, in_fence)
 
     def give_up(self, flip: Fence) -> None:
@@ -130,9 +131,9 @@ class Flips:
         if size is not None:
             self._left = self._frames
             self._chain = Swapchain(self._driver, 0, size, self._format, self._mode, self._make)
-            self._chain.on_progress = self._progressed
+            self._chain.on_progress = self.on_progress
             self._driver.notify()
-            self._progressed()
+            self.on_progress()
 
     def drop(self) -> None:
         """Show nothing any more."""
@@ -144,9 +145,6 @@ class Flips:
     def _mode(self) -> FlipMode:
         mode = FLIP_MODES[self.sync]
         return mode._replace(buffers=max(mode.buffers, self._buffers))
-
-    def _progressed(self) -> None:
-        self.on_progress()
 
 
 def _known(sync: str) -> str:

@@ -1,8 +1,8 @@
 """A workload as a program of the GPU: how a simulated guest draws when it has one.
 
-A frame is one job: the workload's shader in bands from the top, each when its time comes, so that whoever
-looks too early sees two frames at once; and, where the host does not reach the framebuffer's memory, a copy
-to where it does.
+A frame is one job: the workload's shader in bands from the top, each when its time comes, so that a host
+that looks too early sees two frames at once; and, where the host does not reach the framebuffer's memory, a
+copy to where it does.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from guest.clock import Clock
 from guest.driver.framebuffer import Framebuffer
 from guest.driver.gpu import GpuDriver
-from guest.driver.memory import GuestRam
 from guest.driver.render import GpuBuffer, RenderDriver
 from guest.gpu.commands import Command, Copy, Dispatch, Rect, Surface
 from guest.gpu.gpu import GpuSlot, Placement
+from guest.memory import GuestRam
 from guest.workloads import Workload
+from virtio.clock import Clock
 from virtio.fence import Fence
 from virtio.gpu.formats import Format
 

@@ -20,9 +20,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from guest.driver.memory import PAGE, PageAllocator
 from guest.driver.ring import DriverQueue
 from guest.driver.transport import negotiate, start
+from guest.memory import PAGE, PageAllocator
+from virtio.clock import Clock
 from virtio.device import Device
 from virtio.errors import Misuse
 from virtio.features import RingFeature
@@ -58,7 +59,7 @@ HostBlob = Callable[[int], "NDArray[np.uint8] | None"]
 
 
 class _InFlight(NamedTuple):
-    """A request that the device has: where it lies, where its answer will, and who wants that."""
+    """A request that the device has: where it lies, where its answer will, and the call that takes that."""
 
     place: Run
     answer: Run
@@ -69,18 +70,23 @@ class ReplayedGuest:
     """One life of a driver after the other, on one device.
 
     Args:
-        device: Not driven by anybody else.
-        name: Of its memory, for whoever reads `/proc/PID/maps`.
+        device: No driver drives it yet.
+        name: Of its memory, in `/proc/PID/maps`.
         host_blob: Finds the memory of the device's blob of that number, if it is the host's.
+        clock: The run's, which delivers answers that come late; None: they come with the next command.
     """
 
     def __init__(
-        self, device: Device, name: str = "replay", host_blob: HostBlob = lambda _resource_id: None
+        self,
+        device: Device,
+        name: str = "replay",
+        host_blob: HostBlob = lambda _resource_id: None,
+        clock: Clock | None = None,
     ) -> None:
         with SharedHandle.create(_RAM_BYTES, name=name) as handle:
             self._memory = GuestMemory([Region(_RAM_BASE, _RAM_BYTES, handle)])
         self._pages = PageAllocator([(_RAM_BASE // PAGE, _RAM_BYTES // PAGE)], Random(0))
-        self._transport = InProcessTransport(device, self._memory)
+        self._transport = InProcessTransport(device, self._memory, clock)
         self._transport.on_interrupt = self._reap
         self._queues: dict[int, DriverQueue[_InFlight]] = {}
         self._rings: list[Run] = []
@@ -146,7 +152,7 @@ class ReplayedGuest:
     def send(
         self, index: int, request: bytes, size: int, room: int, recorded: bytes, on_answer: OnAnswer
     ) -> None:
-        """Send a command as it was sent, and kick.
+        """Send a command as it was sent, and kick; the device has carried it out when this returns.
 
         Args:
             index: The queue.
@@ -174,6 +180,7 @@ class ReplayedGuest:
         queue.add(readable, [answer] if room else [], _InFlight(place, answer, on_answer))
         if queue.should_kick():
             self._transport.kick(index)
+        self._transport.poll()  # the next record may change what this command reads
         if carried_out and index == CONTROL_QUEUE:
             self._released(request)
 

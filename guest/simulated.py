@@ -3,23 +3,24 @@
 It has memory of its own, a driver that writes rings into it, framebuffers on its scattered pages, and a
 workload that draws into them. The host maps the same pages, so no pixel is copied on the way.
 
-Sans-IO: whoever owns the clock calls `frame_tick` at the guest's frame times; everything else happens
-inside that call, or inside the calls that the device makes.
+Sans-IO: `guest.draw_loop` has it draw when a run's clock says so. Without a clock, `frame_tick` draws a frame
+and polls the device, so that everything that a frame brings has happened when that call returns; what the
+device says later waits for the next one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from guest.clock import Clock
 from guest.driver import GpuDriver, GuestRam
 from guest.driver.framebuffer import Framebuffer
-from guest.driver.memory import DEFAULT_SIZE
 from guest.driver.transport import Transport
 from guest.flips import Flips
 from guest.gpu import Gpu, GpuSlot
+from guest.memory import DEFAULT_SIZE
 from guest.renderer import Renderer
 from guest.workloads import Workload, create_workload
+from virtio.clock import Clock
 from virtio.closing import Closing
 from virtio.device import Device
 from virtio.errors import Misuse, ScanoutError
@@ -171,14 +172,17 @@ class SimulatedGuest(Closing):
         """Give the guest its memory, and plug `device` in, which is in this process.
 
         Args:
-            device: Not yet driven by anybody.
+            device: No driver drives it yet.
             default_seed: For a guest that was given none of its own.
-            clock: The run's; a guest with a GPU needs it.
+            clock: The run's, which delivers what guest and device say to each other; None: it is delivered
+                by `start` and `frame_tick`. A guest with a GPU needs one.
 
         Raises:
             Misuse: It has a device already, or its GPU has no clock or no room for it.
         """
-        self.plug(lambda memory: InProcessTransport(device, memory), default_seed=default_seed, clock=clock)
+        self.plug(
+            lambda memory: InProcessTransport(device, memory, clock), default_seed=default_seed, clock=clock
+        )
 
     def plug(
         self,
@@ -218,7 +222,9 @@ class SimulatedGuest(Closing):
         self._parts = ram, transport, driver
 
     def start(self) -> None:
-        """Boot: the driver probes the device and sets its display's mode. Once more reboots.
+        """Boot: the driver probes the device, and sets its display's mode when that has answered.
+
+        A device in this process has answered when the call returns. Once more reboots.
 
         Raises:
             Misuse: No device is attached.
@@ -227,9 +233,10 @@ class SimulatedGuest(Closing):
         self.driver.close()  # first of all, for the device may still look at the buffers
         self.flips.drop()
         self.driver.probe()
+        self.transport.poll()
 
     def frame_tick(self) -> bool:
-        """It is time for a frame: draw and flip it, if a buffer is free.
+        """It is time for a frame: draw and flip it, if a buffer is free; and poll the device.
 
         Returns:
             Whether a frame was flipped. False, too, while no display is plugged in or the device is lost.
@@ -237,7 +244,17 @@ class SimulatedGuest(Closing):
         Raises:
             Misuse: No device is attached.
         """
-        self._attached()
+        self.transport.poll()
+        drawn = self.draw_frame()
+        self.transport.poll()
+        return drawn
+
+    def draw_frame(self) -> bool:
+        """Draw a frame in no time and flip it, if a buffer is free; otherwise count a missed one.
+
+        Returns:
+            Whether a frame was flipped.
+        """
         flips = self.flips
         buffer = flips.begin()
         if buffer is None:

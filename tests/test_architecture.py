@@ -180,6 +180,10 @@ def test_rooms_use_rooms_on_lower_floors_alone() -> None:
     assert offenders(upwards) == {}
 
 
+def test_no_folder_uses_itself_by_way_of_others() -> None:
+    assert circle(between_rooms(IMPORTS)) == []
+
+
 @pytest.mark.parametrize(
     ("rule", "name", "planted"),
     [

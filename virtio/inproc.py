@@ -1,18 +1,21 @@
 """A virtio transport between a device and a driver in one process: what a bus is to a real machine.
 
-The driver's side writes the status, chooses features, sets queues up and kicks; the device's side is
-`virtio.device.Device`. Nothing is copied and nothing waits: a kick has the device serve the queue before
-it returns, interrupts included.
+The driver's side writes the status, chooses features and sets queues up; these reach `virtio.device.Device`
+inside of the call. Nothing else does. A kick has the device serve the queue, and the device's notifications
+interrupt the driver, from the clock: at the same moment, and behind what is due then. So neither side runs
+inside the other, and no guest inside of the host's repaint. A queue that has been kicked is served once,
+and a queue that has used buffers interrupts once, however often that is said before: as in hardware, where
+that is one bit of a status register (virtio 1.3, 4.1.4.5).
 
-Unless it comes from within: a device that completes a request calls the driver, whose handler kicks, and
-so on. Such calls are put in line instead of nested, so that neither side is ever entered twice.
+A driver that does not want to wait for the clock polls.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
+from virtio.clock.calendar import Clock
+from virtio.clock.deferred import Deferred
 from virtio.closing import Closing
 from virtio.device import Device
 from virtio.errors import DriverFault, Misuse, QueueFault
@@ -32,11 +35,17 @@ class InProcessTransport(Closing):
         device_features: Bits offered: the device's own, and the rings'.
         on_interrupt: Set by the driver; called with the index of a queue that has used buffers.
         on_config_change: Set by the driver; called when the config space or NEEDS_RESET changed.
-        on_fault: Set by whoever watches; called with one line for each fault of the driver.
+        on_fault: Called with one line for each fault of the driver.
     """
 
-    def __init__(self, device: Device, memory: GuestMemory) -> None:
-        """Plug `device` into a guest whose memory is `memory`, which stays the caller's."""
+    def __init__(self, device: Device, memory: GuestMemory, clock: Clock | None = None) -> None:
+        """Plug a device in.
+
+        Args:
+            device: No driver drives it yet.
+            memory: The guest's; stays the caller's.
+            clock: The run's; None: kicks and interrupts arrive when the driver polls, and only then.
+        """
         self.device_features = int(device.features | SPLIT_RING)
         self.on_interrupt: Callable[[int], None] = lambda _index: None
         self.on_config_change: Callable[[], None] = lambda: None
@@ -46,8 +55,8 @@ class InProcessTransport(Closing):
         self._accepted = 0
         self._configs: dict[int, QueueConfig] = {}
         self._queues: dict[int, SplitQueue] = {}
-        self._line: deque[Callable[[], None]] = deque()
-        self._running = False
+        self._deferred = Deferred(clock)
+        self.poll = self._deferred.run  # See `guest.driver.transport.Transport`.
         device.notify = self._interrupt
         device.resume = self.kick
         device.config_changed = self._config_change
@@ -96,7 +105,7 @@ class InProcessTransport(Closing):
 
     def kick(self, index: int) -> None:
         """The driver says that it made buffers available in queue `index`."""
-        self._enqueue(lambda: self._serve(index))
+        self._deferred.add(self._serve, index)
 
     def close(self) -> None:
         """Reset the device and let go of it; once more does nothing."""
@@ -116,7 +125,7 @@ class InProcessTransport(Closing):
 
     def _reset(self) -> None:
         self._queues, self._configs, self._accepted = {}, {}, 0
-        self._line.clear()  # of the life before
+        self._deferred.clear()  # what belongs to the life before
         self._device.reset()
 
     def _serve(self, index: int) -> None:
@@ -124,10 +133,12 @@ class InProcessTransport(Closing):
         if queue is None or not self._state.live:
             return
         try:
-            if self._device.process(index, queue):
-                self._interrupt(index)
+            notify = self._device.process(index, queue)
         except QueueFault as fault:
             self._break(fault)
+            return
+        if notify and self._queues.get(index) is queue:  # else the device was reset meanwhile
+            self._interrupt(index)
 
     def _break(self, fault: QueueFault) -> None:
         """A queue is beyond use: the device stops until it is reset, and says so (2.1.2)."""
@@ -136,19 +147,7 @@ class InProcessTransport(Closing):
         self._config_change()
 
     def _interrupt(self, index: int) -> None:
-        self._enqueue(lambda: self.on_interrupt(index))
+        self._deferred.add(self.on_interrupt, index)
 
     def _config_change(self) -> None:
-        self._enqueue(self.on_config_change)
-
-    def _enqueue(self, call: Callable[[], None]) -> None:
-        """Make a call, after those that wait in line; at once when none of them is being made."""
-        self._line.append(call)
-        if self._running:
-            return
-        self._running = True
-        try:
-            while self._line:
-                self._line.popleft()()
-        finally:
-            self._running = False
+        self._deferred.add(self.on_config_change)

@@ -32,7 +32,7 @@ class ReplayedAttachment(Attachment):
         """Replace its device, if it has one, by a fresh one."""
         self.switch_off()
         device = self.make_device()
-        self.guest = ReplayedGuest(device, self.name, device.host_blob)
+        self.guest = ReplayedGuest(device, self.name, device.host_blob, self._clock)
 
     def switch_off(self) -> None:
         """Take its device away."""

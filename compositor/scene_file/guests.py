@@ -15,7 +15,7 @@ from compositor.output.output import Output
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.places import make_placement
 from compositor.scene_file.schema import AnyGuest, PlaceTable, QemuTable, SimulatedTable, UmlTable
-from guest.driver.memory import DEFAULT_SIZE
+from guest.memory import DEFAULT_SIZE
 from guest.real import LinuxGuest, QemuGuest, UmlGuest
 from guest.simulated import SimulatedGuest
 

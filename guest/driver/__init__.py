@@ -3,10 +3,10 @@
 from guest.driver.framebuffer import Framebuffer
 from guest.driver.gpu import GpuDriver, Scanout
 from guest.driver.kms import Swapchain
-from guest.driver.memory import GuestRam
 from guest.driver.ring import DeviceFault, DriverQueue
 from guest.driver.session import DriverState
 from guest.driver.transport import Transport
+from guest.memory import GuestRam
 
 __all__ = [
     "DeviceFault",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter, deque
+from functools import partial
 from typing import NamedTuple
 
 from guest.driver.framebuffer import Framebuffer
@@ -150,7 +151,10 @@ class Crtc:
         release = self._release.fence() if state.release_apart else None
         flip = Flip(self._out.fence(), release)
         self._queue.append(_Pending(state, ready, flip))
-        ready.add_callback(lambda _fence: self._advance())
+        if ready.signaled:
+            self._advance()
+        else:
+            ready.add_callback(lambda _fence: self._advance())
         return flip
 
     def complete(self, out: Fence) -> None:
@@ -182,16 +186,11 @@ class Crtc:
         release = None
         if flip.release is not None:
             release = self._driver.new_fence(RELEASE_RING)
-            release.add_callback(lambda device: self._came_back(self._release, flip.release, device))
+            release.add_callback(partial(_came_back, self._release, flip.release))
         self._set_cursor(state.cursor)
         flush = state.primary.show(self._scanout, release)
-        flush.add_callback(lambda device: self._came_back(self._out, flip.out, device))
+        flush.add_callback(partial(_came_back, self._out, flip.out))
         self._driver.notify()
-
-    def _came_back(self, timeline: Timeline, ours: Fence | None, device: Fence) -> None:
-        """The device's fence signalled: so does ours, with its error."""
-        if ours is not None and not timeline.closed and ours.seqno > timeline.value:
-            timeline.signal(ours.seqno, device.error, now_ns=device.timestamp_ns)
 
     def _set_cursor(self, cursor: CursorState | None) -> None:
         """UPDATE_CURSOR for another picture, MOVE_CURSOR for the same one elsewhere."""
@@ -211,3 +210,9 @@ class Crtc:
         """Show nothing any more, and take no further commits."""
         self._driver.set_scanout(self._scanout, 0, Rect(0, 0, 0, 0))
         self.close()
+
+
+def _came_back(timeline: Timeline, ours: Fence, device: Fence) -> None:
+    """The device's fence signalled: so does ours, with its error."""
+    if not timeline.closed and ours.seqno > timeline.value:
+        timeline.signal(ours.seqno, device.error, now_ns=device.timestamp_ns)

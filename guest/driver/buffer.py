@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from guest.driver.memory import GuestRam
+from guest.memory import GuestRam
 from virtio.fence import Reservation
 from virtio.memory import GuestMemory, Run
 
@@ -16,7 +16,7 @@ class BufferMemory(Protocol):
     Attributes:
         runs: The pages by guest physical address, as the host knows them.
         memory: Where those addresses mean something.
-        reservation: Who uses them.
+        reservation: The fences of the jobs that use them.
     """
 
     runs: Sequence[Run]
@@ -24,7 +24,7 @@ class BufferMemory(Protocol):
     reservation: Reservation
 
     def release(self) -> None:
-        """Give the pages back. Nobody may use them any more."""
+        """Give the pages back; no device may use them any more."""
 
 
 class DumbBuffer:

@@ -25,7 +25,7 @@ class Framebuffer:
         resource_id: Of the host's resource.
         runs: The pages, as the host knows them.
         pixels: (height, width, 4) uint8, writable: the guest's own contiguous view of these pages.
-        reservation: Who uses these pages: the GPU, where it draws.
+        reservation: The fences of the jobs that use these pages: the GPU's, where it draws.
     """
 
     def __init__(

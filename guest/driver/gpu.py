@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from guest.driver.edid import preferred_timing
-from guest.driver.memory import GuestRam
 from guest.driver.requests import Answer
 from guest.driver.session import DriverState, GpuSession
 from guest.driver.transport import Transport
+from guest.memory import GuestRam
 from virtio.fence import Fence
 from virtio.gpu import wire
 from virtio.gpu.formats import Format
@@ -57,6 +57,7 @@ class GpuDriver(GpuSession):
         self.on_ready: Callable[[], None] = lambda: None
         self.on_display_change: Callable[[], None] = lambda: None
         self._edids: dict[int, bytes] = {}
+        self._unreferenced: dict[int, Callable[[], None]] = {}  # resources that the device still has
         self._last_resource = 0
         self.on_config_change = self._handle_events
 
@@ -68,6 +69,12 @@ class GpuDriver(GpuSession):
         """
         self.open()
         self._ask_displays(self._probed)
+
+    def close(self) -> None:
+        """As `GpuSession.close`; the device has no resource any more, so what was to be destroyed is."""
+        super().close()
+        while self._unreferenced:
+            self._unreferenced.popitem()[1]()
 
     def new_resource_id(self) -> int:
         """An id that was never used: Linux does not reuse them either."""
@@ -96,7 +103,12 @@ class GpuDriver(GpuSession):
 
     def unref(self, resource_id: int, done: Callable[[], None]) -> None:
         """Destroy a resource (RESOURCE_UNREF); `done` is called when its memory may be used again."""
-        self.submit(Command.RESOURCE_UNREF, wire.ResourceUnref(resource_id), done=lambda _answer: done())
+        self._unreferenced[resource_id] = done
+        self.submit(
+            Command.RESOURCE_UNREF,
+            wire.ResourceUnref(resource_id),
+            done=lambda _answer: self._unreferenced.pop(resource_id)(),
+        )
 
     def transfer(self, resource_id: int, rect: Rect, offset: int = 0) -> None:
         """Have the host copy `rect` of a 2D resource, whose first pixel is at `offset` of the backing."""

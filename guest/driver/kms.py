@@ -1,4 +1,4 @@
-"""The smallest kernel mode setting: framebuffers, page flips, and who may draw when.
+"""The smallest kernel mode setting: framebuffers, page flips, and when the guest may draw.
 
 A flip is a SET_SCANOUT_BLOB and a fenced RESOURCE_FLUSH in one kick. As in Linux, one flip is pending at a
 time, and its fence completes it: only then has the host taken the new buffer, and only then is the one shown
@@ -122,12 +122,15 @@ class Swapchain:
             freed, replaced = replaced, None
             flip.release.add_callback(lambda _fence: self._give_back(freed))
         self._flips[flip.out] = replaced
-        flip.out.add_callback(lambda out: self._give_back(self._flips.pop(out)))
+        flip.out.add_callback(self._completed)
         return flip.out
 
     def complete(self, fence: Fence) -> None:
         """Say that a flip is complete, as Linux does when the device did not within 50 ms."""
         self._crtc.complete(fence)
+
+    def _completed(self, out: Fence) -> None:
+        self._give_back(self._flips.pop(out))
 
     def _give_back(self, buffer: Framebuffer | None) -> None:
         if buffer is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from guest.driver.gpu import GpuDriver
-from guest.driver.memory import PAGE
+from guest.memory import PAGE
 from virtio.gpu import wire
 from virtio.memory import Run
 from virtio.ring import layout

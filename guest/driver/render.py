@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from guest.driver.memory import GuestRam, PageAllocator
 from guest.gpu.address_space import BAR
 from guest.gpu.commands import Call, Command, End, Interrupt, Store, Surface, encode
 from guest.gpu.context import Context
@@ -26,6 +25,7 @@ from guest.gpu.execute import Program
 from guest.gpu.faults import GpuFault
 from guest.gpu.function import GpuFunction
 from guest.gpu.page_table import ADDRESSES, IN_VRAM, PAGE, entries
+from guest.memory import GuestRam, PageAllocator
 from virtio.errors import Misuse
 from virtio.fence import Fence, Reservation, Timeline, Usage, merge
 from virtio.memory import GuestMemory, Run
@@ -44,7 +44,7 @@ class GpuBuffer:
         size: Bytes, whole pages.
         runs: Guest physical addresses, as others import it by.
         memory: Where those mean something to a processor.
-        reservation: Who uses it.
+        reservation: The fences of the jobs that use it.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class RenderDriver:
         return self._mapped([run], IN_VRAM, seen, self.function.memory, lambda: vram.free(run))
 
     def import_runs(self, runs: Sequence[Run], memory: GuestMemory) -> GpuBuffer:
-        """Map system memory that is somebody else's, and stays it (PRIME)."""
+        """Map system memory that belongs to another driver, and goes on to (PRIME)."""
         return self._mapped(runs, 0, runs, memory, lambda: None)
 
     def unmap(self, buffer: GpuBuffer) -> None:
@@ -159,7 +159,7 @@ class RenderDriver:
         """Write page table entries as they are: `pages` from GPU address `address` on.
 
         Raises:
-            GpuFault: Somebody saw that the pages are not the guest's.
+            GpuFault: The pages are not the guest's.
         """
         self.function.write_page_table(self._space, address, entries(pages, flags))
 

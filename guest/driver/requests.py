@@ -7,11 +7,11 @@ long; they lie in scattered pages of their own, one descriptor each, as Linux se
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from guest.driver.memory import PAGE, GuestRam
 from guest.driver.ring import DeviceFault, DriverQueue
+from guest.memory import PAGE, GuestRam
 from virtio.errors import Misuse
 from virtio.features import RingFeature
 from virtio.gpu.wire import HEADER_SIZE, Header, unpack
@@ -100,8 +100,8 @@ class RequestQueue:
         """Whether the device wants to hear of the requests made available since the last call."""
         return self._ring.should_kick()
 
-    def reap(self) -> None:
-        """Handle every answer that has come; then submit what waited for room.
+    def reap(self) -> Iterator[tuple[Answer, Done]]:
+        """Every answer that has come, and the call that takes it; then submit what waited for room.
 
         Raises:
             DeviceFault: An answer is shorter than a header, or the ring is broken.
@@ -109,7 +109,9 @@ class RequestQueue:
         while True:
             self._ring.suppress_interrupts()
             for (page, request), written in self._ring.reap():
-                self._finish(page, request, written)
+                answer = self._finish(page, request, written)
+                if answer is not None and request.done is not None:
+                    yield answer, request.done
             while self._waiting and self._try_add(self._waiting[0]):
                 self._waiting.popleft()
             if not self._ring.enable_interrupts():
@@ -147,16 +149,16 @@ class RequestQueue:
         self._ring.add(readable, writable, (page, request), table=table)
         return True
 
-    def _finish(self, page: int, request: _Request, written: int) -> None:
+    def _finish(self, page: int, request: _Request, written: int) -> Answer | None:
+        """The answer to a request, whose memory is free again."""
         message = self._ram.memory.read(page + _ANSWER, min(written, request.answer_size))
         self._pages.append(page)
         self._ram.free(request.list_runs)
         if not request.answer_size:
-            return
+            return None
         if len(message) < HEADER_SIZE:
             raise DeviceFault(f"the device answered with {len(message)} bytes, less than a header")
-        if request.done is not None:
-            request.done(Answer(unpack(Header, message), message))
+        return Answer(unpack(Header, message), message)
 
 
 def _pieces(runs: Sequence[Run], size: int) -> list[tuple[int, int, int]]:

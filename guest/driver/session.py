@@ -1,7 +1,7 @@
 """A driver's session with a virtio-gpu device: taking it over, commands out, answers and fences in.
 
 Sans-IO: methods put commands into the queues and `notify` tells the device; answers arrive through the
-transport's interrupt, and callbacks and fences tell whoever asked.
+transport's interrupt, and reach the caller by callbacks and fences.
 
 Errors of commands do what they do in Linux: they are counted, and life goes on. A device that needs a
 reset is `lost`; opening it again starts from nothing.
@@ -15,9 +15,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from guest.driver.memory import GuestRam
 from guest.driver.requests import Answer, Done, RequestQueue
 from guest.driver.transport import Transport, negotiate, start
+from guest.memory import GuestRam
 from virtio.errors import Misuse
 from virtio.features import SPLIT_RING
 from virtio.fence import Fence, Timeline
@@ -33,7 +33,8 @@ _ANSWER_SIZES = {
     Command.GET_EDID: wire.HEADER_SIZE + wire.sizeof(wire.RespEdid),
     Command.RESOURCE_ASSIGN_UUID: wire.HEADER_SIZE + wire.sizeof(wire.RespResourceUuid),
 }
-_CURSOR_COMMANDS = frozenset({Command.UPDATE_CURSOR, Command.MOVE_CURSOR})
+# Tuples: an enumeration's members are slow to hash, and these are looked at for every command.
+_CURSOR_COMMANDS = (Command.UPDATE_CURSOR, Command.MOVE_CURSOR)
 
 
 class DriverState(Enum):
@@ -45,7 +46,7 @@ class DriverState(Enum):
     LOST = "lost"
 
 
-_LIVE = frozenset({DriverState.PROBING, DriverState.RUNNING})
+_LIVE = (DriverState.PROBING, DriverState.RUNNING)
 _ERRORS = {int(response): response.name for response in Response if response >= Response.ERR_UNSPEC}
 
 
@@ -93,7 +94,7 @@ class GpuSession:
         start(self.transport, {index: queue.config for index, queue in enumerate(self._queues)})
 
     def queue(self, index: int) -> RequestQueue:
-        """One of the live queues, for those who need more freedom than `submit` gives.
+        """One of the live queues, for callers that need more freedom than `submit` gives.
 
         Raises:
             Misuse: The device is lost, or not open.
@@ -134,7 +135,7 @@ class GpuSession:
             queue.submit(message)
             return
         size = _ANSWER_SIZES.get(command, wire.HEADER_SIZE)
-        queue.submit(message, extra=extra, answer_size=size, done=lambda answer: self._answered(answer, done))
+        queue.submit(message, extra=extra, answer_size=size, done=done or _unasked)
 
     def new_fence(self, ring: int | None = None) -> Fence:
         """A fence for the next fenced command, on the global timeline or on that of a ring."""
@@ -148,8 +149,8 @@ class GpuSession:
 
     def notify(self) -> None:
         """Tell the device of everything submitted since the last time, if it wants to hear."""
-        for index, queue in enumerate(self._queues):
-            if self.state in _LIVE and queue.should_kick():
+        for index, queue in enumerate(self._queues if self.state in _LIVE else ()):
+            if queue.should_kick():
                 self.transport.kick(index)
 
     def close(self) -> None:
@@ -176,16 +177,16 @@ class GpuSession:
 
     def _interrupted(self, index: int) -> None:
         if self.state in _LIVE:
-            self._queues[index].reap()
+            for answer, done in self._queues[index].reap():
+                self._answered(answer, done)
             self.notify()
 
-    def _answered(self, answer: Answer, done: Done | None) -> None:
+    def _answered(self, answer: Answer, done: Done) -> None:
         header = answer.header
         if header.type >= Response.ERR_UNSPEC:
             known = header.type in _ERRORS
             self.errors[_ERRORS[header.type] if known else f"{header.type:#06x}"] += 1
-        if done is not None:
-            done(answer)
+        done(answer)
         if header.flags & Flag.FENCE:
             self._fence_done(header.fence_id)
 
@@ -204,3 +205,7 @@ class GpuSession:
             self.on_lost()
         elif self.state is DriverState.RUNNING:
             self.on_config_change()
+
+
+def _unasked(_answer: Answer) -> None:
+    """What becomes of an answer that its sender does not wait for: it is counted like all others."""

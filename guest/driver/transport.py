@@ -17,6 +17,8 @@ from virtio.status import DeviceStatus
 class Transport(Protocol):
     """A virtio device as its driver reaches it.
 
+    Interrupts come between the driver's calls and never inside of one, except that of `poll`.
+
     Attributes:
         device_features: Feature bits that the device offers.
         on_interrupt: Set by the driver; called with the index of a queue that has used buffers.
@@ -48,6 +50,9 @@ class Transport(Protocol):
 
     def kick(self, index: int) -> None:
         """Say that a queue has new buffers."""
+
+    def poll(self) -> None:
+        """Take in now what the device has said, instead of waiting for its interrupt; never inside of one."""
 
     def close(self) -> None:
         """Reset the device and let go of it; once more does nothing."""

@@ -29,13 +29,15 @@ class Fault:
     commit: Callable[[GpuDriver, list[Response]], None]
 
     def apply(self, driver: GpuDriver) -> list[Response]:
-        """Commit the fault.
+        """Commit the fault, and poll for the answers.
 
         Returns:
-            The device's answers, added as they come. A broken ring stays without one.
+            The device's answers; those of a device in another process are added as they come. A broken ring
+            stays without one.
         """
         answers: list[Response] = []
         self.commit(driver, answers)
+        driver.transport.poll()
         return answers
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from guest.driver.memory import PAGE
 from guest.faults.fault import NOWHERE, Fault
 from guest.faults.sender import Sender, request_fault
+from guest.memory import PAGE
 from virtio.gpu import wire
 from virtio.gpu.formats import Format
 from virtio.gpu.wire import BlobMem, Command, Flag, Header, Rect, Response

@@ -10,7 +10,7 @@ from virtio.gpu import wire
 from virtio.gpu.formats import Format
 from virtio.gpu.wire import Command, Rect, Response
 
-UNKNOWN = 0xDEAD  # a resource that nobody made
+UNKNOWN = 0xDEAD  # no driver makes a resource with this id
 
 FAULTS: list[Fault] = []
 _fault = partial(request_fault, FAULTS)

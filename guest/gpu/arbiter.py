@@ -1,12 +1,12 @@
-"""Who may use the engine next: the interface, and the simplest answer."""
+"""Which guest may use the engine next: the interface, and the simplest answer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from guest.clock import Clock
 from guest.gpu.context import Client, Context
+from virtio.clock import Clock
 
 
 class Schedulable(Protocol):
@@ -51,7 +51,7 @@ def oldest(contexts: Sequence[Context]) -> Context | None:
 
 
 class InOrder:
-    """Job after job, in the order in which they came, whoever they are from."""
+    """Job after job, in the order in which they came, from any guest."""
 
     preempts = False
 

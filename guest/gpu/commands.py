@@ -99,7 +99,7 @@ class Dispatch(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """Bytes from one address to another; `migrate`: for somebody who cannot reach them there."""
+    """Bytes from one address to another; `migrate`: for a host that does not reach them there."""
 
     source: U64
     target: U64

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from guest.clock import Cancellable
 from guest.gpu.address_space import AddressSpace
 from guest.gpu.commands import HEADER_SIZE, Command, Wait, decode, size_of
 from guest.gpu.execute import Program
 from guest.gpu.faults import BadCommand, GpuFault
+from virtio.clock.calendar import Cancellable
 
 
 @dataclass(slots=True, eq=False)
 class Client:
-    """Whom the engine's time is shared with: a guest.
+    """A guest, with which the engine's time is shared.
 
     Attributes:
         name: For reports.

@@ -29,7 +29,7 @@ class Work(NamedTuple):
         cycles: Shader cycles, over all pixels.
         vram_bytes: Read and written in VRAM.
         bus_bytes: Read and written in system memory.
-        migrated_bytes: Moved out of VRAM for somebody who cannot reach it there.
+        migrated_bytes: Moved out of VRAM for a host that does not reach it there.
         extra_ns: Time that no rate explains.
     """
 

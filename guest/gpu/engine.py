@@ -6,9 +6,9 @@ an arbiter: between jobs, or, when it preempts, between any two commands. A job 
 interrupts in a ring.
 
 A watchdog looks after every batch. One that has run, or waited for a semaphore, for longer than
-`CostModel.hang_ns` hangs: the engine is reset and its context banned; nobody else's work is lost. A context
-that does anything else wrong is banned as well, without a reset, as drm/xe bans a queue. Its driver learns of
-it through `Context.on_fault`.
+`CostModel.hang_ns` hangs: the engine is reset and its context banned; no other guest's work is lost. A
+context that does anything else wrong is banned as well, without a reset, as drm/xe bans a queue. Its driver
+learns of it through `Context.on_fault`.
 
 Sans-IO: it lives by the appointments that it makes on the clock that it is given.
 """
@@ -18,13 +18,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from guest.clock import Cancellable, Clock
 from guest.gpu.arbiter import Arbiter
 from guest.gpu.commands import Call, Command, End, Interrupt, Jump, Nop, Store, StorePhysical, Wait
 from guest.gpu.context import Client, Context
 from guest.gpu.cost import CostModel, Work
 from guest.gpu.execute import Step, plan
 from guest.gpu.faults import BadCommand, GpuFault, Hang
+from virtio.clock.calendar import Cancellable, Clock
 
 
 class Engine:
@@ -33,7 +33,7 @@ class Engine:
     Args:
         clock: The run's.
         cost: What its work costs.
-        arbiter: Who shares it how.
+        arbiter: Shares it among guests.
 
     Attributes:
         resets: How often it had to be reset.
@@ -202,7 +202,7 @@ class Engine:
         if used_ns < self._cost.hang_ns:
             self._watch(context, self._cost.hang_ns - used_ns)
             return
-        what = "waits for a semaphore that nobody signals" if context.waiting else "does not end"
+        what = "waits for a semaphore that is never signalled" if context.waiting else "does not end"
         self._ban(context, Hang(f"{context.client.name}: its batch {what}; reset after {used_ns / 1e6:g} ms"))
         self.resets += 1
         if self._event is None:

@@ -1,6 +1,6 @@
 """What a guest can do wrong to its GPU, each with a name and the error that its fence then carries.
 
-None of these is anybody else's problem: the engine goes on with the other guests.
+None of these harms another guest: the engine goes on with the others.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from guest.clock import Clock
 from guest.gpu.address_space import AddressSpace
 from guest.gpu.commands import Command
 from guest.gpu.context import Client, Context
@@ -26,6 +25,7 @@ from guest.gpu.page_table import IN_VRAM, PAGE, VALID
 from guest.gpu.sharing import Access, Sharing
 from guest.gpu.survey import Survey, survey
 from guest.gpu.vram import Partition, VramAllocator
+from virtio.clock import Clock
 from virtio.memory import GuestMemory, Region, Run, SharedHandle
 
 OnFault = Callable[[GpuFault], None]
@@ -70,7 +70,7 @@ class GpuFunction:
     """One guest's view of a GPU.
 
     Attributes:
-        client: Whom the engine works for.
+        client: The guest, as the engine knows it.
         partition: Its part of VRAM.
         vram: Allocates from it.
         memory: All that the GPU reaches for this guest: its system memory, and VRAM from `BAR` on.
@@ -148,7 +148,7 @@ class GpuFunction:
         """Map pages (see `guest.gpu.page_table`).
 
         Raises:
-            OutsidePartition: Whoever stands in between saw that they are not the guest's.
+            OutsidePartition: The mode of sharing traps this, and the pages are not the guest's.
             PageFault: Beyond the address space.
         """
         if self._sharing.remote:  # the host writes it, if it likes what it is asked for

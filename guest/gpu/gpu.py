@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from guest.clock import Clock
 from guest.gpu.context import Client
 from guest.gpu.cost import CostModel
 from guest.gpu.engine import Engine
 from guest.gpu.function import GpuFunction, Wiring
 from guest.gpu.sharing import Sharing, sharing
 from guest.gpu.vram import VISIBLE_SIZE, VRAM_SIZE, Partition, partition
+from virtio.clock import Clock
 from virtio.errors import Misuse
 from virtio.memory import GuestMemory, SharedHandle
 
@@ -92,7 +92,7 @@ class Gpu:
         """What does the work.
 
         Raises:
-            Misuse: Nobody has started it.
+            Misuse: No guest has started it.
         """
         if self._wiring is None:
             raise Misuse("the GPU is off: no guest has started it")

@@ -54,7 +54,7 @@ class PageTable:
     """One address space's tables, empty at first.
 
     Attributes:
-        generation: Grows with every write, so that whoever keeps translations knows when they are stale.
+        generation: Grows with every write, so that a cache of translations knows when it is stale.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Four ways to share a GPU, and none, as modes of one model.
 
-What tells them apart is who stands between a guest and the GPU, and when:
+What tells them apart is what stands between a guest and the GPU, and when:
 
-* *native*: nobody; one system alone. What the others are compared with.
+* *native*: nothing; one system alone. What the others are compared with.
 * *direct*: the GPU is passed through to one guest. Only interrupts take a detour, through the host.
 * *mediated* (Tian, Dong, Cowperthwaite: "A Full GPU Virtualization Solution with Mediated Pass-Through",
   USENIX ATC 2014): guests reach their part of graphics memory and their command buffers freely; page table
@@ -48,7 +48,7 @@ class Sharing:
         audited: Commands are looked through before they run.
         remote: Commands and pictures are copied.
         most_guests: That can share; None: no limit of its own.
-        arbiter: Makes who shares the engine's time.
+        arbiter: Makes the arbiter that shares the engine's time.
         trap_ns: Time of one trap: leave the guest, emulate, return.
         audit_ns: Time to look at one command.
         call_ns: Time to send one remote call.

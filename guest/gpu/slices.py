@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from guest.clock import Cancellable, Clock
 from guest.gpu.arbiter import Schedulable, oldest
 from guest.gpu.context import Client, Context
+from virtio.clock.calendar import Cancellable, Clock
 
 SLICE_NS = 2_000_000
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-from guest.driver.memory import PageAllocator
 from guest.gpu.address_space import BAR
 from guest.gpu.faults import OutOfMemory
 from guest.gpu.page_table import PAGE
+from guest.memory import PageAllocator
 from virtio.errors import Misuse
 from virtio.memory import Region, Run, SharedHandle
 
@@ -112,7 +112,7 @@ class VramAllocator:
             Misuse: It is not one that this guest has.
         """
         if run not in self.owned:
-            raise Misuse(f"VRAM at {run[0]:#x} is given back by somebody who does not have it")
+            raise Misuse(f"VRAM at {run[0]:#x} is given back by a guest that does not have it")
         self.owned.remove(run)
         start, size = self._visible
         self._parts[not start <= run[0] < start + size].free(run[0] // PAGE, run[1] // PAGE)

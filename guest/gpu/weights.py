@@ -7,7 +7,7 @@ next; a running job is not interrupted, but nothing follows it. A client's share
 others leave unused stays unused.
 
 Time used to be accounted when the engine went from one client to another (`Accounting.ON_SWITCH`). A client
-that was busy alone never switched, so that its debt of a whole second came due at once when somebody else
+that was busy alone never switched, so that its debt of a whole second came due at once when another guest
 wanted to draw: it stood still for hundreds of milliseconds, till the past was forgotten. Later every tick
 accounts (`Accounting.EVERY_TICK`; the history is in commits 39d467c2b71c, b35f34d1da4e and 89babe7cf18e).
 """
@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from guest.clock import Cancellable, Clock
 from guest.gpu.arbiter import Schedulable, oldest
 from guest.gpu.context import Client, Context
+from virtio.clock.calendar import Cancellable, Clock
 
 TICK_NS = 1_000_000
 PERIOD_NS = 100_000_000  # of the balance
@@ -56,7 +56,7 @@ class WeightedSlices:
     def __init__(self, accounting: Accounting = Accounting.EVERY_TICK) -> None:
         self._accounting = accounting
         self._shares: list[_Share] = []  # the least recently chosen first
-        self._current: _Share | None = None  # None: nobody, like the kernel's idle vGPU
+        self._current: _Share | None = None  # None: no guest, like the kernel's idle vGPU
         self._following: _Share | None = None
         self._decided = False  # `_following` holds, and waits for the running job
         self._periods = 0
@@ -85,7 +85,7 @@ class WeightedSlices:
         return next(share.left_ns for share in self._shares if share.client is client)
 
     def pick(self, ready: Sequence[Context]) -> Context | None:
-        """The current client's oldest job, unless somebody else's turn has come."""
+        """The current client's oldest job, unless another's turn has come."""
         if self._decided:
             self._schedule()
         if ready and self._timer is None:
@@ -116,7 +116,7 @@ class WeightedSlices:
             share.left_ns += share.given_ns
 
     def _schedule(self) -> None:
-        """Decide who comes next, and switch to it as soon as no job runs."""
+        """Decide which client comes next, and switch to it as soon as no job runs."""
         if self._accounting is Accounting.EVERY_TICK:
             self._account()
         if not self._decided:

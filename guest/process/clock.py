@@ -1,6 +1,6 @@
 """The time of a guest in a process of its own: the real one, or that of the host's calendar.
 
-Either is a `guest.render_loop.Scheduler`. Appointments are kept here; `run_due` makes what is due happen.
+Either is a `virtio.clock.Clock`. Appointments are kept here; `run_due` makes what is due happen.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from guest.process.reactor import Reactor
 from virtio.aio import Stream
-from virtio.clock import Calendar
+from virtio.clock import Calendar, Event
 from virtio.clock.calendar import NANOSECONDS
 from virtio.clock.traveler import Traveler
 from virtio.errors import Misuse, ProtocolFault
@@ -39,7 +39,7 @@ class GuestClock:
         """The time now, nanoseconds since the guest began."""
         return self._now_ns
 
-    def call_at(self, when_ns: int, callback: Callable[[], None]) -> object:
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> Event:
         """Run `callback` at `when_ns`."""
         return self._appointments.call_at(when_ns, callback)
 
@@ -84,7 +84,7 @@ class CalendarTime(GuestClock):
         """Take part, and wait for the first turn.
 
         Raises:
-            Misuse: Nobody listens there.
+            Misuse: No calendar listens there.
         """
         super().__init__(reactor)
         self._vblanks = 0
@@ -145,7 +145,7 @@ class CalendarTime(GuestClock):
 
     def _end(self, _error: OSError | None) -> None:
         self._ended = True
-        self._reactor.stopped = True  # nobody gives it a turn any more
+        self._reactor.stopped = True  # no calendar gives it a turn any more
         self._reactor.notice()
 
     def close(self) -> None:

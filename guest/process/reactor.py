@@ -21,7 +21,7 @@ class Reactor(Closing):
     """The loop of a process that has one thing to do at a time; context manager.
 
     Attributes:
-        stopped: A signal asked for the end.
+        stopped: Whether a signal has asked for the end.
     """
 
     def __init__(self) -> None:
@@ -35,13 +35,13 @@ class Reactor(Closing):
         return self.loop.run_until_complete(awaitable)
 
     def notice(self) -> None:
-        """Something happened that `sleep` was waiting for."""
+        """Something that `sleep` waits for has happened."""
         self._noticed = True
         if self._sleeper is not None and not self._sleeper.done():
             self._sleeper.set_result(None)
 
     def sleep(self, seconds: float | None = None) -> None:
-        """Run the loop until somebody has noticed something since the last `sleep`, or the time is up."""
+        """Run the loop until the next `notice`, or that since the last `sleep`, or until the time is up."""
         if not self._noticed:
             self._sleeper = self.loop.create_future()
             timer = None if seconds is None else self.loop.call_later(seconds, self.notice)

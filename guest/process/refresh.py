@@ -1,105 +1,70 @@
-"""When a guest in a process of its own draws a frame; see also `guest.render_loop`.
+"""When a guest in a process of its own draws a frame.
 
 On a machine's calendar, the vblanks of its display are announced to it, and a frame is drawn at each, as for
 a guest in the host's process. Otherwise it has a timer of its own, at the rate of its display's EDID, as
 Linux's driver has. That timer and the host's vblanks have no phase in common: a tick that finds the last
 flip still pending is made up for as soon as the flip is complete, or the guest would run at half the rate
-for an unlucky phase.
+for an unlucky phase. A guest that measures what a frame costs draws one as soon as the last flip is complete.
 """
 
 from __future__ import annotations
 
+from guest.draw_loop import DrawLoop
 from guest.driver.ring import DeviceFault
 from guest.process.clock import GuestClock
+from guest.process.task import GuestTask
 from guest.simulated import SimulatedGuest
 from virtio.clock.calendar import NANOSECONDS
 
 _MILLIHERTZ_NS = 1000 * NANOSECONDS
 
 
-class AnnouncedRefresh:
-    """A frame at each vblank that `clock` tells of, and one when there is a display to draw for."""
-
-    def __init__(self, guest: SimulatedGuest, clock: GuestClock) -> None:
-        self._guest, self._clock = guest, clock
-        guest.flips.on_progress = self._begin
-        clock.on_vblank = self._draw_next
-
-    def _begin(self) -> None:
-        self._guest.flips.on_progress = lambda: None
-        self._draw_next()
-
-    def _draw_next(self) -> None:
-        """Draw at this moment, but behind what the device has to say: the display's mode may have changed."""
-        self._clock.call_at(self._clock.now_ns(), self._draw)
-
-    def _draw(self) -> None:
-        self._guest.frame_tick()
+def draw_loop(guest: SimulatedGuest, clock: GuestClock, task: GuestTask) -> DrawLoop:
+    """Have a guest that was not started yet draw as its task says."""
+    if guest.render_ns or not task.paced:
+        return DrawLoop(guest, clock)
+    if task.vblanks:
+        loop = DrawLoop(guest, clock, lambda: None)
+        clock.on_vblank = loop.refresh
+        return loop
+    timer = DisplayTimer(guest, clock, round(task.patience_s * NANOSECONDS))
+    return DrawLoop(guest, clock, timer.next_refresh, makes_up=True)
 
 
-class FreeRun:
-    """A frame as soon as the last flip is complete, for those who measure what a frame costs."""
-
-    def __init__(self, guest: SimulatedGuest, clock: GuestClock) -> None:
-        self._guest, self._clock = guest, clock
-        guest.flips.on_progress = self._draw_next
-
-    def _draw_next(self) -> None:
-        self._clock.call_at(self._clock.now_ns(), self._draw)
-
-    def _draw(self) -> None:
-        self._guest.frame_tick()
-
-
-class TimedRefresh:
-    """A frame in every period of the display's refresh rate.
+class DisplayTimer:
+    """Refreshes at the rate of a guest's display, and a look at the guest's last flip in each.
 
     Args:
-        guest: Not started yet.
+        guest: Whose display it is.
         clock: The guest's.
-        patience_ns: After this long a flip's fence counts as missed: DeviceFault out of `GuestClock.run_due`.
+        patience_ns: After this long a flip's fence counts as missed.
     """
 
     def __init__(self, guest: SimulatedGuest, clock: GuestClock, patience_ns: int) -> None:
         self._guest, self._clock, self._patience_ns = guest, clock, patience_ns
-        self._due = self._drawing = False
-        self._vblank_ns = 0
-        self._waits_since_ns: int | None = None
-        guest.flips.on_progress = self._begin
+        self._refresh_ns: int | None = None
+        self._frame, self._since_ns = -1, 0  # which flip was looked at last, and since when it is pending
 
-    def _begin(self) -> None:
-        self._guest.flips.on_progress = self._make_up
-        self._vblank_ns = self._clock.now_ns()
-        self._clock.call_at(self._vblank_ns, self._vblank)
+    def next_refresh(self) -> int:
+        """In a refresh: when the next one begins.
 
-    def _vblank(self) -> None:
-        now_ns, guest = self._clock.now_ns(), self._guest
+        Raises:
+            DeviceFault: A flip's fence was missed.
+        """
+        now_ns = self._clock.now_ns()
         self._check_fence(now_ns)
-        period_ns = _MILLIHERTZ_NS // guest.refresh_mhz
         # A guest that was kept from running does not make up for the refreshes that it slept through.
-        self._vblank_ns = max(self._vblank_ns + period_ns, now_ns)
-        self._clock.call_at(self._vblank_ns, self._vblank)
-        self._due = True
-        self._draw()
-
-    def _make_up(self) -> None:
-        """A flip is complete; draw what was due, not inside of the call that says so."""
-        if self._due and not self._drawing:
-            self._drawing = True
-            self._clock.call_at(self._clock.now_ns(), self._draw)
-
-    def _draw(self) -> None:
-        self._drawing = False
-        if self._due and self._guest.frame_tick():
-            self._due = False
-            self._waits_since_ns = None
+        begun_ns = now_ns if self._refresh_ns is None else self._refresh_ns
+        self._refresh_ns = max(begun_ns + _MILLIHERTZ_NS // self._guest.refresh_mhz, now_ns)
+        return self._refresh_ns
 
     def _check_fence(self, now_ns: int) -> None:
-        """Count the wait from the first vblank at which the flip is pending: drawing takes time, too."""
-        if not self._guest.flips.pending or self._waits_since_ns is None:
-            self._waits_since_ns = now_ns
-        elif now_ns - self._waits_since_ns > self._patience_ns:
+        """Count the wait from the first refresh at which the flip is pending: drawing takes time, too."""
+        frame = self._guest.frames_submitted
+        if not self._guest.flips.pending or frame != self._frame:
+            self._frame, self._since_ns = frame, now_ns
+        elif now_ns - self._since_ns > self._patience_ns:
             raise DeviceFault(
-                f"{self._guest.name}: the fence of frame {self._guest.frames_submitted - 1} did not come "
+                f"{self._guest.name}: the fence of frame {frame - 1} did not come "
                 f"within {self._patience_ns / NANOSECONDS:g} s"
             )

@@ -8,12 +8,10 @@ from pathlib import Path
 from guest.driver import DeviceFault, DriverState
 from guest.process.clock import CalendarTime, GuestClock, RealTime
 from guest.process.reactor import Reactor
-from guest.process.refresh import AnnouncedRefresh, FreeRun, TimedRefresh
+from guest.process.refresh import draw_loop
 from guest.process.task import GuestTask
 from guest.process.transport import VhostUserTransport
-from guest.render_loop import RenderLoop
 from guest.simulated import SimulatedGuest
-from virtio.clock.calendar import NANOSECONDS
 from virtio.memory import GuestMemory
 from virtio.vhost_user.frontend import VhostUserFrontend
 
@@ -46,22 +44,10 @@ def run_guest(task: GuestTask) -> SimulatedGuest:
 
         guest.plug(connect)
         stack.callback(guest.close)
-        _draw_on(guest, clock, task)
+        draw_loop(guest, clock, task)
         guest.start()
         _live(guest, clock, transports[0], reactor, task.frames)
     return guest
-
-
-def _draw_on(guest: SimulatedGuest, clock: GuestClock, task: GuestTask) -> None:
-    """Choose what makes the guest draw."""
-    if guest.render_ns:
-        RenderLoop(guest, clock)
-    elif not task.paced:
-        FreeRun(guest, clock)
-    elif task.vblanks:
-        AnnouncedRefresh(guest, clock)
-    else:
-        TimedRefresh(guest, clock, round(task.patience_s * NANOSECONDS))
 
 
 def _live(
@@ -72,7 +58,7 @@ def _live(
     frames: int | None,
 ) -> None:
     while not reactor.stopped and not _has_shown(guest, frames):
-        transport.deliver()
+        transport.poll()
         if guest.driver.state is DriverState.LOST:
             raise DeviceFault(f"{guest.name}: the device found a broken queue and asks for a reset")
         clock.run_due()

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from guest.driver.memory import DEFAULT_SIZE
+from guest.memory import DEFAULT_SIZE
 from guest.simulated import SimulatedGuest
 
 PATIENCE_S = 5.0

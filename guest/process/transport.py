@@ -6,12 +6,12 @@ The driver's register accesses become messages, and it waits for their answers. 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
 from guest.process.reactor import Reactor
+from virtio.clock.deferred import Deferred
 from virtio.errors import Misuse, ProtocolFault, ScanoutError
 from virtio.memory import GuestMemory
 from virtio.ring import QueueConfig
@@ -29,7 +29,7 @@ class HostGone(ScanoutError):
 class VhostUserTransport:
     """Connects a driver to a device behind a socket; see `guest.driver.transport.Transport`.
 
-    What the device says is kept until `deliver`, so that the driver is never entered from within.
+    What the device says is kept until `poll`, so that the driver is never entered from within.
 
     Attributes:
         device_features: Bits offered.
@@ -55,7 +55,7 @@ class VhostUserTransport:
         self._accepted = 0
         self._configs: dict[int, QueueConfig] = {}
         self._live: list[int] = []
-        self._pending: deque[Callable[[], None]] = deque()
+        self._pending = Deferred()
         self._gone = False
         frontend.on_close = self._lost
         frontend.on_config_change = lambda: self._note(self.on_config_change)
@@ -69,14 +69,13 @@ class VhostUserTransport:
         """Whether there is anything to deliver."""
         return bool(self._pending) or self._gone
 
-    def deliver(self) -> None:
+    def poll(self) -> None:
         """Tell the driver what the device has said since the last time.
 
         Raises:
             HostGone: It will not say anything any more.
         """
-        while self._pending:
-            self._pending.popleft()()
+        self._pending.run()
         if self._gone:
             raise HostGone("the host has gone")
 
@@ -152,7 +151,7 @@ class VhostUserTransport:
             raise HostGone(f"the host has gone, or has a guest already: {fault}") from None
 
     def _caller(self, index: int) -> Callable[[], None]:
-        return lambda: self._note(lambda: self.on_interrupt(index))
+        return lambda: self._note(self.on_interrupt, index)
 
     def _reset(self) -> None:
         """The device forgets this driver, and then nothing that it had said counts."""
@@ -176,8 +175,8 @@ class VhostUserTransport:
 
     # What the device says, inside of the loop.
 
-    def _note(self, call: Callable[[], None]) -> None:
-        self._pending.append(call)
+    def _note(self, call: Callable[..., None], *arguments: int) -> None:
+        self._pending.add(call, *arguments)
         self._reactor.notice()
 
     def _broken(self) -> None:

@@ -1,4 +1,4 @@
-"""Frame stamps: a frame says who it is, in its own pixels.
+"""Frame stamps: a frame carries its number in its own pixels.
 
 A stamp is what proves, at the far end of the pipeline, which frame was shown and that it was one
 frame and not two halves. It lies in the pixels because nothing else takes the whole way with them.
@@ -10,7 +10,7 @@ The layout, the same for every writer (the C programs of `guest.linux` write it 
   three in between, so that a tear anywhere leaves marks that disagree;
 * a mark is a 40-bit word, most significant bit first, one pixel a bit. A *plain* mark paints them: 1 is
   white (all four bytes 0xff), 0 is black (colour bytes 0x00, alpha or padding byte 0xff). A *hidden* mark
-  changes the picture's colours by one step at most, which nobody sees: the least significant bits of bytes
+  changes the picture's colours by one step at most, which no eye sees: the least significant bits of bytes
   0 and 2 are the bit, that of byte 1 is its opposite;
 * the word is `0xA5 << 32 | id << 8 | check`: id is the frame's number modulo 2**24, and check is the
   top byte of the 32-bit product `id * 0x9E3779B1` (modulo 2**32).
@@ -129,7 +129,8 @@ def read_stamp(pixels: NDArray[np.uint8]) -> Stamp:
     if width < MARK_WIDTH or height < MARKS:
         return Stamp(None, False)
     # Read for every frame of every guest: as bytes, for which arrays this small are too slow.
-    marks = (pixels[row, :MARK_WIDTH].tobytes() for row in mark_rows(height))
+    # All alike, as a rule, and then decoded once.
+    marks = dict.fromkeys([pixels[row, :MARK_WIDTH].tobytes() for row in mark_rows(height)])
     ids = [frame_id for frame_id in map(_decode, marks) if frame_id is not None]
     return Stamp(ids[0], any(frame_id != ids[0] for frame_id in ids)) if ids else Stamp(None, False)
 

@@ -66,6 +66,14 @@ class RecordingDisplay:
         self.cursors.append((scanout_id, None, x, y))
 
 
+class Polled(InProcessTransport):
+    """The transport of a driver that polls after each kick: what it asked for is there in the next line."""
+
+    def kick(self, index: int) -> None:
+        super().kick(index)
+        self.poll()
+
+
 @dataclass
 class Rig:
     """A driver, not probed yet, and all that it sits on."""
@@ -90,7 +98,7 @@ def device(display: RecordingDisplay) -> GpuDevice:
 
 @pytest.fixture
 def rig(display: RecordingDisplay, device: GpuDevice) -> Iterator[Rig]:
-    with GuestRam(32 << 20, seed=3) as ram, InProcessTransport(device, ram.memory) as transport:
+    with GuestRam(32 << 20, seed=3) as ram, Polled(device, ram.memory) as transport:
         rig = Rig(display, device, ram, transport, GpuDriver(transport, ram))
         transport.on_fault = rig.faults.append
         yield rig

@@ -134,6 +134,7 @@ def test_it_follows_the_display_through_modes_and_unplugging(
         ):
             display.mode_list[0] = mode
             device.display_changed()
+            guest.transport.poll()
             assert guest.size == ((mode.width, mode.height) if mode.enabled else None)
             assert guest.frame_tick() is mode.enabled
             if mode.enabled:
@@ -147,6 +148,7 @@ def test_it_follows_the_display_through_modes_and_unplugging(
 def test_the_same_mode_again_changes_nothing(display: RecordingDisplay, device: GpuDevice) -> None:
     with started(device) as guest:
         device.display_changed()
+        guest.transport.poll()
         assert device.commands["RESOURCE_CREATE_BLOB"] == 2
         assert guest.frame_tick()
 
@@ -155,6 +157,7 @@ def test_a_fixed_size_stays(display: RecordingDisplay, device: GpuDevice) -> Non
     with started(device, size=(100, 80)) as guest:
         display.mode_list[0] = DisplayMode(300, 200)
         device.display_changed()
+        guest.transport.poll()
         guest.frame_tick()
         assert guest.size == (100, 80)
         assert display.frames[0].shape == (80, 100, 4)
@@ -177,6 +180,7 @@ def test_a_lost_device_is_no_end_and_a_reboot_goes_on(
         config = guest.driver.queue(0).config
         guest.driver.ram.memory.store(config.available_ring + 2, 2, 40_000)
         guest.transport.kick(0)
+        guest.transport.poll()
         assert guest.driver.state is DriverState.LOST
         assert not guest.frame_tick()
         guest.start()
@@ -248,6 +252,7 @@ def test_a_guest_of_so_many_frames_draws_them_and_then_sleeps_until_its_display_
         assert guest.frames_missed == 0
         display.mode_list[0] = DisplayMode(64, 32, 60_000)
         device.display_changed()
+        guest.transport.poll()
         assert not guest.finished
         assert guest.frame_tick()
 

@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from virtio.clock import Calendar
 from virtio.errors import Misuse, QueueFault
 from virtio.features import SPLIT_RING, RingFeature
 from virtio.inproc import InProcessTransport
@@ -56,8 +57,8 @@ class Bus:
     """A transport with its device, and a driver's view of one queue."""
 
     def __init__(self, memory: GuestMemory) -> None:
-        self.memory, self.device = memory, EchoDevice()
-        self.transport = InProcessTransport(self.device, memory)
+        self.memory, self.device, self.calendar = memory, EchoDevice(), Calendar()
+        self.transport = InProcessTransport(self.device, memory, self.calendar)
         self.faults: list[str] = []
         self.interrupts: list[int] = []
         self.config_changes: list[int] = []
@@ -77,6 +78,11 @@ class Bus:
         self.transport.set_queue(0, CONFIG)
         self.transport.set_status(LIVE)
         self.device.log.clear()
+
+    def run(self) -> None:
+        """Let everything happen that is due; no time passes."""
+        while self.calendar.run_next():
+            assert self.calendar.now_ns() == 0
 
     def publish(self, length: int = 4) -> None:
         self.memory.write(CONFIG.descriptor_table, DESCRIPTOR.pack(0x4000, length, 0, 0))
@@ -105,27 +111,75 @@ def test_a_driver_comes_up_by_the_book(bus: Bus) -> None:
     assert bus.device.log == ["activate 0x100000020"]
 
 
-def test_a_kick_serves_the_queue_and_interrupts(bus: Bus) -> None:
+def test_a_kick_serves_the_queue_and_interrupts_from_the_clock(bus: Bus) -> None:
     bus.go_live()
     bus.publish()
     bus.transport.kick(0)
+    assert bus.device.log == []
+    bus.run()
     assert bus.device.log == ["process 0"]
     assert bus.interrupts == [0]
 
 
-def test_an_interrupt_that_nobody_wants_is_not_made(bus: Bus) -> None:
+def test_kicks_and_interrupts_come_behind_what_is_due_and_before_time_passes(bus: Bus) -> None:
+    bus.go_live()
+    order: list[str] = []
+    bus.calendar.call_at(0, lambda: order.append("due already"))
+    bus.transport.on_interrupt = lambda index: order.append(f"interrupt {index}")
+    bus.device.notify(0)
+    bus.calendar.call_at(1, lambda: order.append("later"))
+    while bus.calendar.run_next():
+        pass
+    assert order == ["due already", "interrupt 0", "later"]
+
+
+def test_without_a_clock_all_waits_for_the_driver_to_poll(bus: Bus) -> None:
+    bus.transport = InProcessTransport(bus.device, bus.memory)
+    bus.transport.on_interrupt = bus.interrupts.append
+    bus.go_live()
+    bus.publish()
+    bus.transport.kick(0)
+    assert bus.device.log == []
+    bus.transport.poll()
+    assert (bus.device.log, bus.interrupts) == (["process 0"], [0])
+
+
+def test_a_driver_that_polls_is_not_interrupted_again(bus: Bus) -> None:
+    bus.go_live()
+    bus.publish()
+    bus.transport.kick(0)
+    bus.transport.poll()
+    assert bus.interrupts == [0]
+    bus.run()
+    assert bus.interrupts == [0]
+
+
+def test_an_interrupt_is_one_however_often_it_is_raised(bus: Bus) -> None:
+    bus.go_live()
+    for _ in range(3):
+        bus.device.notify(0)
+        bus.device.config_changed()
+        bus.device.notify(1)
+    bus.run()
+    assert (bus.interrupts, len(bus.config_changes)) == ([0, 1], 1)
+
+
+def test_an_interrupt_that_the_driver_suppressed_is_not_made(bus: Bus) -> None:
     bus.go_live()
     bus.publish()
     bus.memory.store(USED_EVENT, 2, 7)  # far ahead
     bus.transport.kick(0)
+    bus.run()
     assert bus.interrupts == []
 
 
 def test_kicks_before_driver_ok_and_of_queues_not_set_up_do_nothing(bus: Bus) -> None:
     bus.negotiate()
     bus.transport.kick(0)
+    bus.run()
     bus.transport.set_status(LIVE)
     bus.transport.kick(1)
+    bus.run()
     assert bus.device.log == ["activate 0x130000000"]
 
 
@@ -151,11 +205,13 @@ def test_a_broken_ring_needs_a_reset_and_gets_one(bus: Bus) -> None:
     bus.go_live()
     bus.publish(length=0)
     bus.transport.kick(0)
+    bus.run()
     assert bus.transport.status == LIVE | S.NEEDS_RESET
     assert bus.config_changes == [LIVE | S.NEEDS_RESET]
     assert "has no bytes" in bus.faults[0]
     bus.device.log.clear()
     bus.transport.kick(0)
+    bus.run()
     assert bus.device.log == []
     bus.transport.set_status(0)
     assert (bus.transport.status, bus.device.log) == (0, ["reset"])
@@ -164,6 +220,7 @@ def test_a_broken_ring_needs_a_reset_and_gets_one(bus: Bus) -> None:
     bus.go_live()
     bus.publish()
     bus.transport.kick(0)
+    bus.run()
     assert bus.interrupts == [0]
 
 
@@ -171,6 +228,7 @@ def test_rings_outside_memory_need_a_reset_at_once(bus: Bus) -> None:
     bus.negotiate()
     bus.transport.set_queue(0, QueueConfig(8, 0x1000, 0x2000, 0x10_0000))
     bus.transport.set_status(LIVE)
+    bus.run()
     assert bus.transport.status & S.NEEDS_RESET
     assert len(bus.config_changes) == 1
 
@@ -184,49 +242,60 @@ def test_config_space_reaches_the_device_and_its_changes_the_driver(bus: Bus) ->
     bus.transport.write_config(4, b"\x07")
     assert bus.transport.read_config(4, 2) == b"\x07\0"
     bus.device.config_changed()
+    bus.run()
     assert bus.config_changes == [0]
 
 
-def test_a_late_answer_interrupts_outside_of_processing(bus: Bus) -> None:
-    bus.go_live()
-    bus.device.notify(0)
-    assert bus.interrupts == [0]
-
-
-def test_kicks_from_inside_wait_in_line(bus: Bus) -> None:
+def test_neither_side_runs_inside_the_other(bus: Bus) -> None:
     bus.go_live()
     bus.publish()
-    depth: list[str] = []
+    order: list[str] = []
 
     def interrupted(index: int) -> None:
-        depth.append("driver in")
+        order.append("driver in")
         if len(bus.device.log) < 3:
             bus.publish()
             bus.transport.kick(index)
-        depth.append("driver out")
-
-    bus.transport.on_interrupt = interrupted
-    bus.transport.kick(0)
-    assert bus.device.log == ["process 0"] * 3
-    assert depth == ["driver in", "driver out"] * 3
-
-
-def test_a_notification_made_while_processing_comes_after_it(bus: Bus) -> None:
-    bus.go_live()
-    order: list[str] = []
+            bus.transport.poll()  # of no effect inside of an interrupt
+        order.append("driver out")
 
     def process() -> None:
-        bus.device.notify(1)
-        order.append("processed")
+        order.append("device in")
+        bus.transport.kick(0)
+        bus.transport.poll()
+        bus.device.while_processing = lambda: order.append("device")
+        order.append("device out")
 
+    bus.transport.on_interrupt = interrupted
     bus.device.while_processing = process
-    bus.transport.on_interrupt = lambda index: order.append(f"interrupt {index}")
     bus.transport.kick(0)
-    assert order == ["processed", "interrupt 1"]
+    bus.run()
+    assert bus.device.log == ["process 0"] * 3
+    assert order[:4] == ["device in", "device out", "device", "driver in"]
+    assert order[4:] == ["driver out", "device", "driver in", "driver out"]
 
 
-def test_a_reset_forgets_what_stood_in_line(bus: Bus) -> None:
+def test_a_queue_that_the_device_would_go_on_with_is_as_good_as_kicked(bus: Bus) -> None:
     bus.go_live()
+    bus.device.resume(0)
+    assert bus.device.log == []
+    bus.run()
+    assert bus.device.log == ["process 0"]
+
+
+def test_a_reset_forgets_what_was_to_be_said(bus: Bus) -> None:
+    bus.go_live()
+    bus.publish()
+    bus.device.notify(0)
+    bus.transport.kick(0)
+    bus.transport.set_status(0)
+    bus.run()
+    assert (bus.interrupts, bus.device.log) == ([], ["reset"])
+
+
+def test_a_reset_in_the_middle_of_a_queue_forgets_its_interrupt(bus: Bus) -> None:
+    bus.go_live()
+    bus.publish()
 
     def process() -> None:
         bus.device.notify(1)
@@ -234,31 +303,39 @@ def test_a_reset_forgets_what_stood_in_line(bus: Bus) -> None:
 
     bus.device.while_processing = process
     bus.transport.kick(0)
+    bus.run()
     assert bus.interrupts == []
 
 
-def test_an_error_in_a_handler_reaches_the_caller_and_the_bus_lives_on(bus: Bus) -> None:
+def test_an_error_in_a_handler_reaches_the_clock_and_the_bus_lives_on(bus: Bus) -> None:
     bus.go_live()
     bus.publish()
 
     def fail(index: int) -> None:
+        bus.transport.on_interrupt = bus.interrupts.append
+        bus.device.notify(1)
         raise RuntimeError("a driver's bug")
 
     bus.transport.on_interrupt = fail
+    bus.transport.kick(0)
     with pytest.raises(RuntimeError, match="a driver's bug"):
-        bus.transport.kick(0)
-    bus.transport.on_interrupt = bus.interrupts.append
+        bus.run()
+    bus.run()
+    assert bus.interrupts == [1]
     bus.publish()
     bus.transport.kick(0)
-    assert bus.interrupts == [0]
+    bus.run()
+    assert bus.interrupts == [1, 0]
 
 
 def test_close_resets_and_lets_the_device_go(bus: Bus) -> None:
     bus.go_live()
+    bus.device.notify(0)
     bus.transport.close()
     bus.transport.close()
     bus.device.notify(0)
     bus.device.config_changed()
+    assert bus.calendar.next_ns() is None
     assert bus.interrupts == []
     assert bus.config_changes == []
     assert bus.device.log == ["reset", "reset"]
@@ -271,4 +348,5 @@ def test_a_queue_fault_is_no_exception_to_the_driver(bus: Bus) -> None:
     bus.go_live()
     bus.device.while_processing = fail
     bus.transport.kick(0)
+    bus.run()
     assert bus.faults == ["made up"]

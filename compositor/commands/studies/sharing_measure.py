@@ -10,11 +10,11 @@ from typing import NamedTuple
 from compositor.adapter.display import Placement as Place
 from compositor.commands.studies.study import frame_rate
 from compositor.machine import Machine
-from guest.driver.memory import GuestRam
 from guest.driver.render import RenderDriver
+from guest.faults.render import RENDER_FAULTS
 from guest.gpu import Gpu, Placement
 from guest.gpu.address_space import BAR
-from guest.gpu.misdeeds import MISDEEDS
+from guest.memory import GuestRam
 from guest.simulated import SimulatedGuest
 from guest.workloads.flat import Flat
 from virtio.clock import Calendar
@@ -130,7 +130,7 @@ def isolation(mode: str) -> Isolation | None:
     gpu, calendar = Gpu(mode), Calendar()
     if gpu.sharing.most_guests == 1:
         return None
-    attempts = [misdeed for misdeed in MISDEEDS.values() if misdeed.against_others]
+    attempts = [fault for fault in RENDER_FAULTS.values() if fault.against_others]
     with ExitStack() as stack:
         drivers = []
         for name in ("victim", "intruder"):
@@ -146,8 +146,8 @@ def isolation(mode: str) -> Isolation | None:
         # do.
         foreign = partition.size if partition.relative else page.runs[0][0] - BAR
         before = page.memory.read(*page.runs[0])
-        for misdeed in attempts:
-            misdeed.attempt(intruder, (foreign, 4096))
+        for fault in attempts:
+            fault.apply(intruder, (foreign, 4096))
             while calendar.run_next():
                 pass
         harmed = page.memory.read(*page.runs[0]) != before

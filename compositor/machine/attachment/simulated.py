@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from compositor.adapter.display import Placement
 from compositor.adapter.late import Patience
 from compositor.adapter.sync_policy import SyncPolicy
-from compositor.frame_clock import VblankGrid
 from compositor.machine.attachment.attachment import Attachment
 from compositor.observe.statistics import GuestStatistics
 from compositor.record.recorder import Recorder
 from compositor.scene.tree import SceneTree
-from guest.gpu_loop import GpuLoop
-from guest.render_loop import RenderLoop
+from guest.draw_loop import DrawLoop
 from guest.simulated import SimulatedGuest
 from virtio.clock import Clock
-from virtio.clock.calendar import Cancellable
 
 
 class SimulatedAttachment(Attachment):
@@ -41,21 +38,18 @@ class SimulatedAttachment(Attachment):
         super().__init__(name, "simulated", tree, places, clock, recorder)
         self.guest = guest
         self._tree = tree
-        self._next: Cancellable | None = None
-        self._asleep = False
-        self._resources.callback(self._stop)
         self.display.policy = SyncPolicy(guest.sync)
         if guest.patience_ns is not None and guest.render_ns:
             self.display.late.patience = Patience(guest.patience_ns, "the guest")
         guest.on_fault = lambda line: self.display.report(f"{name}: {line}")
+        self._resources.callback(guest.close)
         guest.attach(self.make_device(), default_seed=seed, clock=clock)
         if guest.has_gpu:
             guest.renderer.driver.on_job = self._collected.gpu_jobs.add
+        takes_time = guest.has_gpu or guest.render_ns
+        loop = DrawLoop(guest, clock, None if takes_time else self._next_vblank_ns)
+        self._resources.callback(loop.close)
         guest.start()
-        self._loop = self._draw_at_its_own_pace()
-        if self._loop is None:
-            guest.flips.on_progress = self._wake
-            self._tick()
 
     def set_sync(self, policy: SyncPolicy | str) -> None:
         """As `Attachment.set_sync`; the guest learns of it too."""
@@ -71,31 +65,7 @@ class SimulatedAttachment(Attachment):
             collected.bytes["migrate"] = renderer.migrated_bytes
         return collected
 
-    def _draw_at_its_own_pace(self) -> RenderLoop | GpuLoop | None:
-        if self.guest.has_gpu:
-            return GpuLoop(self.guest, self._clock)
-        return RenderLoop(self.guest, self._clock) if self.guest.render_ns else None
-
-    def _tick(self) -> None:
-        """Draw, and come back at the next vblank: behind the repaint there, which drawing has scheduled."""
-        self.guest.frame_tick()
-        self._asleep = self.guest.finished
-        if not self._asleep:
-            self._next = self._clock.call_at(self._grid().after(self._clock.now_ns()), self._tick)
-
-    def _wake(self) -> None:
-        """Another mode may want to be drawn for by a guest that had finished; not inside of this call."""
-        if self._asleep and not self.guest.finished:
-            self._asleep = False
-            self._next = self._clock.call_at(self._clock.now_ns(), self._tick)
-
-    def _grid(self) -> VblankGrid:
-        """The vblanks of the output that it is on, or of the first of several."""
-        return self._tree.outputs[self.display.heads[0].place.output or 0].grid
-
-    def _stop(self) -> None:
-        if self._next is not None:
-            self._next.cancel()
-        if self._loop is not None:
-            self._loop.close()
-        self.guest.close()
+    def _next_vblank_ns(self) -> int:
+        """The next vblank of the output that it is on, or of the first of several."""
+        grid = self._tree.outputs[self.display.heads[0].place.output or 0].grid
+        return grid.after(self._clock.now_ns())

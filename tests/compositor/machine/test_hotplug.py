@@ -34,6 +34,7 @@ async def test_an_unplugged_monitor_takes_the_picture_away_and_a_plugged_one_bri
         await machine.attach(guest)
         await machine.run(frames=3)
         machine.unplug("left")
+        await machine.run(seconds=0)
         assert guest.size is None
         assert not guest.driver.scanouts[0].enabled
         before = shown(machine)
@@ -41,6 +42,7 @@ async def test_an_unplugged_monitor_takes_the_picture_away_and_a_plugged_one_bri
         assert shown(machine) == before
         assert np.array_equal(machine.screenshot(), plasma(320, 240, 2))
         machine.plug("left", "160x120@75")
+        await machine.run(seconds=0)
         assert guest.size == (160, 120)
         await machine.run(frames=2)  # the first is black: the guest is told, and draws for the next
         assert np.array_equal(machine.screenshot(), plasma(160, 120, 3))
@@ -52,11 +54,12 @@ async def test_guests_are_told_of_their_own_monitors_only() -> None:
         for output in (0, 1):
             await machine.attach(SimulatedGuest("plasma"), [Placement(output=output)])
         machine.set_mode(1, "128x96@60")
+        await machine.run(seconds=0)
         machine.unplug(1)
-        machine.plug(1)
+        machine.plug(1)  # one interrupt says both
         await machine.run(seconds=0.1)
         asked = [guest["commands"]["GET_DISPLAY_INFO"] for guest in machine.stats()["guests"]]
-    assert asked == [1, 4]
+    assert asked == [1, 3]
 
 
 async def test_a_monitor_too_small_for_a_stamp_stays_dark() -> None:
@@ -78,7 +81,7 @@ async def test_a_new_output_comes_after_the_others_and_takes_guests() -> None:
         assert machine.plug(Output("320x240@60")) == 1
         assert machine.outputs[1].name == "output-1"
         await machine.attach(SimulatedGuest("plasma"), [Placement(output=1)])
-        await machine.run(frames=3)
+        await machine.run(seconds=0.05)
         assert machine.screenshot(1).shape == (240, 320, 4)
         assert [output["presented"] for output in machine.stats()["outputs"]] == [5, 3]
 
@@ -179,6 +182,7 @@ async def test_one_picture_spans_two_monitors_and_both_scan_their_half_out() -> 
         whole = np.hstack([machine.screenshot(0), machine.screenshot(1)])
         assert np.array_equal(whole, plasma(96, 48, 3))
         machine.plug(Output("32x48@60"))
+        await machine.run(seconds=0)
         assert guest.size == (128, 48)
         stats = machine.stats()
     assert [output["direct_scanout"] for output in stats["outputs"][:2]] == [4, 4]

@@ -16,7 +16,6 @@ from compositor import Machine
 from compositor.adapter.display import Placement
 from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput, Misuse
-from compositor.machine.attachment import SimulatedAttachment
 from compositor.machine.replay import Player
 from compositor.machine.run import StopReason
 from compositor.output.frame import Frame
@@ -159,12 +158,9 @@ async def test_a_reboot_and_a_picture_that_is_switched_off(tmp_path: Path) -> No
 
 async def quiet_guest(machine: Machine) -> SimulatedGuest:
     """A guest that has shown one frame and draws no more: a test can use its driver."""
-    guest = SimulatedGuest(Painter(), size=(96, 64))
-    attachment = await machine.attach(guest)
+    guest = SimulatedGuest(Painter(), size=(96, 64), frames=1)
+    await machine.attach(guest)
     await machine.run(frames=1)
-    assert isinstance(attachment, SimulatedAttachment)
-    assert attachment._next is not None
-    attachment._next.cancel()
     await machine.run(seconds=0.1)
     return guest
 
@@ -314,6 +310,7 @@ async def test_a_cursor_of_host_memory(tmp_path: Path) -> None:
         device = machine.guests[0]._device
         assert device is not None
         blob = HostBlob(device, guest.driver, 0)
+        await machine.run(seconds=0)
         blob.pixels[:] = np.arange(96, dtype=np.uint8)[None, :, None]
         guest.driver.update_cursor(0, blob.id, (5, 6), (0, 0))
         guest.driver.notify()

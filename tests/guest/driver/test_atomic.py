@@ -64,6 +64,7 @@ def test_the_out_fence_waits_for_the_device(rig: Rig, crtc: Crtc) -> None:
     assert flip is not None
     assert not flip.out.signaled
     rig.display.fences[0].signal()
+    rig.transport.poll()
     assert flip.out.signaled
 
 

@@ -12,7 +12,6 @@ from virtio.gpu.display import DisplayMode
 from virtio.gpu.errors import unspecified
 from virtio.gpu.formats import Format
 from virtio.gpu.wire import Feature, Rect
-from virtio.inproc import InProcessTransport
 
 if TYPE_CHECKING:
     from tests.guest.conftest import RecordingDisplay, Rig
@@ -50,6 +49,7 @@ def test_changed_monitors_are_asked_about_and_acknowledged(rig: Rig) -> None:
     rig.driver.probe()
     rig.display.mode_list[0] = DisplayMode(800, 600)
     rig.device.display_changed()
+    rig.transport.poll()
     assert changes == [(800, 600)]
     assert rig.transport.read_config(0, 4) == bytes(4)
 
@@ -62,6 +62,7 @@ def test_a_change_while_probing_is_not_missed(rig: Rig) -> None:
         rig.driver.state = DriverState.PROBING  # the interrupt comes too early to be served
         rig.display.mode_list[0] = DisplayMode(800, 600)
         rig.device.display_changed()
+        rig.transport.poll()
         rig.driver.state = DriverState.RUNNING
 
     rig.driver.on_ready = plug
@@ -84,6 +85,7 @@ def test_a_device_that_cannot_say_has_nothing_plugged_in(rig: Rig) -> None:
 
     rig.display.modes = refuse  # type: ignore[method-assign]
     rig.device.display_changed()
+    rig.transport.poll()
     assert [scanout.enabled for scanout in rig.driver.scanouts] == [False, False]
 
 
@@ -161,7 +163,7 @@ def test_resource_ids_are_never_used_again(rig: Rig) -> None:
 def test_another_driver_can_follow_on_the_same_device(rig: Rig) -> None:
     rig.driver.probe()
     rig.driver.close()
-    with InProcessTransport(rig.device, rig.ram.memory) as transport:
+    with type(rig.transport)(rig.device, rig.ram.memory) as transport:
         successor = GpuDriver(transport, rig.ram)
         successor.probe()
         assert successor.scanouts[0].width == 1024

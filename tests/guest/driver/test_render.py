@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from guest.driver.memory import GuestRam
 from guest.driver.render import BATCH_SIZE, RenderDriver
 from guest.gpu import Gpu
 from guest.gpu.commands import Fill, Nop, Rect
+from guest.memory import GuestRam
 from virtio.clock import Calendar
 from virtio.errors import Misuse
 from virtio.fence import Fence, Usage
@@ -66,7 +66,7 @@ def test_a_job_waits_for_its_in_fence_and_those_behind_it_wait_for_their_turn(ri
     assert second.signaled
 
 
-def test_a_job_waits_for_whoever_uses_its_buffer(rig: Rig) -> None:
+def test_a_job_waits_for_the_users_of_its_buffer(rig: Rig) -> None:
     reader = Fence()
     rig.buffer.reservation.add(reader, Usage.READ)
     fence = rig.fill(1)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guest.driver.memory import PAGE, GuestRam
 from guest.driver.ring import DeviceFault, DriverQueue
+from guest.memory import PAGE, GuestRam
 from virtio.errors import Misuse
 from virtio.features import RingFeature
 from virtio.ring import QueueConfig, SplitQueue
@@ -116,7 +116,7 @@ def test_suppressed_interrupts_are_not_asked_for(pair: Pair) -> None:
 def test_suppressed_kicks_are_not_made(pair: Pair) -> None:
     pair.device.suppress_kicks()
     pair.driver.add([(pair.page, 1)], [], 1)
-    if pair.driver._event_index:  # there the hint is that nobody moves the event on
+    if pair.driver._event_index:  # there the hint is that the event stays where it is
         assert pair.driver.should_kick()
         pair.driver.add([(pair.page, 1)], [], 2)
     assert not pair.driver.should_kick()

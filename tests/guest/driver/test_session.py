@@ -45,7 +45,7 @@ def test_errors_are_counted_and_life_goes_on(rig: Rig) -> None:
 
 
 def answer_with(rig: Rig, header: Header) -> None:
-    rig.driver._answered(Answer(header, wire.pack(header)), None)
+    rig.driver._answered(Answer(header, wire.pack(header)), lambda _answer: None)
 
 
 def test_an_error_without_a_name_is_counted_by_its_number(rig: Rig) -> None:

@@ -39,6 +39,9 @@ class Bus:
     def kick(self, index: int) -> None:
         self.log.append(index)
 
+    def poll(self) -> None:
+        self.log.append("polled")
+
     def close(self) -> None:
         self.log.append("closed")
 

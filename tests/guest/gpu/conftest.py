@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from guest.driver.memory import GuestRam
 from guest.driver.render import GpuBuffer, RenderDriver
 from guest.gpu import CostModel, Gpu
 from guest.gpu.sharing import Sharing
+from guest.memory import GuestRam
 from virtio.clock import Calendar
 
 MS = 1_000_000

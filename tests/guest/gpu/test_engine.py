@@ -114,7 +114,7 @@ def test_a_semaphore_is_looked_at_again_with_every_command(bench: Bench) -> None
     assert waiting.signaled
 
 
-def test_a_batch_that_does_not_end_is_reset_and_nobody_else_loses_work(bench: Bench) -> None:
+def test_a_batch_that_does_not_end_is_reset_and_no_other_guest_loses_work(bench: Bench) -> None:
     bench.share("remoting", PLAIN)
     bad, good = bench.driver("bad"), bench.driver("good")
     faults: list[GpuFault] = []

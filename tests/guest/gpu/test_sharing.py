@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guest.driver.memory import GuestRam
 from guest.gpu import Gpu
 from guest.gpu.commands import Fill, Rect, Triangles
 from guest.gpu.sharing import SHARINGS, Access, sharing
+from guest.memory import GuestRam
 from virtio.errors import Misuse
 
 if TYPE_CHECKING:

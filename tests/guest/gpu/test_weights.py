@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guest.driver.memory import GuestRam
 from guest.gpu import CostModel
 from guest.gpu.commands import Dispatch, Rect
 from guest.gpu.weights import PERIOD_NS, TICK_NS, WeightedSlices
+from guest.memory import GuestRam
 
 if TYPE_CHECKING:
     from guest.driver.render import RenderDriver

@@ -74,7 +74,7 @@ class Driven:
         """Deliver what the device says until `condition()` holds."""
         while not condition():  # type: ignore[operator]
             self.reactor.sleep()
-            self.transport.deliver()
+            self.transport.poll()
 
 
 @pytest.fixture

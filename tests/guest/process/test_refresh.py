@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from guest.driver import DeviceFault
 from guest.process.clock import GuestClock
 from guest.process.reactor import Reactor
-from guest.process.refresh import AnnouncedRefresh, TimedRefresh
+from guest.process.refresh import draw_loop
+from guest.process.task import GuestTask
 from guest.simulated import SimulatedGuest
 from virtio.gpu.device import GpuDevice
 
@@ -41,9 +42,9 @@ class Watch(GuestClock):
 
 
 @pytest.fixture
-def guest(device: GpuDevice) -> Iterator[SimulatedGuest]:
+def guest(device: GpuDevice, watch: Watch) -> Iterator[SimulatedGuest]:
     with SimulatedGuest(Blank()) as guest:
-        guest.attach(device)
+        guest.attach(device, clock=watch)
         yield guest
 
 
@@ -53,7 +54,7 @@ def watch(reactor: Reactor) -> Watch:
 
 
 def test_a_timer_draws_at_the_displays_rate(guest: SimulatedGuest, watch: Watch) -> None:
-    TimedRefresh(guest, watch, 5000 * MS)
+    draw_loop(guest, watch, GuestTask(socket="", workload=""))
     guest.start()
     watch.until(999 * MS)
     assert guest.frames_submitted == 60
@@ -62,7 +63,7 @@ def test_a_timer_draws_at_the_displays_rate(guest: SimulatedGuest, watch: Watch)
 def test_a_frame_that_a_pending_flip_prevented_is_made_up_for(
     guest: SimulatedGuest, watch: Watch, display: RecordingDisplay
 ) -> None:
-    TimedRefresh(guest, watch, 5000 * MS)
+    draw_loop(guest, watch, GuestTask(socket="", workload=""))
     display.hold = True
     guest.start()
     watch.until(20 * MS)
@@ -73,7 +74,7 @@ def test_a_frame_that_a_pending_flip_prevented_is_made_up_for(
 
 
 def test_a_guest_that_slept_does_not_draw_what_it_missed(guest: SimulatedGuest, watch: Watch) -> None:
-    TimedRefresh(guest, watch, 5000 * MS)
+    draw_loop(guest, watch, GuestTask(socket="", workload=""))
     guest.start()
     watch.until(0)
     watch._now_ns = 900 * MS
@@ -84,7 +85,7 @@ def test_a_guest_that_slept_does_not_draw_what_it_missed(guest: SimulatedGuest, 
 def test_a_fence_that_does_not_come_is_missed(
     guest: SimulatedGuest, watch: Watch, display: RecordingDisplay
 ) -> None:
-    TimedRefresh(guest, watch, 100 * MS)
+    draw_loop(guest, watch, GuestTask(socket="", workload="", patience_s=0.1))
     display.hold = True
     guest.start()
     watch.until(99 * MS)
@@ -93,11 +94,11 @@ def test_a_fence_that_does_not_come_is_missed(
 
 
 def test_an_announced_vblank_is_a_frame_and_so_is_the_beginning(guest: SimulatedGuest, watch: Watch) -> None:
-    AnnouncedRefresh(guest, watch)
+    draw_loop(guest, watch, GuestTask(socket="", workload="", vblanks=True))
     guest.start()
     watch.until(1000 * MS)
     assert guest.frames_submitted == 1
-    watch.on_vblank()
-    watch.on_vblank()
-    watch.until(1000 * MS)
+    for _ in range(2):
+        watch.on_vblank()
+        watch.until(1000 * MS)
     assert guest.frames_submitted == 3

@@ -37,7 +37,7 @@ class GuestRam(Closing):
         Args:
             size: Bytes, a multiple of two pages.
             seed: Of the allocator's choices.
-            name: Of the memfd, for whoever reads `/proc/PID/maps`.
+            name: Of the memfd, as `/proc/PID/maps` shows it.
 
         Raises:
             Misuse: `size` is not a positive multiple of two pages.

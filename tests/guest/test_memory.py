@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guest.driver.memory import HIGH, PAGE, GuestRam, PageAllocator
+from guest.memory import HIGH, PAGE, GuestRam, PageAllocator
 from virtio.errors import Misuse
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from guest.render_loop import RenderLoop
+from guest.draw_loop import DrawLoop
 from guest.simulated import SimulatedGuest
 from guest.workloads import read_stamp
 from guest.workloads.flat import Flat
@@ -27,9 +27,9 @@ class Bench:
     ) -> None:
         self.calendar = Calendar()
         self.guest = SimulatedGuest(Flat(), sync=sync, render_ns=10 * MS, patience_ns=patience_ns)
-        self.guest.attach(device)
+        self.guest.attach(device, clock=self.calendar)
+        self.loop = DrawLoop(self.guest, self.calendar)
         self.guest.start()
-        self.loop = RenderLoop(self.guest, self.calendar)
 
     def run_to(self, when_ns: int) -> None:
         while (following := self.calendar.next_ns()) is not None and following <= when_ns:

@@ -1,7 +1,7 @@
-"""What a broken or hostile driver does to its GPU, each misdeed as an object with a name.
+"""Faults of a GPU's driver: what a broken or hostile one does to its GPU, each as an object with a name.
 
-As `guest.faults` is for virtio-gpu. Each is done by a running driver; the GPU has to give it the fault that
-it names, and the other guests must not notice.
+As `guest.faults.FAULTS` are those of virtio-gpu's driver. Each is applied to a running driver; the GPU has to
+end it with the error that it names, and the other guests must not notice.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _COLOUR = 0xFFBADBAD
 
 
 @dataclass(frozen=True, slots=True)
-class Misdeed:
+class RenderFault:
     """One way to misuse a GPU.
 
     Attributes:
         name: For test ids and tables.
         description: One sentence.
-        expected: What it is told.
-        commit: Does it, given the driver and VRAM that is somebody else's; returns the job's fence.
+        expected: The GPU's answer.
+        commit: Does it, given the driver and VRAM of another guest; returns the job's fence.
         against_others: Whether it reaches for what belongs to another guest.
     """
 
@@ -40,8 +40,8 @@ class Misdeed:
     commit: Callable[[RenderDriver, Run], Fence]
     against_others: bool = False
 
-    def attempt(self, driver: RenderDriver, victim: Run) -> Fence | None:
-        """Do it.
+    def apply(self, driver: RenderDriver, victim: Run) -> Fence | None:
+        """Commit the fault.
 
         Returns:
             The fence of the job; None when it was refused before there was one.
@@ -52,67 +52,67 @@ class Misdeed:
             return None
 
 
-MISDEEDS: dict[str, Misdeed] = {}
+RENDER_FAULTS: dict[str, RenderFault] = {}
 """The catalogue, by name."""
 
 
-def _misdeed(
+def _fault(
     expected: type[GpuFault], *, against_others: bool = False
 ) -> Callable[[Callable[[RenderDriver, Run], Fence]], None]:
     """Register one; its docstring describes it."""
 
     def register(commit: Callable[[RenderDriver, Run], Fence]) -> None:
         name = commit.__name__.replace("_", "-")
-        MISDEEDS[name] = Misdeed(name, commit.__doc__ or "", expected, commit, against_others)
+        RENDER_FAULTS[name] = RenderFault(name, commit.__doc__ or "", expected, commit, against_others)
 
     return register
 
 
-@_misdeed(Hang)
+@_fault(Hang)
 def endless_batch(driver: RenderDriver, _victim: Run) -> Fence:
     """A batch jumps back to its beginning for ever."""
     return driver.submit([Jump(driver.next_batch)])
 
 
-@_misdeed(Hang)
-def semaphore_that_nobody_signals(driver: RenderDriver, _victim: Run) -> Fence:
+@_fault(Hang)
+def semaphore_that_is_never_signalled(driver: RenderDriver, _victim: Run) -> Fence:
     """A batch waits for a semaphore that stays as it is."""
     semaphore = driver.allocate(PAGE)
     return driver.submit([Store(semaphore.address, 0), Wait(semaphore.address, 1)])
 
 
-@_misdeed(PageFault)
+@_fault(PageFault)
 def unmapped_target(driver: RenderDriver, _victim: Run) -> Fence:
     """A fill of a surface whose pages are not mapped."""
     return driver.submit([Fill(Surface(_WINDOW, _SIDE, _SIDE, 4 * _SIDE), _ALL, _COLOUR)])
 
 
-@_misdeed(PageFault)
+@_fault(PageFault)
 def beyond_the_address_space(driver: RenderDriver, _victim: Run) -> Fence:
     """A copy from behind the last address."""
     return driver.submit([Copy(ADDRESSES - PAGE, driver.allocate(2 * PAGE).address, 2 * PAGE, 0)])
 
 
-@_misdeed(BadCommand)
+@_fault(BadCommand)
 def rectangle_beyond_its_surface(driver: RenderDriver, _victim: Run) -> Fence:
     """A fill of more rows than the surface has."""
     surface = driver.allocate(PAGE).surface(_SIDE, _SIDE)
     return driver.submit([Fill(surface, Rect(0, 1, _SIDE, _SIDE), _COLOUR)])
 
 
-@_misdeed(BadCommand)
+@_fault(BadCommand)
 def unknown_program(driver: RenderDriver, _victim: Run) -> Fence:
     """A dispatch of a shader that was never made."""
     return driver.submit([Dispatch(driver.allocate(PAGE).surface(_SIDE, _SIDE), _ALL, 999, 0, 1)])
 
 
-@_misdeed(BadCommand)
+@_fault(BadCommand)
 def bytes_that_are_no_command(driver: RenderDriver, _victim: Run) -> Fence:
     """A batch that goes on in memory without commands."""
     return driver.submit([Jump(driver.allocate(PAGE).address)])
 
 
-@_misdeed(OutOfMemory)
+@_fault(OutOfMemory)
 def more_memory_than_there_is(driver: RenderDriver, _victim: Run) -> Fence:
     """Graphics memory allocated until there is none."""
     size = driver.function.partition.size // 4
@@ -120,21 +120,21 @@ def more_memory_than_there_is(driver: RenderDriver, _victim: Run) -> Fence:
         driver.allocate_vram(size)
 
 
-@_misdeed(OutsidePartition, against_others=True)
+@_fault(OutsidePartition, against_others=True)
 def foreign_page_mapped(driver: RenderDriver, victim: Run) -> Fence:
     """Another guest's VRAM mapped, and painted over."""
     driver.map_pages(_WINDOW, [victim], IN_VRAM)
     return driver.submit([Fill(Surface(_WINDOW, _SIDE, _SIDE, 4 * _SIDE), _ALL, _COLOUR)])
 
 
-@_misdeed(OutsidePartition, against_others=True)
+@_fault(OutsidePartition, against_others=True)
 def foreign_page_read(driver: RenderDriver, victim: Run) -> Fence:
     """Another guest's VRAM mapped, and read out."""
     driver.map_pages(_WINDOW, [victim], IN_VRAM)
     return driver.submit([Copy(_WINDOW, driver.allocate(PAGE).address, PAGE, 0)])
 
 
-@_misdeed(OutsidePartition, against_others=True)
+@_fault(OutsidePartition, against_others=True)
 def foreign_store(driver: RenderDriver, victim: Run) -> Fence:
     """A store to another guest's VRAM by its physical address."""
     return driver.submit([StorePhysical(victim[0], _COLOUR)])

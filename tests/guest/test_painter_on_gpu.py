@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from guest.draw_loop import DrawLoop
 from guest.gpu import Gpu, GpuSlot, Placement
 from guest.gpu.commands import Jump
-from guest.gpu_loop import GpuLoop
 from guest.simulated import SimulatedGuest
 from guest.workloads import create_workload, read_stamp
 from guest.workloads.flat import Flat
@@ -33,8 +33,8 @@ class Bench:
         self.guest = SimulatedGuest(Flat(), gpu=gpu, **options)  # type: ignore[arg-type]
         self.guest.on_fault = self.faults.append
         self.guest.attach(device, clock=self.calendar)
+        self.loop = DrawLoop(self.guest, self.calendar)
         self.guest.start()
-        self.loop = GpuLoop(self.guest, self.calendar)
 
     def run_to(self, when_ns: int) -> None:
         while (following := self.calendar.next_ns()) is not None and following <= when_ns:
@@ -95,8 +95,8 @@ def test_a_workload_draws_the_same_pixels_as_without_a_gpu(
     calendar = Calendar()
     with SimulatedGuest("gears", seed=4, gpu=Gpu()) as guest:
         guest.attach(device, clock=calendar)
+        loop = DrawLoop(guest, calendar)
         guest.start()
-        loop = GpuLoop(guest, calendar)
         while len(display.frames) < 3:
             calendar.run_next()
         loop.close()
@@ -146,6 +146,7 @@ def test_a_mode_that_needs_more_memory_than_there_is_leaves_the_guest_dark_and_s
     shown = len(display.frames)
     display.mode_list[0] = DisplayMode(1920, 1080)
     device.display_changed()
+    bench.run_to(5 * MS)
     (fault,) = bench.faults
     assert fault.startswith("shows nothing any more: 8294400 bytes of visible graphics memory wanted")
     assert bench.guest.size is None

@@ -1,4 +1,4 @@
-"""Every misdeed under every way to share: it gets its name, and the guest beside it does not notice."""
+"""Every fault of a GPU's driver under every way to share: it is named, and the next guest does not notice."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from guest.faults.render import RENDER_FAULTS, RenderFault
 from guest.gpu.address_space import BAR
 from guest.gpu.commands import Fill, Rect, StorePhysical, encode
-from guest.gpu.misdeeds import MISDEEDS, Misdeed
 from guest.gpu.sharing import SHARINGS
 
 if TYPE_CHECKING:
@@ -28,27 +28,27 @@ def painted(driver: RenderDriver, colour: int) -> GpuBuffer:
 
 
 def foreign(victim: RenderDriver, page: GpuBuffer) -> tuple[int, int]:
-    """VRAM that is the victim's; the first that is nobody's own where guests count from 0."""
+    """VRAM that is the victim's; the first that no guest has where guests count from 0."""
     part = victim.function.partition
     return (part.size if part.relative else page.runs[0][0] - BAR), 4096
 
 
 @pytest.mark.parametrize("mode", SHARED)
-@pytest.mark.parametrize("misdeed", MISDEEDS.values(), ids=list(MISDEEDS))
-def test_it_is_named_and_the_other_guest_does_not_notice(bench: Bench, misdeed: Misdeed, mode: str) -> None:
+@pytest.mark.parametrize("fault", RENDER_FAULTS.values(), ids=list(RENDER_FAULTS))
+def test_it_is_named_and_the_other_guest_does_not_notice(bench: Bench, fault: RenderFault, mode: str) -> None:
     bench.share(mode)
     victim, culprit = bench.driver("victim"), bench.driver("culprit")
     page = painted(victim, 0x1234_5678)
     bench.run_to(50 * MS)
-    fence = misdeed.attempt(culprit, foreign(victim, page))
+    fence = fault.apply(culprit, foreign(victim, page))
     going_on = victim.submit([Fill(page.surface(32, 32), Rect(0, 0, 1, 1), 9)], writes=[page])
     bench.run_to(2000 * MS)
     faults = culprit.function.statistics.faults
     if fence is not None:
-        assert fence.error == misdeed.expected.error
-        assert faults == {misdeed.expected.name: 1}
-    assert faults.keys() <= {misdeed.expected.name}
-    assert culprit.function.statistics.violations == misdeed.against_others
+        assert fence.error == fault.expected.error
+        assert faults == {fault.expected.name: 1}
+    assert faults.keys() <= {fault.expected.name}
+    assert culprit.function.statistics.violations == fault.against_others
     assert not victim.function.statistics.faults
     assert going_on.signaled
     assert going_on.error is None
@@ -58,11 +58,11 @@ def test_it_is_named_and_the_other_guest_does_not_notice(bench: Bench, misdeed: 
 
 
 @pytest.mark.parametrize("mode", list(SHARINGS))
-@pytest.mark.parametrize("misdeed", MISDEEDS.values(), ids=list(MISDEEDS))
-def test_the_culprit_can_go_on_as_well(bench: Bench, misdeed: Misdeed, mode: str) -> None:
+@pytest.mark.parametrize("fault", RENDER_FAULTS.values(), ids=list(RENDER_FAULTS))
+def test_the_culprit_can_go_on_as_well(bench: Bench, fault: RenderFault, mode: str) -> None:
     bench.share(mode)
     culprit = bench.driver("culprit")
-    misdeed.attempt(culprit, (1 << 40, 4096))
+    fault.apply(culprit, (1 << 40, 4096))
     bench.run_to(1000 * MS)
     buffer = culprit.allocate(4096)
     fence = culprit.submit([Fill(buffer.surface(32, 32), ALL, 1)], writes=[buffer])
@@ -87,6 +87,6 @@ def test_a_batch_that_is_rewritten_after_the_audit_reaches_nothing_either(bench:
     assert (page.memory.map_scattered(page.runs).data.view(np.uint32) == 0x1234_5678).all()
 
 
-def test_every_misdeed_has_a_name_and_says_what_it_is() -> None:
-    assert all(name == m.name and m.description.endswith(".") for name, m in MISDEEDS.items())
-    assert sum(m.against_others for m in MISDEEDS.values()) == 3
+def test_every_render_fault_has_a_name_and_says_what_it_is() -> None:
+    assert all(name == m.name and m.description.endswith(".") for name, m in RENDER_FAULTS.items())
+    assert sum(m.against_others for m in RENDER_FAULTS.values()) == 3
