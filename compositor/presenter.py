@@ -14,7 +14,6 @@ from compositor.frame_clock import (
     Panel,
     Scheduler,
     Told,
-    VariableRefresh,
     VblankGrid,
 )
 from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
@@ -96,7 +95,7 @@ class Presenter:
         if repaint == "recorded":
             self.told = Told(self._scheduler, self)
             return self.told
-        if repaint == "flush" and not isinstance(self._panel, VariableRefresh):
+        if repaint == "flush" and self.output.pacing is None and self._panel is self.grid:
             latency_ns = self._timing.frame_ns + self._timing.scanout_ns
             return OnDemand(
                 self._scheduler, self.repaint, min_interval_ns=min_interval_ns, latency_ns=latency_ns

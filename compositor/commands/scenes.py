@@ -74,6 +74,8 @@ def run_scene(scene: str | None, run: RunOptions, kernel: Path | None = None) ->
     if kernel is not None and scene not in STUDIES:
         raise BadInput(f"--kernel {kernel}: only a study boots one ({', '.join(STUDIES)}); see scanout boot")
     if scene in STUDIES:
+        if run.given_outputs():
+            raise BadInput(f"{run.given_outputs()[0]}: the study {scene} has outputs of its own")
         STUDIES[scene].run(run, kernel)
     elif scene in SCENES:
         play(builtin(scene), run)

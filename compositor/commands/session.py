@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from compositor.commands.monitors import monitors
 from compositor.commands.options import Interrupted, RunOptions
 from compositor.errors import BadInput, RunFailed
 from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
@@ -49,7 +50,7 @@ def run_session(
         clock: The default of `--clock`.
         repaint: See `Machine`.
         console: Show the consoles of real guests.
-        outputs: Instead of those of `--outputs`.
+        outputs: Instead of those of `--outputs`; the other options about monitors hold for them too.
         timing: See `Machine`.
         repaint_delay_ns: See `Machine`.
 
@@ -58,7 +59,7 @@ def run_session(
         Interrupted: A signal ended the run.
     """
     machine = Machine(
-        outputs=run.modes if outputs is None else outputs,
+        outputs=monitors(run, outputs),
         clock=run.clock or clock,
         repaint=repaint,
         repaint_delay_ns=repaint_delay_ns,
