@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-RendererKind = Literal["cpu", "gl", "auto"]
+from compositor.screen import Renderer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,9 @@ class OutputOptions:
     linear_light: Annotated[
         bool, typer.Option("--linear-light", help="Blend amounts of light, not codes of colours.")
     ] = False
+    renderer: Annotated[
+        Renderer, typer.Option(help="Who composes what windows show; auto: the faster one, measured.")
+    ] = "auto"
 
     @property
     def modes(self) -> list[str]:
@@ -45,9 +48,9 @@ class OutputOptions:
         monitors(self)
 
     def given_outputs(self) -> list[str]:
-        """Those of these options that were given, as on the command line."""
+        """Those of these options that were given and say what monitors are, as on the command line."""
         plain = OutputOptions()
-        names = [field.name for field in fields(OutputOptions)]
+        names = [field.name for field in fields(OutputOptions) if field.name != "renderer"]
         return [
             f"--{name.replace('_', '-')}" for name in names if getattr(self, name) != getattr(plain, name)
         ]

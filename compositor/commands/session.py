@@ -23,6 +23,7 @@ from compositor.observe.statistics import write_json
 from compositor.output.output import Output
 from compositor.pixels.screenshot import save_png
 from compositor.presenter import Repaint
+from compositor.screen import Renderer
 
 Start = Callable[[Machine], Awaitable[None]]
 
@@ -55,9 +56,11 @@ def run_session(
         repaint_delay_ns: See `Machine`.
 
     Raises:
+        BadInput: An option about the outputs makes no sense.
         RunFailed: A guest died, or a limit passed before what was asked for had happened.
         Interrupted: A signal ended the run.
     """
+    digest = (run.clock or clock) == "virtual" or run.stats is not None or repaint == "recorded"
     machine = Machine(
         outputs=monitors(run, outputs),
         clock=run.clock or clock,
@@ -66,12 +69,22 @@ def run_session(
         timing=timing,
         seed=run.seed,
         window=bool(run.window),
-        digest=(run.clock or clock) == "virtual" or run.stats is not None or repaint == "recorded",
+        renderer=_renderer(run, exact=digest or run.record is not None),
+        digest=digest,
         echo=echo if console else lambda _text: None,
         on_screenshot=save_numbered,
         record=run.record,
     )
     asyncio.run(_session(machine, run, start))
+
+
+def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
+    """Who composes what windows show: the CPU, where the exact picture of every frame is needed anyway."""
+    if run.renderer == "gl" and not run.window:
+        raise BadInput(
+            "--renderer gl: OpenGL composes what windows show, and the CPU all other pictures; add --window"
+        )
+    return "cpu" if run.renderer == "auto" and exact else run.renderer
 
 
 async def _session(machine: Machine, run: RunOptions, start: Start) -> None:

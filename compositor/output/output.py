@@ -47,6 +47,8 @@ class Output:
             one: look at `state` when setting this.
         planes: What its display engine can do.
         one_plane: The screen shows one picture, whatever `planes` has: a window.
+        screen_composes: Frames carry their layers, all of them in `Frame.above`, for a screen that composes
+            them, and the CPU puts their pixels together when they are asked for. Not in linear light.
         direct_scanout: Whether a buffer that fills the screen may be scanned out as it is.
         pacing: When frames are begun; None leaves that to the machine. Set it before the run.
         variable_refresh: The panel's limits, if it waits for frames; None: it has a fixed rate, the mode's.
@@ -92,6 +94,7 @@ class Output:
         self.name = name
         self.planes = planes
         self.one_plane = False
+        self.screen_composes = False
         self.direct_scanout = direct_scanout
         self.pacing = Pacing.parse(pacing) if isinstance(pacing, str) else pacing
         self.variable_refresh = variable_refresh
@@ -275,5 +278,7 @@ class Output:
         arrangement = self._arranger.arrange(
             surfaces, screen, planes, black=black, direct=self.direct_scanout
         )
+        if self.screen_composes and arrangement.direct is None and not linear_light:
+            arrangement = arrangement._replace(above=list(surfaces), below=[])
         self._primary.rearrange(arrangement, self.scene, surfaces, screen)
         return arrangement
