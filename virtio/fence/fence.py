@@ -56,12 +56,9 @@ class Fence:
         state: See `virtio.fence.state`.
         error: None, or the negative errno that the work ends or ended with.
         timestamp_ns: When it signalled, on its producer's clock; None before, and where nobody said.
-        deadline_ns: When somebody hopes to see it signalled; None without a hint.
     """
 
-    __slots__ = (
-        "context", "seqno", "producer", "state", "error", "timestamp_ns", "deadline_ns", "_callbacks",
-    )  # fmt: skip
+    __slots__ = ("context", "seqno", "producer", "state", "error", "timestamp_ns", "_callbacks")
 
     def __init__(
         self, context: int | None = None, seqno: int = 0, *, producer: Producer | None = None
@@ -79,7 +76,6 @@ class Fence:
         self.state = _ACTIVE
         self.error: int | None = None
         self.timestamp_ns: int | None = None
-        self.deadline_ns: int | None = None
         # None: nobody has asked, or all have been told. Most fences are never asked.
         self._callbacks: list[Callback] | None = None
 
@@ -160,14 +156,6 @@ class Fence:
             return False
         self._callbacks.remove(callback)
         return True
-
-    def set_deadline(self, deadline_ns: int) -> None:
-        """Hint when the fence should have signalled; the earliest hint holds (`dma_fence_set_deadline`).
-
-        Nothing happens when it is missed. A producer may hurry, a watchdog may ask.
-        """
-        if self.deadline_ns is None or deadline_ns < self.deadline_ns:
-            self.deadline_ns = deadline_ns
 
     def is_later_than(self, other: Fence) -> bool:
         """Whether this fence comes after `other` on their timeline, and so signals after it.
