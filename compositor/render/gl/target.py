@@ -35,7 +35,7 @@ class Target:
         self.height = height
         self.readback_bytes = 0
         self._gl = gl
-        self.texture = Texture.create(gl, width, height, OUTPUT_FORMAT, Layout.NATIVE)
+        self.texture = Texture(gl, width, height, OUTPUT_FORMAT, Layout.NATIVE)
         self.bind()
 
     def bind(self) -> None:

@@ -65,7 +65,7 @@ def measure(composition: Composition, gl: Any, way: Way, mode: Mode) -> tuple[fl
     blend.load()
     picture = np.empty((mode.height, mode.width, 4), np.uint8)
     uploader = Uploader(gl)
-    texture = Texture.create(gl, mode.width, mode.height, OUTPUT_FORMAT, way.layout)
+    texture = Texture(gl, mode.width, mode.height, OUTPUT_FORMAT, way.layout)
     target = Target(gl, mode.width, mode.height)
 
     def by_cpu() -> None:

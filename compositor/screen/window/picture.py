@@ -54,12 +54,11 @@ class Picture:
 
     def describe(self) -> list[str]:
         """The driver, how pixels are uploaded, and who composes, with the reasons."""
-        composer = "the CPU" if self.composition is None else "OpenGL"
-        return [
-            driver_name(self._gl),
-            f"uploads: {self.way} ({self.reason})",
-            f"composition: {composer} ({self.composition_reason})",
-        ]
+        driver, uploads = driver_name(self._gl), f"uploads: {self.way} ({self.reason})"
+        if self.composition is None:
+            return [driver, uploads, f"composition: the CPU ({self.composition_reason})"]
+        ways_of_layers = self.composition.renderer.textures.describe()
+        return [driver, uploads, f"composition: OpenGL ({self.composition_reason})", *ways_of_layers]
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -91,7 +90,7 @@ class Picture:
         kind = width, height, frame.format
         if texture is None or (texture.width, texture.height, texture.format) != kind:
             self._forget()
-            texture = Texture.create(self._gl, width, height, frame.format, self.way.layout)
+            texture = Texture(self._gl, width, height, frame.format, self.way.layout)
             self._uploaded = texture
         if self._shown is not texture:
             damage = [Rect(0, 0, width, height)]

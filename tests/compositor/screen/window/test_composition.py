@@ -150,6 +150,7 @@ async def test_guests_in_a_window_are_composed_by_opengl_and_photographed_by_the
     assert shot.shape == (240, 320, 4)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("kind", ["gl", "auto"])
 def test_the_choice_says_why(gl: Any, kind: Any) -> None:
     composition, reason = choose(kind, gl, EVERY_WAY[0], Mode(64, 48))
