@@ -122,7 +122,7 @@ async def _limited(machine: Machine, run: RunOptions, start: Start) -> StopReaso
 def watched(machine: Machine, frames: int | None, silence_s: float = _SILENCE_S) -> Iterator[None]:
     """Say so, once, when frames are waited for and none comes; a guest may be hung, or have nothing to show.
 
-    On the virtual clock somebody who makes time stand still is found by the run itself.
+    On the virtual clock the run itself finds the guest that makes time stand still.
     """
     loop = asyncio.get_running_loop()
     seen, silent = -1, 0
@@ -169,7 +169,7 @@ def echo(text: str) -> None:
 
 
 def save_numbered(output: str, picture: NDArray[np.uint8]) -> None:
-    """Write a screenshot that somebody at a window asked for, under the first name that is free."""
+    """Write a screenshot that a user at a window asked for, under the first name that is free."""
     names = (Path(f"{output}-{number:03}.png") for number in range(1000))
     path = next((name for name in names if not name.exists()), None)
     if path is None:

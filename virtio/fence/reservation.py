@@ -15,7 +15,7 @@ class Usage(IntEnum):
     """What a fence's work does with the buffer. A query at one usage returns all lower ones too."""
 
     KERNEL = 0
-    """Moves or clears the memory itself; everybody waits for it."""
+    """Moves or clears the memory itself; every access waits for it."""
     WRITE = 1
     READ = 2
     BOOKKEEP = 3
@@ -45,8 +45,8 @@ class Reservation:
         """The buffer is in use until `fence` signals.
 
         It takes the place of fences of its context that are not later and whose usage is not stronger: they
-        signal before it does, and whoever sees them sees it. Signalled ones are forgotten. The members of an
-        array are added one by one.
+        signal before it does, and a query that returned them returns it. Signalled ones are forgotten. The
+        members of an array are added one by one.
         """
         for leaf in unwrap(fence):
             self._entries = [entry for entry in self._entries if not _is_replaced(*entry, leaf, usage)]

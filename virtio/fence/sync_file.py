@@ -25,7 +25,7 @@ class SyncFileInfo(NamedTuple):
         context: The fence's, a number of the producer's process.
         seqno: As `context`.
         status: 0 active, 1 signalled, negative: the errno of work that failed.
-        timestamp_ns: When it signalled, on the producer's clock; None before, and where nobody said.
+        timestamp_ns: When it signalled, on the producer's clock; None before, and where it is unknown.
         producer_pid: The process that made it; 0 for one outside this PID namespace.
     """
 

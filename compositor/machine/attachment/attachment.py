@@ -117,7 +117,7 @@ class Attachment:
     def next_presented(self) -> Fence:
         """A fence that signals, with the time, when a frame of the guest is on a screen next.
 
-        Whoever waits may be a callback, a coroutine (`virtio.fence.aio.wait`) or another process, which gets
+        A callback may wait for it, a coroutine (`virtio.fence.aio.wait`) or another process, which gets
         `SyncFile.from_fence(attachment.next_presented())`, a descriptor that polls readable then. When the
         guest goes away first, the fence ends with -ENODEV.
         """

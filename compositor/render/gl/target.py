@@ -1,4 +1,4 @@
-"""What is drawn into, and read back from when somebody asks."""
+"""What is drawn into, and read back to check a driver."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class WindowScreen:
     """Shows the frames of one output in a pyglet window (a `compositor.screen.headless.Screen`).
 
     Attributes:
-        realtime: True: somebody watches.
+        realtime: True: a user watches.
         picture: What it shows, and how it got there.
         error: What made the window close itself; None while all is well.
     """
@@ -141,7 +141,7 @@ class WindowScreen:
         gl.glColorMask(True, True, True, True)
 
     def _fail(self, error: CompositorError) -> None:
-        """A callback failed, where nobody can catch it: say so once and ask to be closed."""
+        """A callback failed, where no caller can catch it: say so once and ask to be closed."""
         if self.error is None:
             self.error = error
             self._close_wanted()

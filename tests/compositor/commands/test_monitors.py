@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import typer
 
+from compositor.cli import app
 from compositor.commands.monitors import monitors
 from compositor.commands.options import RunOptions
 from compositor.commands.replay import replay
@@ -63,9 +65,19 @@ def test_nonsense_is_refused_before_anything_starts(options: dict[str, object], 
 
 
 @pytest.mark.parametrize("options", [{"pacing": "adaptive"}, {"overlays": 2}, {"linear_light": True}])
-def test_who_brings_outputs_of_his_own_refuses_the_options(options: dict[str, object]) -> None:
+def test_commands_with_outputs_of_their_own_refuse_the_options(options: dict[str, object]) -> None:
     run, option = RunOptions(**options), "--" + next(iter(options)).replace("_", "-")  # type: ignore[arg-type]
     with pytest.raises(BadInput, match=f"{option}: a replay has the outputs of its recording"):
         replay(Path("none"), run)
     with pytest.raises(BadInput, match=f"{option}: the study sync-study has outputs of its own"):
         run_scene("sync-study", run)
+
+
+@pytest.mark.parametrize("name", ["demo", "run", "serve", "boot uml", "boot qemu", "replay"])
+def test_every_running_command_takes_them(name: str) -> None:
+    command = typer.main.get_command(app)
+    for part in name.split():
+        assert isinstance(command, typer.core.TyperGroup)
+        command = command.commands[part]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {"--pacing", "--variable-refresh", "--overlays", "--linear-light", "--renderer"} < options
