@@ -43,7 +43,6 @@ class Stream:
         received: Callable[[bytes, list[int]], None],
         ended: Callable[[OSError | None], None],
         wanted: Callable[[], int],
-        drained: Callable[[], None] = lambda: None,
     ) -> None:
         """Take ownership of `sock` and start reading.
 
@@ -53,7 +52,6 @@ class Stream:
             received: Called with bytes, and with descriptors that it owns from then on.
             ended: Called once, when the peer has closed (None) or the stream is broken.
             wanted: How many bytes to read at most, asked before every read.
-            drained: Called when everything that `send` queued is gone.
         """
         sock.setblocking(False)
         self._loop = loop
@@ -61,7 +59,6 @@ class Stream:
         self._received = received
         self._ended = ended
         self._wanted = wanted
-        self._drained = drained
         self._queue: deque[tuple[memoryview, list[int]]] = deque()
         self.backlog = 0
         self.closed = False
@@ -148,7 +145,6 @@ class Stream:
                 self._queue.popleft()
         self._loop.remove_writer(self._sock)
         self._loop.add_reader(self._sock, self._on_readable)
-        self._drained()
 
     def _end(self, error: OSError | None) -> None:
         self.close()

@@ -7,12 +7,8 @@ blitted.
 
 from __future__ import annotations
 
-import fcntl
-import mmap
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,7 +26,6 @@ from compositor.render.gl.peer import PygletPicture
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import EVERY_WAY, Uploader, Way
 from compositor.render.layer import Layer
-from compositor.render.pages import Pages, Piece
 
 _WIDTH, _HEIGHT = 1920, 1080
 _WHOLE = Rect(0, 0, _WIDTH, _HEIGHT)
@@ -78,7 +73,7 @@ def _uploads(report: Report, gl: Any, target: Target) -> None:
     pixels, painter, uploader = _picture(0), Painter(gl), Uploader(gl)
     pyglet = _timed(gl, _pyglet_frame(target, pixels))
     for way in EVERY_WAY:
-        texture = Texture.create(gl, _WIDTH, _HEIGHT, PixelFormat.XRGB8888, way.layout)
+        texture = Texture(gl, _WIDTH, _HEIGHT, PixelFormat.XRGB8888, way.layout)
 
         def draw(texture: Texture = texture, way: Way = way) -> None:
             texture.update(uploader, way, pixels, [_WHOLE])
@@ -93,20 +88,13 @@ def _uploads(report: Report, gl: Any, target: Target) -> None:
 
 
 def _frames(report: Report, renderer: GlRenderer, target: Target) -> None:
-    """A frame that changed everywhere, in a tenth, and one whose memory the driver sees itself."""
+    """A frame that changed everywhere, and in a tenth."""
     gl, pixels = renderer.gl, _picture(1)
     layer = Layer(pixels, PixelFormat.XRGB8888)
     pyglet = {"pyglet": _timed(gl, _pyglet_frame(target, pixels))}
     for case, damage in (("frame-full", _WHOLE), ("frame-10-percent", _TENTH)):
         draw = _timed(gl, lambda damage=damage: renderer.compose(target, [layer], [damage]))  # type: ignore[misc]
         report.rows.append(interleave(case, "ms", draw, pyglet, runs=_RUNS))
-    if renderer.textures.importer is None:
-        report.missing["import"] = renderer.textures.import_reason
-        return
-    with _shared(pixels) as shared:
-        draw = _timed(gl, lambda: renderer.compose(target, [shared], [_WHOLE]))
-        upload = _timed(gl, lambda: renderer.compose(target, [layer], [_WHOLE]))
-        report.rows.append(interleave("frame-imported", "ms", draw, {"upload": upload, **pyglet}, runs=_RUNS))
 
 
 def _windows(report: Report, renderer: GlRenderer, target: Target) -> None:
@@ -153,17 +141,3 @@ def _desktop() -> list[Layer]:
         window[:16] = window[-16:] = window[:, :16] = window[:, -16:] = 40
         layers.append(Layer(window, PixelFormat.ARGB8888, 200 + 300 * index, 100 + 150 * index))
     return [*layers, Layer(np.full((64, 64, 4), 128, np.uint8), PixelFormat.ARGB8888, 900, 500)]
-
-
-@contextmanager
-def _shared(pixels: NDArray[np.uint8]) -> Iterator[Layer]:
-    """The picture in a memfd, as a guest's memory is."""
-    fd = os.memfd_create("scanout-bench", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        os.ftruncate(fd, pixels.nbytes)
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
-        shared = np.frombuffer(mmap.mmap(fd, pixels.nbytes), np.uint8).reshape(pixels.shape)
-        shared[...] = pixels
-        yield Layer(shared, PixelFormat.XRGB8888, pages=Pages((Piece(fd, 0, pixels.nbytes),)))
-    finally:
-        os.close(fd)

@@ -16,12 +16,16 @@ from rich.table import Table
 
 from compositor.bench.real_guest import find_backend
 from compositor.errors import ScreenError
+from compositor.output.mode import Mode
 from compositor.render import blend
 from compositor.render.gl import GlRenderer, HeadlessContext
 from compositor.render.gl.library import driver_name
+from compositor.screen.window.choice import choose
 from guest.linux import find_kernel, find_rootfs
 from guest.linux.qemu import find_qemu
 from virtio.errors import ScanoutError
+
+_DESKTOP = Mode(1920, 1080)
 
 
 class Finding(NamedTuple):
@@ -74,15 +78,15 @@ def examine() -> Iterator[Finding]:
 
 def _opengl() -> Iterator[Finding]:
     """What OpenGL can do without a window, which on X is what it can do at all."""
-    import_for = "GL composition of guests' memory without a copy (optional)"
     try:
         with HeadlessContext() as context:
-            textures = GlRenderer(context.gl, time.perf_counter).textures
-            way, why = textures.opaque
+            renderer = GlRenderer(context.gl, time.perf_counter)
+            way, why = renderer.textures.opaque
+            renderer.close()
             yield Finding("OpenGL", "windows", f"{driver_name(context.gl)}; uploads {way}: {why}", "")
-            used = None if textures.importer is None else textures.import_reason
-            without = f"pixels are uploaded: {textures.import_reason}"
-            yield Finding("dma-buf import", import_for, used, without)
+            composition, measured = choose("auto", context.gl, way, _DESKTOP)
+            faster = "the CPU" if composition is None else "OpenGL"
+            yield Finding("composition", "--renderer auto", f"{faster}: {measured}", "")
     except ScreenError as error:
         yield Finding("OpenGL", "windows", None, str(error))
 

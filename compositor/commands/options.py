@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from compositor.commands.output_options import OutputOptions
 from compositor.errors import BadInput
 
 ClockKind = Literal["virtual", "real"]
@@ -23,8 +24,8 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """How long to run, on which clock, and what to write at the end."""
+class RunOptions(OutputOptions):
+    """On which outputs, how long to run, on which clock, and what to write at the end."""
 
     clock: Annotated[
         ClockKind | None,
@@ -32,7 +33,6 @@ class RunOptions:
     ] = None
     seconds: Annotated[float | None, typer.Option(help="Stop after S seconds on the run's clock.")] = None
     frames: Annotated[int | None, typer.Option(help="Stop after N frames of the first output.")] = None
-    outputs: Annotated[str, typer.Option(help="The monitors, 1 to 16.")] = "1024x768@60"
     window: Annotated[
         bool | None, typer.Option("--window/--headless", help="Show the outputs in windows.")
     ] = None
@@ -60,11 +60,6 @@ class RunOptions:
         float | None, typer.Option(metavar="S", help="Give up after S seconds of real time.")
     ] = None
 
-    @property
-    def modes(self) -> list[str]:
-        """The outputs' mode strings."""
-        return [text.strip() for text in self.outputs.split(",")]
-
     def check(self) -> None:
         """Refuse what cannot work before it costs the user any time.
 
@@ -83,6 +78,9 @@ class RunOptions:
             raise BadInput("--screenshot-at needs --screenshot F.png, the file to write")
         if self.window and self.clock == "virtual":
             raise BadInput("--window with --clock virtual: a window lives in real time; use --headless")
+        if self.window and self.overlays:
+            raise BadInput("--overlays with --window: a window shows one picture and has no planes")
+        self.check_outputs()
         for option, path in (
             ("--screenshot", self.screenshot),
             ("--stats", self.stats),

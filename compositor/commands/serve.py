@@ -1,4 +1,4 @@
-"""`scanout serve`: the device for a VMM that somebody else starts."""
+"""`scanout serve`: the device for a VMM that the user starts."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from compositor.commands.monitors import monitors
 from compositor.commands.options import Interrupted, RunOptions
 from compositor.errors import BadInput, RunFailed
 from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
@@ -22,6 +23,7 @@ from compositor.machine.run import StopReason
 from compositor.observe.statistics import write_json
 from compositor.output.output import Output
 from compositor.pixels.screenshot import save_png
+from compositor.screen import Renderer
 
 Start = Callable[[Machine], Awaitable[None]]
 
@@ -49,28 +51,40 @@ def run_session(
         clock: The default of `--clock`.
         repaint: See `Machine`.
         console: Show the consoles of real guests.
-        outputs: Instead of those of `--outputs`.
+        outputs: Instead of those of `--outputs`; the other options about monitors hold for them too.
         timing: See `Machine`.
         repaint_delay_ns: See `Machine`.
 
     Raises:
+        BadInput: An option about the outputs makes no sense.
         RunFailed: A guest died, or a limit passed before what was asked for had happened.
         Interrupted: A signal ended the run.
     """
+    digest = (run.clock or clock) == "virtual" or run.stats is not None or repaint == "recorded"
     machine = Machine(
-        outputs=run.modes if outputs is None else outputs,
+        outputs=monitors(run, outputs),
         clock=run.clock or clock,
         repaint=repaint,
         repaint_delay_ns=repaint_delay_ns,
         timing=timing,
         seed=run.seed,
         window=bool(run.window),
-        digest=(run.clock or clock) == "virtual" or run.stats is not None or repaint == "recorded",
+        renderer=_renderer(run, exact=digest or run.record is not None),
+        digest=digest,
         echo=echo if console else lambda _text: None,
         on_screenshot=save_numbered,
         record=run.record,
     )
     asyncio.run(_session(machine, run, start))
+
+
+def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
+    """Who composes what windows show: the CPU, where the exact picture of every frame is needed anyway."""
+    if run.renderer == "gl" and not run.window:
+        raise BadInput(
+            "--renderer gl: OpenGL composes what windows show, and the CPU all other pictures; add --window"
+        )
+    return "cpu" if run.renderer == "auto" and exact else run.renderer
 
 
 async def _session(machine: Machine, run: RunOptions, start: Start) -> None:
@@ -108,7 +122,7 @@ async def _limited(machine: Machine, run: RunOptions, start: Start) -> StopReaso
 def watched(machine: Machine, frames: int | None, silence_s: float = _SILENCE_S) -> Iterator[None]:
     """Say so, once, when frames are waited for and none comes; a guest may be hung, or have nothing to show.
 
-    On the virtual clock somebody who makes time stand still is found by the run itself.
+    On the virtual clock the run itself finds the guest that makes time stand still.
     """
     loop = asyncio.get_running_loop()
     seen, silent = -1, 0
@@ -155,7 +169,7 @@ def echo(text: str) -> None:
 
 
 def save_numbered(output: str, picture: NDArray[np.uint8]) -> None:
-    """Write a screenshot that somebody at a window asked for, under the first name that is free."""
+    """Write a screenshot that a user at a window asked for, under the first name that is free."""
     names = (Path(f"{output}-{number:03}.png") for number in range(1000))
     path = next((name for name in names if not name.exists()), None)
     if path is None:

@@ -40,6 +40,7 @@ from compositor.output.output import Output
 from compositor.record.recorder import Recorder
 from compositor.record.recording import Recording
 from compositor.render import blend
+from compositor.screen import Renderer
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
@@ -69,6 +70,8 @@ class Machine:
             one to show, so that late guests make it; less than a period. 0: at the very vblank.
         seed: Of all that is random; simulated guests without a seed of their own count on from it.
         window: Show the outputs in windows (real clock only).
+        renderer: Who composes what windows show: "cpu", "gl" or "auto", the faster one here. Digests,
+            screenshots and recordings are the CPU's picture all the same.
         digest: Fold a checksum of every presented frame into the statistics' digest.
         report: Gets one line for everything that goes wrong with a guest and is dealt with.
         echo: Gets the consoles of real guests, as they print.
@@ -95,6 +98,7 @@ class Machine:
         repaint_delay_ns: int = 0,
         seed: int = 0,
         window: bool = False,
+        renderer: Renderer = "cpu",
         digest: bool = True,
         report: Callable[[str], None] = report_line,
         echo: Callable[[str], None] = lambda _text: None,
@@ -105,6 +109,10 @@ class Machine:
     ) -> None:
         if window and clock == "virtual":
             raise BadInput("a window lives in real time: the clock must be real")
+        if renderer == "gl" and not window:
+            raise BadInput(
+                "OpenGL composes for windows alone: without one nothing but the CPU's picture is used"
+            )
         timing.check()
         self._digest = Digest() if digest else None
         self._runs = Runs(patience_s)
@@ -118,6 +126,7 @@ class Machine:
                 self._digest,
                 on_closed=self._window_closed,
                 on_screenshot=on_screenshot,
+                renderer=renderer,
             ),
         )
         self.seed = seed

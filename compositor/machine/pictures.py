@@ -1,7 +1,7 @@
-"""The pictures that somebody may ask for when a run is over.
+"""The pictures that may be asked for when a run is over.
 
 A front buffer is the guest's own memory under direct scan-out, so a picture is copied only when it is
-about to be lost, or when somebody asks.
+about to be lost, or when it is asked for.
 """
 
 from __future__ import annotations

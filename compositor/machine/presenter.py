@@ -14,7 +14,6 @@ from compositor.frame_clock import (
     Panel,
     Recorded,
     Scheduler,
-    VariableRefresh,
 )
 from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
 from compositor.observe.digest import Digest
@@ -90,7 +89,7 @@ class Presenter:
         if repaint == "recorded":
             self.recorded = Recorded(self._scheduler, self)
             return self.recorded
-        if repaint == "flush" and not isinstance(self._panel, VariableRefresh):
+        if repaint == "flush" and self.output.pacing is None and self._panel is self.output.grid:
             latency_ns = self._timing.frame_ns + self._timing.scanout_ns
             return OnDemand(self._scheduler, self, min_interval_ns=min_interval_ns, latency_ns=latency_ns)
         if pacing is not None:

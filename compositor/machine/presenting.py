@@ -1,4 +1,4 @@
-"""When outputs are repainted, and on what they are shown: a window, or nothing that anybody sees."""
+"""When outputs are repainted, and on what they are shown: in a window or not at all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from compositor.machine.pictures import Pictures
 from compositor.machine.presenter import Presenter, Repaint
 from compositor.observe.digest import Digest
 from compositor.output.output import Output
+from compositor.screen import Renderer
 from compositor.screen.headless import HeadlessScreen, Screen
 from virtio.clock import Calendar, Clock
 from virtio.clock.calendar import NANOSECONDS
@@ -29,8 +30,9 @@ class Presenting:
         timing: What the host's work costs.
         window: Whether there is a window for each output.
         digest: Where frames are counted.
-        on_closed: Called when somebody closed a window, with what its driver complains of, if it does.
-        on_screenshot: Somebody at a window asked for one: gets the output's name and its picture.
+        on_closed: Called when a user closed a window, or with the error of its driver.
+        on_screenshot: Called when a user asks for a screenshot in a window: the output's name, its picture.
+        renderer: Who composes what windows show.
     """
 
     repaint: Repaint
@@ -40,6 +42,7 @@ class Presenting:
     digest: Digest | None
     on_closed: Callable[[BaseException | None], None]
     on_screenshot: Callable[[str, NDArray[np.uint8]], None] | None
+    renderer: Renderer
 
     def presenter(self, output: Output, clock: Clock, pictures: Pictures) -> Presenter:
         """Begin to repaint an output, and to show it where a monitor is plugged in.
@@ -82,6 +85,10 @@ class Presenting:
                 self.on_screenshot(output.name, pictures.get(output.name))
 
         screen = WindowScreen(
-            output, on_close=lambda: self.on_closed(screen.error), on_screenshot=wants_screenshot
+            output,
+            on_close=lambda: self.on_closed(screen.error),
+            on_screenshot=wants_screenshot,
+            renderer=self.renderer,
         )
+        output.screen_composes = screen.composes
         return screen

@@ -44,6 +44,8 @@ class Output:
         listeners: Called with every frame that is presented, in order, before its buffers are released.
         planes: What its display engine can do.
         one_plane: The screen shows one picture, whatever `planes` has: a window.
+        screen_composes: Frames carry their layers, all of them in `Frame.above`, for a screen that composes
+            them, and the CPU puts their pixels together when they are asked for. Not in linear light.
         direct_scanout: Whether a buffer that fills the screen may be scanned out as it is.
         pacing: When frames are begun; None leaves that to the machine. Set it before the run.
         variable_refresh: The panel's limits, if it waits for frames; None: it has a fixed rate, the mode's.
@@ -89,6 +91,7 @@ class Output:
         self.name = name
         self.planes = planes
         self.one_plane = False
+        self.screen_composes = False
         self.direct_scanout = direct_scanout
         self.pacing = Pacing.parse(pacing) if isinstance(pacing, str) else pacing
         self.variable_refresh = variable_refresh
@@ -351,12 +354,16 @@ class Output:
         """Give planes to the layers, anew when more than a content has changed since the last time."""
         linear_light = self.linear_light  # which planes do not blend in
         black = not self.background and not linear_light
-        setting = self.planes, self.one_plane or linear_light, black, self.direct_scanout
+        setting = (
+            self.planes, self.one_plane or linear_light, black, self.direct_scanout, self.screen_composes,
+        )  # fmt: skip
         if self._arrangement is None or setting != self._arranged_for:
             screen = self.mode.rect
             planes = PlaneBudget((self.planes.primary,)) if setting[1] else self.planes
-            self._arrangement = arrange(self._layers, screen, planes, black=black, direct=self.direct_scanout)
-            self._arranged_for = setting
+            arrangement = arrange(self._layers, screen, planes, black=black, direct=self.direct_scanout)
+            if self.screen_composes and arrangement.direct is None and not linear_light:
+                arrangement = arrangement._replace(above=arrangement.shown, below=[])
+            self._arrangement, self._arranged_for = arrangement, setting
             self._primary.rearrange(self._arrangement, self._layers, screen)
         return self._arrangement
 

@@ -96,6 +96,7 @@ def describe_output(output: Output) -> dict[str, Any]:
         "background": output.background,
         "position": output.position,
         "plugged": output.plugged,
+        **({"linear_light": True} if output.linear_light else {}),
     }
 
 
@@ -113,4 +114,5 @@ def make_output(monitor: dict[str, Any]) -> Output:
         background=monitor["background"],
         position=None if position is None else (position[0], position[1]),
         plugged=monitor.get("plugged", True),
+        linear_light=monitor.get("linear_light", False),
     )

@@ -6,7 +6,7 @@ The subject is the number of a guest, in the order of their `GUEST` records, or 
 
 | kind | subject | payload |
 |---|---|---|
-| MACHINE | 0 | JSON: `clock`, `outputs` (`name`, `mode`, `background`, `position`, `plugged`); first, once |
+| MACHINE | 0 | JSON: `clock`, `outputs` (as `compositor.record.recording.describe_output`); first, once |
 | GUEST | guest | JSON: `name`, `kind`, `places` (as `compositor.adapter.placement.Placement`) |
 | PLACE | guest | JSON: `scanout`, `place`: one of its scanouts appears elsewhere |
 | DEVICE | guest | nothing: the guest gets a new device, as after a reconnection |

@@ -14,7 +14,6 @@ from compositor.pixels.incoming import Incoming
 from compositor.pixels.plane_state import OPAQUE, BlendMode, PlaneState
 from compositor.render.fused import tables
 from compositor.render.fused.tables import Record
-from compositor.render.pages import Pages
 
 Pixels = NDArray[np.uint8]
 
@@ -36,7 +35,6 @@ class Layer:
         incoming: What has to be copied into `pixels` before they are read.
         plane: How the image is shown; checked by whoever made the layer.
         chroma: The second plane of NV12.
-        pages: Where `pixels` lie in shared memory, for renderers that can do without a copy.
     """
 
     pixels: Pixels
@@ -46,7 +44,6 @@ class Layer:
     incoming: Incoming | None = None
     plane: PlaneState = AS_IT_IS
     chroma: Pixels | None = None
-    pages: Pages | None = None
     _record: Record | EllipsisType | None = field(default=..., init=False, repr=False)
 
     @property

@@ -10,6 +10,8 @@ from typing import Literal, Union
 
 from msgspec import Struct, field
 
+from compositor.output.plane import CURSOR_SIZE
+
 Pixels = Union[int, float]  # noqa: UP007 - msgspec reads it at run time
 Colour = str
 
@@ -29,6 +31,12 @@ class OutputTable(Table, frozen=True, kw_only=True):
         background: "#rrggbb" where no guest is.
         plugged: Whether it is there from the start.
         direct_scanout: Whether a buffer that fills it may be scanned out as it is.
+        pacing: When frames are begun for it: "delay=9", "window=7" (milliseconds), "adaptive" or "triple"; by
+            default at its vblanks, or with `repaint = "flush"` when a guest flushes.
+        variable_refresh: [lowest, highest] refresh rate in hertz of a monitor that waits for frames.
+        overlays: How many overlay planes its display engine has; a window has none.
+        cursor_size: Largest width and height of its cursor plane; 0: it has none.
+        linear_light: Whether guests are blended by amounts of light instead of codes of colours.
     """
 
     mode: str = "1024x768@60"
@@ -38,6 +46,11 @@ class OutputTable(Table, frozen=True, kw_only=True):
     background: Colour = "#000000"
     plugged: bool = True
     direct_scanout: bool = True
+    pacing: str | None = None
+    variable_refresh: tuple[float, float] | None = None
+    overlays: int = 0
+    cursor_size: int = CURSOR_SIZE
+    linear_light: bool = False
 
 
 class PlaceTable(Table, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Screens: what frames are shown on. Here the one that nobody looks at, and what all have in common."""
+"""Screens: what frames are shown on. Here the one without a display, and what all have in common."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ class Screen(Protocol):
     """Shows the frames of one output.
 
     Attributes:
-        realtime: Whether somebody watches: frames make sense in real time only. A screen never waits
+        realtime: Whether a user watches: frames make sense in real time only. A screen never waits
             for a vblank of its own; the machine's clock says when a frame is due.
         one_plane: Whether it shows one picture and has no planes.
+        composes: Whether it composes the layers of frames itself (`Output.screen_composes`).
     """
 
     realtime: bool
     one_plane: bool
+
+    @property
+    def composes(self) -> bool:
+        """See the attribute."""
 
     @property
     def upload_bytes(self) -> int:
@@ -40,6 +45,7 @@ class HeadlessScreen:
 
     realtime = False
     one_plane = False
+    composes = False
     upload_bytes = 0
 
     def show(self, output: Output, frame: Frame) -> None:

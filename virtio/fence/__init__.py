@@ -1,19 +1,15 @@
 """Fences: promises of completion, ordered on timelines, after the kernel's dma-fence.
 
-`fence` and `timeline` are the ground; `array` joins fences; `reservation` and `explicit` (over `syncobj`) say
-who waits for whom; `watchdog` and `wait_graph` name who keeps others waiting; `sync_file` carries a fence to
-other processes, `aio` to coroutines.
+`fence` and `timeline` are the ground; `array` joins fences; `reservation` says who waits for whom; `watchdog`
+names who keeps others waiting; `sync_file` carries a fence to other processes, `aio` to coroutines.
 """
 
 from virtio.fence.array import FenceArray, merge, unwrap
-from virtio.fence.explicit import Commit, CommitFault, Point, SurfaceSync
 from virtio.fence.fence import Fence, Producer, allocate_context
 from virtio.fence.reservation import Reservation, Usage
 from virtio.fence.state import State
 from virtio.fence.sync_file import SyncFile, SyncFileInfo
-from virtio.fence.syncobj import PointFault, Syncobj
 from virtio.fence.timeline import Timeline
-from virtio.fence.wait_graph import WaitCycle, WaitGraph
 from virtio.fence.watchdog import Late, Watchdog
 
 __all__ = [
@@ -21,7 +17,6 @@ __all__ = [
     "Timeline",
     "FenceArray", "merge", "unwrap",
     "Reservation", "Usage",
-    "Syncobj", "PointFault", "SurfaceSync", "Point", "Commit", "CommitFault",
     "SyncFile", "SyncFileInfo",
-    "Watchdog", "Late", "WaitGraph", "WaitCycle",
+    "Watchdog", "Late",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Several fences as one: all of them, or any of them.
+"""Several fences as one.
 
 Modelled on dma-fence-array.c and dma-fence-unwrap.c.
 """
@@ -14,19 +14,18 @@ _PRODUCER = Producer("array")
 
 
 class FenceArray(Fence):
-    """Signals when all of its fences have, or when the first one has.
+    """Signals when all of its fences have.
 
-    It ends with the first error among the fences that it waited for, and carries the latest of their times.
+    It ends with the first error among its fences, and carries the latest of their times.
     Its fences hold it until it signals.
 
     Attributes:
         fences: Its members.
-        any_of: Whether one of them is enough.
     """
 
-    __slots__ = ("fences", "any_of", "_missing")
+    __slots__ = ("fences", "_missing")
 
-    def __init__(self, fences: Iterable[Fence], *, any_of: bool = False) -> None:
+    def __init__(self, fences: Iterable[Fence]) -> None:
         """An array of its own context.
 
         Raises:
@@ -34,13 +33,11 @@ class FenceArray(Fence):
         """
         super().__init__(producer=_PRODUCER)
         self.fences = tuple(fences)
-        self.any_of = any_of
         if not self.fences:
             raise Misuse("an array of no fences would never signal")
-        self._missing = 1 if any_of else len(self.fences)
+        self._missing = len(self.fences)
         for fence in self.fences:
-            if not self.signaled:
-                fence.add_callback(self._one_done)
+            fence.add_callback(self._one_done)
 
     def _one_done(self, fence: Fence) -> None:
         if self.signaled:
@@ -48,17 +45,8 @@ class FenceArray(Fence):
         self._missing -= 1
         if fence.error is not None and self.error is None:
             self.set_error(fence.error)
-        if self._missing:
-            return
-        for other in self.fences:
-            other.remove_callback(self._one_done)
-        self.signal(now_ns=latest(self.fences))
-
-    def set_deadline(self, deadline_ns: int) -> None:
-        """As `Fence.set_deadline`, for every member too."""
-        super().set_deadline(deadline_ns)
-        for fence in self.fences:
-            fence.set_deadline(deadline_ns)
+        if not self._missing:
+            self.signal(now_ns=latest(self.fences))
 
 
 def latest(fences: Iterable[Fence]) -> int | None:
@@ -67,11 +55,8 @@ def latest(fences: Iterable[Fence]) -> int | None:
 
 
 def unwrap(fence: Fence) -> Iterator[Fence]:
-    """The fences that `fence` waits for: itself, or the members of an array, arrays in arrays too.
-
-    An array that any member signals is one fence: its members mean something else by themselves.
-    """
-    if isinstance(fence, FenceArray) and not fence.any_of:
+    """The fences that `fence` waits for: itself, or the members of an array, arrays in arrays too."""
+    if isinstance(fence, FenceArray):
         for member in fence.fences:
             yield from unwrap(member)
     else:

@@ -30,7 +30,7 @@ _contexts = itertools.count(1)
 
 
 def allocate_context() -> int:
-    """The number of a new context, used by nobody else in this process (`dma_fence_context_alloc`)."""
+    """The number of a new context, unique in this process (`dma_fence_context_alloc`)."""
     return next(_contexts)
 
 
@@ -39,7 +39,7 @@ class Producer(NamedTuple):
 
     Attributes:
         timeline: Name of the fence's timeline.
-        owner: Who drives that: a guest, an output, a process; empty when nobody said.
+        owner: Who drives that: a guest, an output, a process; empty where that is unknown.
     """
 
     timeline: str
@@ -55,13 +55,10 @@ class Fence:
         producer: Who will signal it, where that is known.
         state: See `virtio.fence.state`.
         error: None, or the negative errno that the work ends or ended with.
-        timestamp_ns: When it signalled, on its producer's clock; None before, and where nobody said.
-        deadline_ns: When somebody hopes to see it signalled; None without a hint.
+        timestamp_ns: When it signalled, on its producer's clock; None before, and where it is unknown.
     """
 
-    __slots__ = (
-        "context", "seqno", "producer", "state", "error", "timestamp_ns", "deadline_ns", "_callbacks",
-    )  # fmt: skip
+    __slots__ = ("context", "seqno", "producer", "state", "error", "timestamp_ns", "_callbacks")
 
     def __init__(
         self, context: int | None = None, seqno: int = 0, *, producer: Producer | None = None
@@ -79,8 +76,7 @@ class Fence:
         self.state = _ACTIVE
         self.error: int | None = None
         self.timestamp_ns: int | None = None
-        self.deadline_ns: int | None = None
-        # None: nobody has asked, or all have been told. Most fences are never asked.
+        # None: there are none, or all have run. Most fences never have one.
         self._callbacks: list[Callback] | None = None
 
     @property
@@ -160,14 +156,6 @@ class Fence:
             return False
         self._callbacks.remove(callback)
         return True
-
-    def set_deadline(self, deadline_ns: int) -> None:
-        """Hint when the fence should have signalled; the earliest hint holds (`dma_fence_set_deadline`).
-
-        Nothing happens when it is missed. A producer may hurry, a watchdog may ask.
-        """
-        if self.deadline_ns is None or deadline_ns < self.deadline_ns:
-            self.deadline_ns = deadline_ns
 
     def is_later_than(self, other: Fence) -> bool:
         """Whether this fence comes after `other` on their timeline, and so signals after it.

@@ -15,7 +15,7 @@ class Usage(IntEnum):
     """What a fence's work does with the buffer. A query at one usage returns all lower ones too."""
 
     KERNEL = 0
-    """Moves or clears the memory itself; everybody waits for it."""
+    """Moves or clears the memory itself; every access waits for it."""
     WRITE = 1
     READ = 2
     BOOKKEEP = 3
@@ -45,24 +45,13 @@ class Reservation:
         """The buffer is in use until `fence` signals.
 
         It takes the place of fences of its context that are not later and whose usage is not stronger: they
-        signal before it does, and whoever sees them sees it. Signalled ones are forgotten. The members of an
-        array are added one by one.
+        signal before it does, and a query that returned them returns it. Signalled ones are forgotten. The
+        members of an array are added one by one.
         """
         for leaf in unwrap(fence):
             self._entries = [entry for entry in self._entries if not _is_replaced(*entry, leaf, usage)]
             if not leaf.signaled:
                 self._entries.append((leaf, usage))
-
-    def replace(self, context: int, fence: Fence, usage: Usage) -> None:
-        """Put `fence` in the place of every fence of `context`, whatever its usage and number.
-
-        For work that takes the buffer away from that context: its fences do not matter any more
-        (`dma_resv_replace_fences`).
-        """
-        kept = [entry for entry in self._entries if entry[0].context != context]
-        if len(kept) != len(self._entries):
-            self._entries = kept
-            self.add(fence, usage)
 
     def fences(self, usage: Usage) -> list[Fence]:
         """The fences of `usage` and of all lower ones that have not signalled, oldest entry first."""
@@ -75,15 +64,6 @@ class Reservation:
     def singleton(self, usage: Usage) -> Fence:
         """One fence for all that `fences` returns; signalled when there is none."""
         return merge(*self.fences(usage))
-
-    def test_signaled(self, usage: Usage) -> bool:
-        """Whether nothing is left to wait for."""
-        return not any(its <= usage and not fence.signaled for fence, its in self._entries)
-
-    def set_deadline(self, usage: Usage, deadline_ns: int) -> None:
-        """Hint to every fence of `usage` and below when it should have signalled."""
-        for fence in self.fences(usage):
-            fence.set_deadline(deadline_ns)
 
 
 def _is_replaced(old: Fence, old_usage: Usage, new: Fence, usage: Usage) -> bool:

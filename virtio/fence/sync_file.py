@@ -13,7 +13,6 @@ from typing import NamedTuple, Self
 
 from virtio.closing import Closing
 from virtio.errors import Misuse
-from virtio.fence.array import merge
 from virtio.fence.fence import Fence
 from virtio.fence.sync_socket import HolderEnd, ProducerEnd, make_pair, shorten
 
@@ -26,7 +25,7 @@ class SyncFileInfo(NamedTuple):
         context: The fence's, a number of the producer's process.
         seqno: As `context`.
         status: 0 active, 1 signalled, negative: the errno of work that failed.
-        timestamp_ns: When it signalled, on the producer's clock; None before, and where nobody said.
+        timestamp_ns: When it signalled, on the producer's clock; None before, and where it is unknown.
         producer_pid: The process that made it; 0 for one outside this PID namespace.
     """
 
@@ -47,17 +46,15 @@ class SyncFile(Closing):
         context: The fence's context, a number of the producer's process.
         seqno: The fence's number there.
         name: For messages.
-        fence: The fence behind it, in the process that made it. None for a file that came from elsewhere,
-            unless somebody follows it (`virtio.fence.aio.SyncFileReader`), and for a closed one.
     """
 
-    __slots__ = ("context", "seqno", "name", "fence", "_end", "_producer")
+    __slots__ = ("context", "seqno", "name", "_end", "_fence", "_producer")
 
     def __init__(self, end: HolderEnd, identity: tuple[int, int, str]) -> None:
         """Take over an end; `from_fence` and `adopt` make and check it."""
         self.context, self.seqno, self.name = identity
-        self.fence: Fence | None = None
         self._end = end
+        self._fence: Fence | None = None  # in the process that made it
         self._producer: ProducerEnd | None = None
 
     @classmethod
@@ -76,7 +73,7 @@ class SyncFile(Closing):
         producer, end = make_pair(*identity)
         fence.add_callback(producer.tell)
         file = cls(end, identity)
-        file.fence, file._producer = fence, producer
+        file._fence, file._producer = fence, producer
         return file
 
     @classmethod
@@ -99,25 +96,6 @@ class SyncFile(Closing):
             raise Misuse(f"file descriptor {fd} is no sync file: it is another kind of socket")
         end.setblocking(False)
         return cls(end, identity)
-
-    @classmethod
-    def merge(cls, name: str, *files: SyncFile) -> Self:
-        """A sync file that signals when all of `files` have (SYNC_IOC_MERGE). They stay as they are.
-
-        Raises:
-            Misuse: One has not signalled, and its fence is not in this process; or one is closed.
-        """
-        return cls.from_fence(merge(*(file._fence_to_merge() for file in files)), name)
-
-    def _fence_to_merge(self) -> Fence:
-        if self.fence is not None:
-            return self.fence
-        info = self.info()
-        if not info.status:
-            raise Misuse(f"sync file {self.name} is another process's: follow it before the merge")
-        done = Fence()
-        done.signal(now_ns=info.timestamp_ns)
-        return done
 
     @property
     def status(self) -> int:
@@ -158,20 +136,10 @@ class SyncFile(Closing):
             raise Misuse(f"sync file {self.name} is closed")
         return fd
 
-    def dup(self) -> Self:
-        """A second owner of the same file.
-
-        Raises:
-            Misuse: The file is closed.
-        """
-        file = type(self).adopt(os.dup(self.fileno()))
-        file.fence, file._producer = self.fence, self._producer
-        return file
-
     def close(self) -> None:
         """Give the descriptor back; once more does nothing."""
         self._end.close()
-        fence, producer, self.fence, self._producer = self.fence, self._producer, None, None
+        fence, producer, self._fence, self._producer = self._fence, self._producer, None, None
         if fence is not None and producer is not None and not producer.is_heard():
             # The last holder is gone: leave nothing at the fence.
             fence.remove_callback(producer.tell)

@@ -2,9 +2,9 @@
 
 One end stays with the producer, the other is the sync file's descriptor, and is handed around.
 
-- When the fence signals, the producer sends one record (status, time) and closes. Nobody reads the record,
-  everybody peeks (MSG_PEEK): the descriptor stays readable for every holder, however it came there, by dup,
-  fork or SCM_RIGHTS.
+- When the fence signals, the producer sends one record (status, time) and closes. Holders peek at the
+  record (MSG_PEEK) and do not take it: the descriptor stays readable for every holder, however it came there,
+  by dup, fork or SCM_RIGHTS.
 - A producer that dies, by SIGKILL too, has its end closed by the kernel. The descriptor becomes readable
   without a record. That means -ESRCH, with which the DRM scheduler ends the jobs of a process that was killed
   (`drm_sched_entity_kill`). A record that was sent before stays.
@@ -12,7 +12,7 @@ One end stays with the producer, the other is the sync file's descriptor, and is
   they travel with the descriptor, and `ss -x` lists it. The kernel knows whose the producer's end is
   (SO_PEERCRED).
 
-A forked child holds the descriptor like anybody else. The producer remains the parent, and only its death
+A forked child is a holder like any other. The producer remains the parent, and only its death
 counts: the child closes its copies of the producers' ends (those of a C program that forks stay open until
 it runs another program).
 
@@ -81,7 +81,7 @@ class HolderEnd(_Socket):
         """Status (0 active, 1 signalled, a negative errno) and time in ns.
 
         The maker of a socket that came from elsewhere may send anything. What polls readable is never active
-        here, or whoever polls would spin.
+        here, or a holder that polls would spin.
         """
         try:
             record = self.recv(_RECORD.size + 1, socket.MSG_PEEK)
@@ -120,7 +120,7 @@ class ProducerEnd(_Socket):
         return self.fileno() >= 0 and not self.poll(0, 0)
 
     def __del__(self) -> None:
-        # Nobody can signal the fence any more. The kernel ends such a fence so (`dma_fence_release`).
+        # The fence is gone and will never signal. The kernel ends such a fence so (`dma_fence_release`).
         self.finish(-errno.EDEADLK, None)
 
 

@@ -1,7 +1,7 @@
 """A timeline: fences of one context that signal in the order of their numbers.
 
 Modelled on sw_sync (drivers/dma-buf/sw_sync.c): a counter that only grows, and fences that signal when it
-reaches them. Closing the timeline ends what is outstanding with an error, so that nobody waits for a
+reaches them. Closing the timeline ends what is outstanding with an error, so that no fence waits for a
 producer that is gone.
 """
 

@@ -1,6 +1,6 @@
 """Who holds a fence that is late.
 
-No clock and no timer: whoever has them asks `next_ns` when to look, and `check` what is late by then.
+No clock and no timer: their owner asks `next_ns` when to look, and `check` what is late by then.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Late(NamedTuple):
         timeline: Name of its timeline.
         context: That timeline's number.
         seqno: Its number there.
-        owner: Who should have signalled it; empty when nobody said.
+        owner: Who should have signalled it; empty where that is unknown.
         late_ns: How long ago that was.
     """
 

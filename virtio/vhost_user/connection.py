@@ -10,9 +10,6 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from virtio.aio import Doorbell, Loop, Stream, ring
 from virtio.descriptors import close_fds
 from virtio.device import Device
@@ -59,7 +56,6 @@ class Connection:
         owner: Owner,
         *,
         inband: bool = False,
-        mirror: bool = False,
         pace: Pace | None = None,
     ) -> None:
         """Take ownership of `sock` and start listening."""
@@ -69,7 +65,6 @@ class Connection:
         self._loop = loop
         self._owner = owner
         self._inband = inband
-        self._mirror = mirror
         self._pace = pace or Immediate(loop.call_soon)
         self._closed = False
         self._decoder = Decoder()
@@ -176,7 +171,7 @@ class Connection:
 
     def open_gpu_socket(self, fd: int) -> None:
         """Introduce ourselves to QEMU's display. That socket ends first when QEMU stops, and nothing else."""
-        gpu = GpuSocket(mirror=self._mirror)
+        gpu = GpuSocket()
         stream = self._side_stream(fd, gpu.decoder, gpu.receive, ended=self._close_gpu)
         self._close_gpu()
         self._gpu_stream, self.gpu = stream, gpu
@@ -205,26 +200,15 @@ class Connection:
             received=received,
             ended=lambda _error: ended(),
             wanted=lambda: PAYLOAD_LIMIT,
-            drained=self._pump_gpu,
         )
         return stream
 
     # QEMU's display.
 
-    def update_mirror(self, scanout: int, pixels: NDArray[np.uint8], rect: tuple[int, int, int, int]) -> None:
-        """See `GpuSocket.update`; without such a socket nothing happens."""
-        if self.gpu is not None:
-            self.gpu.update(scanout, pixels, rect)
-            self._pump_gpu()
-
     def _pump_gpu(self) -> None:
-        """Send what QEMU's display shall get, as long as its socket has room."""
-        stream, gpu = self._gpu_stream, self.gpu
-        while stream is not None and gpu is not None and not stream.backlog:
-            data = gpu.next_output()
-            if not data:
-                return
-            stream.send(data)
+        """Send what QEMU's display shall hear."""
+        if self._gpu_stream is not None and self.gpu is not None and (data := self.gpu.next_output()):
+            self._gpu_stream.send(data)
 
     def _close_gpu(self) -> None:
         if self._gpu_stream is not None:

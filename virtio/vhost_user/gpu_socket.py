@@ -1,8 +1,7 @@
 """QEMU's display socket (GPU_SET_SOCKET, vhost-user-gpu protocol), sans-IO.
 
 `vhost-user-gpu-pci` gives its back end a socket to QEMU's own display. This program's compositor owns the
-display, so by default it only introduces itself there and says nothing more. With `mirror` it also sends
-frames, by the one path that needs no GPU: SCANOUT and UPDATE, pixels and all.
+display, so it only introduces itself there and says nothing more.
 
 Nothing here ever waits. QEMU's main loop is inside a synchronous vhost-user call when it hands the socket
 over, and answers only after that; waiting for the answer would lock both up for good.
@@ -14,10 +13,7 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from virtio.errors import Misuse, ProtocolFault
+from virtio.errors import ProtocolFault
 from virtio.vhost_user.messages import Decoder, Message, request_name
 from virtio.vhost_user.payloads import pack_u64
 
@@ -36,8 +32,6 @@ class GpuRequest(IntEnum):
     GET_PROTOCOL_FEATURES = 1
     SET_PROTOCOL_FEATURES = 2
     GET_DISPLAY_INFO = 3
-    SCANOUT = 7
-    UPDATE = 8
 
 
 class GpuFeature(IntEnum):
@@ -58,32 +52,20 @@ class DisplayInfo(NamedTuple):
     flags: int
 
 
-class _Frame(NamedTuple):
-    pixels: NDArray[np.uint8]
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-
 class GpuSocket:
-    """Our end of the conversation. Whoever owns the socket sends what `next_output` gives.
+    """Our end of the conversation. The owner of the socket sends what `next_output` gives.
 
     Attributes:
-        mirror: Frames given to `update` are sent.
         features: What both sides speak, known after QEMU's first answer.
         displays: QEMU's wishes, for information, known after its second answer.
     """
 
-    def __init__(self, *, mirror: bool = False) -> None:
-        self.mirror = mirror
+    def __init__(self) -> None:
         self.features = 0
         self.displays: tuple[DisplayInfo, ...] = ()
         self.decoder = Decoder(version=0, names=GpuRequest, limit=_REPLY_LIMIT)
         self._output = [_encode(GpuRequest.GET_PROTOCOL_FEATURES)]
         self._asked: list[GpuRequest] = [GpuRequest.GET_PROTOCOL_FEATURES]
-        self._sizes: dict[int, tuple[int, int]] = {}
-        self._frames: dict[int, _Frame] = {}
 
     def receive(self, message: Message) -> None:
         """An answer of QEMU's.
@@ -105,54 +87,10 @@ class GpuSocket:
         else:
             self.displays = _unpack_displays(message.payload)
 
-    def update(self, scanout: int, pixels: NDArray[np.uint8], rect: tuple[int, int, int, int]) -> None:
-        """Show a frame in QEMU's display as soon as the socket has room.
-
-        The newest frame wins: while one is being sent, at most one more waits, with all damage since.
-
-        Args:
-            scanout: Which display.
-            pixels: (height, width, 4) uint8 in B8G8R8X8 memory order: the whole frame. It is read when it
-                is sent, not now.
-            rect: x, y, width, height of what changed in it.
-
-        Raises:
-            Misuse: `rect` does not lie inside the frame.
-        """
-        height, width = pixels.shape[:2]
-        left, top, right, bottom = rect[0], rect[1], rect[0] + rect[2], rect[1] + rect[3]
-        if not (0 <= left <= right <= width and 0 <= top <= bottom <= height):
-            raise Misuse(f"GPU socket: {rect} does not lie inside a frame of {width}x{height}")
-        if not self.mirror or left == right or top == bottom:
-            return
-        waiting = self._frames.get(scanout)
-        if waiting is not None and waiting.pixels.shape == pixels.shape:
-            left, top = min(left, waiting.left), min(top, waiting.top)
-            right, bottom = max(right, waiting.right), max(bottom, waiting.bottom)
-        self._frames[scanout] = _Frame(pixels, left, top, right, bottom)
-
     def next_output(self) -> bytes:
-        """What to send now; call it when everything sent before is on its way. Empty: nothing."""
-        if self._output:
-            data, self._output = b"".join(self._output), []
-            return data
-        if self._frames:
-            scanout = next(iter(self._frames))
-            return self._encode_frame(scanout, self._frames.pop(scanout))
-        return b""
-
-    def _encode_frame(self, scanout: int, frame: _Frame) -> bytes:
-        height, width = frame.pixels.shape[:2]
-        parts = []
-        if self._sizes.get(scanout) != (width, height):
-            self._sizes[scanout] = (width, height)
-            parts.append(_encode(GpuRequest.SCANOUT, struct.pack("=3I", scanout, width, height)))
-            frame = _Frame(frame.pixels, 0, 0, width, height)
-        pixels = frame.pixels[frame.top : frame.bottom, frame.left : frame.right].tobytes()
-        columns, rows = frame.right - frame.left, frame.bottom - frame.top
-        place = struct.pack("=5I", scanout, frame.left, frame.top, columns, rows)
-        parts.append(_encode(GpuRequest.UPDATE, place + pixels))
-        return b"".join(parts)
+        """What to send now; empty: nothing."""
+        data, self._output = b"".join(self._output), []
+        return data
 
 
 def _encode(request: GpuRequest, payload: bytes = b"") -> bytes:

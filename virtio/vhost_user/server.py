@@ -14,9 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from virtio.device import Device
 from virtio.listener import UnixListener
 from virtio.vhost_user.connection import Connection
@@ -48,7 +45,6 @@ class VhostUserServer:
         on_disconnect: Callable[[Device], None] | None = None,
         once: bool = False,
         inband: bool = False,
-        mirror: bool = False,
         pace: Pace | None = None,
     ) -> None:
         """Configure a server; `start` or `async with` opens the socket.
@@ -63,7 +59,6 @@ class VhostUserServer:
             on_disconnect: Gets the device when its front end is gone; it has been reset.
             once: Close after the first front end has gone.
             inband: Offer in-band notifications, for guests in simulated time.
-            mirror: Send what `update_mirror` gets to QEMU's own display.
             pace: When the work of connections happens; None: as soon as the loop comes to it.
         """
         self.path = Path(path)
@@ -74,7 +69,6 @@ class VhostUserServer:
         self._on_disconnect = on_disconnect
         self._once = once
         self._inband = inband
-        self._mirror = mirror
         self._pace = pace
         self._listener: UnixListener | None = None
         self._connections: set[Connection] = set()
@@ -124,17 +118,6 @@ class VhostUserServer:
         """The front end that is being served."""
         return self._live
 
-    def update_mirror(self, scanout: int, pixels: NDArray[np.uint8], rect: tuple[int, int, int, int]) -> None:
-        """Show a frame in QEMU's own display, if there is one and `mirror` was asked for; never waits.
-
-        Args:
-            scanout: Which display.
-            pixels: (height, width, 4) uint8 in B8G8R8X8 memory order: the whole frame.
-            rect: x, y, width, height of what changed in it.
-        """
-        if self._live is not None:
-            self._live.update_mirror(scanout, pixels, rect)
-
     def _accept(self) -> None:
         assert self._listener is not None
         try:
@@ -147,9 +130,7 @@ class VhostUserServer:
         if len(self._connections) > _SILENT_LIMIT:
             sock.close()
             return
-        self._connections.add(
-            Connection(self._loop, sock, self, inband=self._inband, mirror=self._mirror, pace=self._pace)
-        )
+        self._connections.add(Connection(self._loop, sock, self, inband=self._inband, pace=self._pace))
 
     # What connections ask: `Owner`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
@@ -10,10 +11,12 @@ from compositor.adapter.display import GuestDisplay, Placement
 from compositor.adapter.late import Patience
 from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
 from compositor.observe.statistics import GuestStatistics
+from compositor.output.submission import Feedback, Presented
 from compositor.record.recorder import Recorder
 from compositor.scene.tree import SceneTree
 from guest.workloads.stamp import read_stamp
 from virtio.clock import Clock
+from virtio.fence import Fence, Producer
 from virtio.gpu.device import GpuDevice
 from virtio.gpu.statistics import Statistics as DeviceStatistics
 
@@ -60,6 +63,7 @@ class Attachment:
         self._tap = None if recorder is None else recorder.guest(name, kind, places)
         self._device: GpuDevice | None = None
         self._past = DeviceStatistics()  # of devices that served this guest before
+        self._awaited: list[Fence] = []  # of `next_presented`
         self._resources = AsyncExitStack()
 
     def make_device(self) -> GpuDevice:
@@ -110,6 +114,25 @@ class Attachment:
             collected.host_memory_bytes = device.host_memory_bytes
         return collected
 
+    def next_presented(self) -> Fence:
+        """A fence that signals, with the time, when a frame of the guest is on a screen next.
+
+        A callback may wait for it, a coroutine (`virtio.fence.aio.wait`) or another process, which gets
+        `SyncFile.from_fence(attachment.next_presented())`, a descriptor that polls readable then. When the
+        guest goes away first, the fence ends with -ENODEV.
+        """
+        fence = Fence(producer=Producer("presented", self.name))
+
+        def hear(_scanout: str, feedback: Feedback) -> None:
+            if isinstance(feedback, Presented):
+                self.display.listeners.remove(hear)
+                self._awaited.remove(fence)
+                fence.signal(now_ns=feedback.time_ns)
+
+        self._awaited.append(fence)
+        self.display.listeners.append(hear)
+        return fence
+
     def outputs_changed(self) -> None:
         """An output was plugged, unplugged or switched to another mode: tell the guest, if it is its own."""
         if self.display.outputs_changed() and self._device is not None:
@@ -144,3 +167,6 @@ class Attachment:
         if self._tap is not None:
             self._tap.gone()
         self.display.close()
+        awaited, self._awaited = self._awaited, []
+        for fence in awaited:
+            fence.signal(-errno.ENODEV)

@@ -1,4 +1,4 @@
-"""The GL renderer: the CPU renderer's scenes, drawn by OpenGL through pyglet.
+"""The GL renderer: the CPU renderer's layers, drawn by OpenGL through pyglet; for windows (`--renderer gl`).
 
 | module | holds |
 |---|---|
@@ -9,7 +9,6 @@
 | `painter`, `program` | the strokes: fill, copy, blend; the shader |
 | `textures`, `texture` | the buffers' pixels on OpenGL's side, kept between frames |
 | `upload`, `ways` | the ways to get them there by a copy; which is right, and which is fastest here |
-| `importing`, `egl_image`, `memory_object`, `dmabuf` | the ways without a copy; which works here |
 | `peer` | pyglet's own way, to compare with |
 
 What pixels a frame has is decided by the CPU renderer, exactly; digests and screenshots are made of those.

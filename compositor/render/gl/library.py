@@ -59,13 +59,6 @@ def driver_name(gl: Any) -> str:
     return f"{_text(gl.glGetString(gl.GL_RENDERER))}, OpenGL {_text(gl.glGetString(gl.GL_VERSION))}"
 
 
-def extensions(gl: Any) -> frozenset[str]:
-    """The names of what the current context can do beyond its version."""
-    count = gl.GLint()
-    gl.glGetIntegerv(gl.GL_NUM_EXTENSIONS, ctypes.byref(count))
-    return frozenset(_text(gl.glGetStringi(gl.GL_EXTENSIONS, index)) for index in range(count.value))
-
-
 def _text(string: Any) -> str:
     value = ctypes.cast(string, ctypes.c_char_p).value
     return value.decode() if value else "unknown"

@@ -1,4 +1,4 @@
-"""What is drawn into, and read back from when somebody asks."""
+"""What is drawn into, and read back to check a driver."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Target:
         self.height = height
         self.readback_bytes = 0
         self._gl = gl
-        self.texture = Texture.create(gl, width, height, OUTPUT_FORMAT, Layout.NATIVE)
+        self.texture = Texture(gl, width, height, OUTPUT_FORMAT, Layout.NATIVE)
         self.bind()
 
     def bind(self) -> None:

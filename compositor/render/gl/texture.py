@@ -22,16 +22,17 @@ class Texture:
         height: Pixels.
         name: OpenGL's number.
         layout: What it is made from.
-        imported: Whether it *is* the guest's memory, so that nothing need be uploaded.
     """
 
-    def __init__(
-        self, gl: Any, width: int, height: int, pixel_format: PixelFormat, layout: Layout, *, imported: bool
-    ) -> None:
+    def __init__(self, gl: Any, width: int, height: int, pixel_format: PixelFormat, layout: Layout) -> None:
+        """A texture of undefined content.
+
+        Raises:
+            ScreenError: The driver refuses.
+        """
         self.width = width
         self.height = height
         self.layout = layout
-        self.imported = imported
         self.format = pixel_format
         self.name = gl.GLuint()
         self._gl = gl
@@ -46,20 +47,10 @@ class Texture:
             gl.glTexParameteri(gl.GL_TEXTURE_2D, parameter, value)
         components = (gl.GLint * 4)(*swizzle(gl, pixel_format, layout))
         gl.glTexParameteriv(gl.GL_TEXTURE_2D, gl.GL_TEXTURE_SWIZZLE_RGBA, components)
-
-    @classmethod
-    def create(cls, gl: Any, width: int, height: int, pixel_format: PixelFormat, layout: Layout) -> Texture:
-        """A texture with memory of its own, of undefined content.
-
-        Raises:
-            ScreenError: The driver refuses.
-        """
-        texture = cls(gl, width, height, pixel_format, layout, imported=False)
         order, kind = declare(gl, pixel_format, layout)
         inside = gl.GL_RGBA if layout is Layout.NATIVE else gl.GL_RGBA8
         gl.glTexImage2D(gl.GL_TEXTURE_2D, 0, inside, width, height, 0, order, kind, None)
         check(gl, f"making a {width}x{height} texture")
-        return texture
 
     @property
     def can_blit(self) -> bool:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from compositor.errors import ScreenError
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.render.gl import importing, ways
-from compositor.render.gl.importing import Importer
+from compositor.render.gl import ways
 from compositor.render.gl.painter import Painter
 from compositor.render.gl.texture import Texture
 from compositor.render.gl.upload import Uploader, Way
 from compositor.render.gl.ways import Stopwatch
 from compositor.render.layer import Layer
-from compositor.render.pages import Pages
 
 _KEPT = 8  # frames for which a texture is kept that none of them shows; guests have two or three buffers
 
@@ -24,15 +21,13 @@ class _Entry:
 
     Attributes:
         texture: The texture.
-        pages: Of an import: kept, for no other object has this identity while it lives.
         seen: Number of the last frame that showed it.
     """
 
-    __slots__ = ("pages", "seen", "texture")
+    __slots__ = ("seen", "texture")
 
-    def __init__(self, texture: Texture, pages: Pages | None) -> None:
+    def __init__(self, texture: Texture) -> None:
         self.texture = texture
-        self.pages = pages
         self.seen = 0
 
 
@@ -45,8 +40,6 @@ class Textures:
     Attributes:
         opaque: How pixels without alpha are uploaded, and why so.
         blended: As `opaque`, with alpha.
-        importer: How memory is shown without a copy; None: it is uploaded.
-        import_reason: Why so.
     """
 
     def __init__(self, gl: Any, painter: Painter, stopwatch: Stopwatch | None = None) -> None:
@@ -62,24 +55,19 @@ class Textures:
         """
         self.opaque = ways.fastest(gl, painter, PixelFormat.XRGB8888, stopwatch)
         self.blended = ways.fastest(gl, painter, PixelFormat.ARGB8888, stopwatch)
-        self.importer: Importer | None
-        self.importer, self.import_reason = importing.choose(gl, painter)
         self._gl = gl
         self._uploader = Uploader(gl)
         self._entries: dict[tuple[object, ...], _Entry] = {}
         self._frame = 0
-        self._has_imports = False
 
     @property
     def upload_bytes(self) -> int:
-        """Copied into textures so far; memory that is imported counts for nothing."""
+        """Copied into textures so far."""
         return self._uploader.bytes
 
     def describe(self) -> list[str]:
         """What is used and why, a line for each decision."""
-        imported = self.importer.name if self.importer else "none, pixels are uploaded"
         return [
-            f"import: {imported} ({self.import_reason})",
             f"upload of opaque images: {self.opaque[0]} ({self.opaque[1]})",
             f"upload of blended images: {self.blended[0]} ({self.blended[1]})",
         ]
@@ -94,43 +82,26 @@ class Textures:
             layer.incoming.finish()
         entry = self._entry(layer)
         entry.seen = self._frame
-        if entry.texture.imported:
-            self._has_imports = True
-        else:
-            entry.texture.update(self._uploader, self._way(layer), layer.pixels, rects)
+        entry.texture.update(self._uploader, self._way(layer), layer.pixels, rects)
         return entry.texture
 
     def _entry(self, layer: Layer) -> _Entry:
-        pages = layer.pages if self.importer is not None else None
-        memory = id(pages) if pages is not None else layer.pixels.ctypes.data
-        key = (memory, layer.pixels.shape, layer.pixels.strides, layer.format)
+        key = (layer.pixels.ctypes.data, layer.pixels.shape, layer.pixels.strides, layer.format)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = _Entry(self._make(layer, pages), pages)
+            entry = self._entries[key] = _Entry(self._make(layer))
         return entry
 
-    def _make(self, layer: Layer, pages: Pages | None) -> Texture:
-        if self.importer is not None and pages is not None:
-            try:
-                return self.importer.texture(layer, pages)
-            except ScreenError:
-                pass  # a size or pitch that the driver cannot have: uploaded, and counted
+    def _make(self, layer: Layer) -> Texture:
         assert isinstance(layer.format, PixelFormat)  # plain layers have one of these
         height, width = layer.pixels.shape[:2]
-        return Texture.create(self._gl, width, height, layer.format, self._way(layer).layout)
+        return Texture(self._gl, width, height, layer.format, self._way(layer).layout)
 
     def _way(self, layer: Layer) -> Way:
         return self.opaque[0] if layer.is_opaque else self.blended[0]
 
     def drawn(self) -> None:
-        """A frame was drawn: forget what was long not used, and let go of the guests' memory.
-
-        What was imported is read while the driver draws, and guests paint on as soon as a frame is released.
-        So with imports this waits for the driver.
-        """
-        if self._has_imports:
-            self._gl.glFinish()
-            self._has_imports = False
+        """A frame was drawn: forget what was long not used."""
         self._frame += 1
         for key in [k for k, entry in self._entries.items() if entry.seen < self._frame - _KEPT]:
             self._entries.pop(key).texture.delete()

@@ -96,7 +96,7 @@ def _is_right(gl: Any, painter: Painter, way: Way, like: PixelFormat) -> bool:
     uploader = Uploader(gl)
     try:
         for pixel_format in (f for f in PixelFormat if f.has_alpha == like.has_alpha):
-            texture = Texture.create(gl, *TEST_SIZE, pixel_format, way.layout)
+            texture = Texture(gl, *TEST_SIZE, pixel_format, way.layout)
             try:
                 texture.update(uploader, way, pixels, [Rect(0, 0, *TEST_SIZE)])
                 if not shows(gl, painter, texture, pixels):
@@ -115,7 +115,7 @@ def _seconds(gl: Any, painter: Painter, way: Way, pixel_format: PixelFormat, sto
     whole = Rect(0, 0, _SIDE, _SIDE)
     pixels = known_picture(_SIDE, _SIDE)
     uploader, target = Uploader(gl), Target(gl, _SIDE, _SIDE)
-    texture = Texture.create(gl, _SIDE, _SIDE, pixel_format, way.layout)
+    texture = Texture(gl, _SIDE, _SIDE, pixel_format, way.layout)
     times = []
     for _ in range(1 + _RUNS):
         gl.glFinish()

@@ -5,6 +5,7 @@
 | `layout` | where the picture lies in the window |
 | `driver` | pyglet and OpenGL, or one line that says why not |
 | `picture` | the picture on the display's side, updated by damage |
+| `composition`, `choice` | the same composed by OpenGL; whether that is done |
 | `events` | the X connection, served by the asyncio loop |
 | `shell` | `WindowScreen`: keys, resizing, drawing |
 

@@ -42,7 +42,7 @@ class EventPump:
 
         Args:
             window: A pyglet window.
-            failed: Called when an event handler of the window raised: nobody awaits those.
+            failed: Called when an event handler of the window raised; no caller awaits those.
         """
         self._windows[window] = failed
         if self._loop is None:

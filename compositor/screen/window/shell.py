@@ -15,6 +15,7 @@ from compositor.errors import ScanoutError
 from compositor.output.frame import Frame
 from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
+from compositor.screen import Renderer
 from compositor.screen.window import driver
 from compositor.screen.window.events import pump_of
 from compositor.screen.window.layout import fit
@@ -27,7 +28,7 @@ class WindowScreen:
     """Shows the frames of one output in a pyglet window (a `compositor.screen.headless.Screen`).
 
     Attributes:
-        realtime: True: somebody watches.
+        realtime: True: a user watches.
         picture: What it shows, and how it got there.
         error: What made the window close itself; None while all is well.
     """
@@ -41,6 +42,7 @@ class WindowScreen:
         *,
         on_close: Callable[[], None] | None = None,
         on_screenshot: Callable[[], None] | None = None,
+        renderer: Renderer = "cpu",
     ) -> None:
         """Open the window; made inside a running asyncio loop, it takes its events from there.
 
@@ -49,6 +51,7 @@ class WindowScreen:
             on_close: The user wants to close the window, or it failed (see `error`). Closing it is up to
                 the callee.
             on_screenshot: The user wants a screenshot.
+            renderer: Who composes.
 
         Raises:
             ScreenError: No pyglet, no display, no OpenGL.
@@ -60,8 +63,8 @@ class WindowScreen:
         title = f"{output.name} - scanout" if output.name else "scanout"
         self._window = driver.open_window(self._driver, output.mode, title)
         self._window.switch_to()
-        self.picture = Picture(self._driver.gl)
-        _log.debug("%s: %s; uploads: %s", title, *self.picture.describe())
+        self.picture = Picture(self._driver.gl, output, renderer)
+        _log.debug("%s: %s", title, "; ".join(self.picture.describe()))
         self._closed = False
         self._window.push_handlers(
             on_close=self._close_wanted,
@@ -74,12 +77,17 @@ class WindowScreen:
         self._pump.dispatch()  # also sends what Xlib holds back, the request for the keyboard's focus
 
     @property
+    def composes(self) -> bool:
+        """Whether it composes the layers of frames itself, by OpenGL."""
+        return self.picture.composition is not None
+
+    @property
     def upload_bytes(self) -> int:
-        """Bytes copied into the texture so far."""
+        """Bytes copied into textures so far."""
         return self.picture.upload_bytes
 
     def show(self, output: Output, frame: Frame) -> None:
-        """Copy the frame's damage into the texture and draw; nothing once the window is gone.
+        """Bring the picture up to the frame and draw it; nothing once the window is gone.
 
         Raises:
             ScreenError: The driver refuses.
@@ -88,7 +96,7 @@ class WindowScreen:
             return
         self._window.switch_to()
         before = self.picture.size
-        self.picture.update(frame)
+        self.picture.update(output, frame)
         if before not in (None, self.picture.size) and not self._window.fullscreen:
             self._window.set_size(*driver.window_size(self._driver, output.mode))  # another mode: follow it
         self._draw()
@@ -133,7 +141,7 @@ class WindowScreen:
         gl.glColorMask(True, True, True, True)
 
     def _fail(self, error: ScanoutError) -> None:
-        """A callback failed, where nobody can catch it: say so once and ask to be closed."""
+        """A callback failed, where no caller can catch it: say so once and ask to be closed."""
         if self.error is None:
             self.error = error
             self._close_wanted()

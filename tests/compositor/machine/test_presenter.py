@@ -144,6 +144,13 @@ def test_on_demand_there_is_no_vblank_to_be_in_step_with() -> None:
     assert (feedback.time_ns, feedback.flags) == (45 * MS, PresentationFlags.ZERO_COPY)
 
 
+def test_an_output_with_a_pacing_of_its_own_keeps_it_on_demand_too() -> None:
+    bench = Bench(repaint="flush", output=Output("64x48@50", pacing="delay=9"))
+    bench.submit_at(1 * MS)
+    bench.run()
+    assert bench.log == [("latched", 9 * MS), ("presented", 20 * MS)]
+
+
 def test_an_idle_output_makes_no_appointments() -> None:
     for repaint, output in (("vblank", None), ("flush", None), ("vblank", Output("64x48", pacing="triple"))):
         bench = Bench(repaint=repaint, output=output)

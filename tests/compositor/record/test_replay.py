@@ -19,6 +19,8 @@ from compositor.errors import BadInput, Misuse
 from compositor.machine.replay import Player
 from compositor.machine.run import StopReason
 from compositor.output.frame import Frame
+from compositor.output.output import Output
+from compositor.output.plane import PlaneBudget
 from compositor.record.container import ChunkReader, ChunkWriter, pack
 from compositor.record.recording import Recording
 from compositor.record.records import Kind, Record, decode
@@ -56,7 +58,7 @@ def nothing_left() -> Iterator[None]:
     assert held() == before
 
 
-async def recorded(path: Path, play: Play, *, outputs: tuple[str, ...] = (MODE,), **how: Any) -> str:
+async def recorded(path: Path, play: Play, *, outputs: tuple[str | Output, ...] = (MODE,), **how: Any) -> str:
     """Run a machine and record it; its digest."""
     async with Machine(outputs=outputs, record=path, **how) as machine:
         await play(machine)
@@ -119,6 +121,15 @@ async def test_several_guests_on_several_outputs(tmp_path: Path, repaint: str) -
 
     stats = await check(tmp_path / "f", play, outputs=(MODE, "64x48@30"), repaint=repaint)
     assert stats["duration_s"] == 0.1
+
+
+async def test_what_is_blended_as_light_is_replayed_so(tmp_path: Path) -> None:
+    async def play(machine: Machine) -> None:
+        await machine.attach(SimulatedGuest("gears"), [Placement(opacity=0.5)])
+        await machine.run(frames=2)
+
+    light = Output(MODE, linear_light=True, background=0xFFFFFF, planes=PlaneBudget.of_counts(2))
+    await check(tmp_path / "f", play, outputs=(light,))
 
 
 async def test_a_run_on_the_real_clock_gives_its_digest_on_the_virtual_one(tmp_path: Path) -> None:

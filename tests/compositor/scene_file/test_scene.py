@@ -267,3 +267,14 @@ async def test_the_scenes_that_ship_run_without_an_error() -> None:
         assert reported == []
         assert shots
         assert all(guest["errors"] == {} for guest in stats["guests"])
+
+
+async def test_the_scene_of_planes_composes_nothing_there_and_follows_its_game() -> None:
+    stats, _, _ = await play(builtin("planes"), 0.25)
+    planes, variable, light = stats["outputs"]
+    assert planes["direct_scanout"] == planes["presented"] == 15
+    assert {entry["plane"] for entry in planes["planes"]} == {"primary", "overlay-0", "overlay-1"}
+    assert variable["interval_ms"] == {"p50": 9.5, "p99": 9.5, "max": 9.5}
+    assert light["presented"] == 7
+    copied = {guest["name"]: sum(guest["bytes"].values()) for guest in stats["guests"]}
+    assert {name for name, count in copied.items() if count} == {"glass"}

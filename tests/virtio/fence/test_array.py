@@ -29,21 +29,8 @@ def test_an_array_of_all_signals_with_the_last_at_the_latest_time() -> None:
     assert (array.status, array.timestamp_ns, heard) == (1, 30, [array])
 
 
-def test_an_array_of_any_signals_with_the_first_and_leaves_the_rest_alone() -> None:
-    fences = [Fence(), Fence()]
-    array = FenceArray(fences, any_of=True)
-    fences[1].signal(now_ns=20)
-    assert (array.status, array.timestamp_ns) == (1, 20)
-    assert fences[0]._callbacks == []
-    fences[0].signal(-5, now_ns=30)
-    assert (array.error, array.timestamp_ns) == (None, 20)
-
-
 def test_an_array_of_fences_that_have_signalled_has_signalled() -> None:
     assert FenceArray([signaled(1), signaled(2)]).timestamp_ns == 2
-    waiting = Fence()
-    array = FenceArray([waiting, signaled(1), signaled(2)], any_of=True)
-    assert (array.signaled, waiting._callbacks) == (True, [])
     assert FenceArray([signaled()]).timestamp_ns is None
 
 
@@ -67,9 +54,9 @@ def test_an_array_that_somebody_else_ends_hears_no_more() -> None:
 
 def test_a_fence_may_be_in_an_array_twice() -> None:
     fence = Fence()
-    arrays = FenceArray([fence, fence]), FenceArray([fence, fence], any_of=True)
+    array = FenceArray([fence, fence])
     fence.signal()
-    assert all(array.signaled for array in arrays)
+    assert array.signaled
 
 
 def test_an_array_of_nothing_is_refused() -> None:
@@ -77,17 +64,9 @@ def test_an_array_of_nothing_is_refused() -> None:
         FenceArray([])
 
 
-def test_a_deadline_is_passed_on_to_the_members() -> None:
-    fences = [Fence(), Fence()]
-    array = FenceArray(fences)
-    array.set_deadline(70)
-    assert [fence.deadline_ns for fence in (array, *fences)] == [70, 70, 70]
-
-
-def test_unwrapping_goes_through_arrays_of_all_only() -> None:
+def test_unwrapping_goes_through_arrays_in_arrays() -> None:
     a, b, c = Fence(), Fence(), Fence()
-    either = FenceArray([a, b], any_of=True)
-    assert list(unwrap(FenceArray([a, FenceArray([b, either]), c]))) == [a, b, either, c]
+    assert list(unwrap(FenceArray([a, FenceArray([b, FenceArray([c])]), c]))) == [a, b, c, c]
     assert list(unwrap(a)) == [a]
 
 

@@ -183,13 +183,6 @@ def test_what_several_callbacks_raise_comes_as_a_group() -> None:
     assert [type(failure) for failure in caught.value.exceptions] == [KeyError, KeyError]
 
 
-def test_the_earliest_deadline_holds() -> None:
-    fence = Fence()
-    for hint in (50, 30, 40):
-        fence.set_deadline(hint)
-    assert fence.deadline_ns == 30
-
-
 def test_fences_compare_within_their_context_only() -> None:
     early, late, foreign = Fence(7, 1), Fence(7, 2), Fence(8, 3)
     assert late.is_later_than(early)

@@ -20,6 +20,11 @@ def readable(file: SyncFile) -> bool:
     return bool(select.select([file], [], [], 0)[0])
 
 
+def copy_of(file: SyncFile) -> SyncFile:
+    """A second owner, as another process would be."""
+    return SyncFile.adopt(os.dup(file.fileno()))
+
+
 def descriptors() -> set[str]:
     gc.collect()
     return set(os.listdir("/proc/self/fd"))  # noqa: PTH208
@@ -52,18 +57,13 @@ def test_a_fence_that_has_signalled_makes_a_file_that_has() -> None:
 
 
 def test_names_are_cut_as_the_kernel_cuts_them() -> None:
-    with SyncFile.from_fence(Fence(), "n" * 40) as file, file.dup() as other:
+    with SyncFile.from_fence(Fence(), "n" * 40) as file, copy_of(file) as other:
         assert file.name == other.name == "n" * 32
 
 
 def test_every_copy_of_the_descriptor_sees_the_same() -> None:
     fence = Fence()
-    with (
-        SyncFile.from_fence(fence) as file,
-        file.dup() as copy,
-        SyncFile.adopt(os.dup(file.fileno())) as other,
-    ):
-        assert [copy.fence, other.fence] == [fence, None]
+    with SyncFile.from_fence(fence) as file, copy_of(file) as copy, copy_of(copy) as other:
         file.close()
         fence.signal(now_ns=8)
         for _ in range(2):
@@ -85,24 +85,32 @@ def test_it_passes_over_a_socket() -> None:
 def test_a_fence_that_is_dropped_wakes_the_holders_with_the_kernels_error() -> None:
     fence = Fence()
     with SyncFile.from_fence(fence) as file:
-        other = SyncFile.adopt(os.dup(file.fileno()))
+        other = copy_of(file)
     with other:
         assert other.status == 0
         del fence
         assert (readable(other), other.status) == (True, -errno.EDEADLK)
 
 
-def test_closing_the_last_holder_leaves_nothing_behind() -> None:
+def test_closing_the_only_holder_leaves_nothing_behind() -> None:
     fence, before = Fence(), descriptors()
     file = SyncFile.from_fence(fence)
-    copy = file.dup()
-    file.close()
     assert len(descriptors() - before) == 2
-    copy.close()
-    copy.close()
+    file.close()
+    file.close()
     assert descriptors() == before
     assert fence._callbacks == []
     fence.signal()
+
+
+def test_what_is_kept_for_another_holder_goes_with_the_signal() -> None:
+    fence, before = Fence(), descriptors()
+    with SyncFile.from_fence(fence) as file:
+        other = copy_of(file)
+    assert len(descriptors() - before) == 2
+    other.close()
+    fence.signal()
+    assert descriptors() == before
 
 
 def test_a_file_that_is_dropped_closes_in_silence() -> None:
@@ -130,9 +138,7 @@ def test_a_closed_file_is_of_no_use() -> None:
         file.fileno,
         file.info,
         file.wait,
-        file.dup,
         lambda: file.status,
-        lambda: SyncFile.merge("", file),
     ):
         with pytest.raises(Misuse, match="sync file gpu is closed"):
             use()
@@ -152,26 +158,3 @@ def test_only_sync_files_are_adopted_and_others_stay_the_callers() -> None:
     os.close(write)
     with pytest.raises(Misuse, match=f"descriptor {read} is no sync file: Bad file descriptor"):
         SyncFile.adopt(read)
-
-
-def test_a_merged_file_signals_with_the_last() -> None:
-    fences = [Fence(), Fence()]
-    with (
-        SyncFile.from_fence(fences[0]) as a,
-        SyncFile.from_fence(fences[1]) as b,
-        SyncFile.merge("both", a, b) as merged,
-    ):
-        fences[1].signal(-errno.EIO, now_ns=4)
-        assert (a.status, b.status, merged.status) == (0, -errno.EIO, 0)
-        fences[0].signal(now_ns=5)
-        assert merged.info()[:1] + merged.info()[3:5] == ("both", -errno.EIO, 5)
-
-
-def test_a_file_of_another_process_can_be_merged_once_it_has_signalled() -> None:
-    fence = Fence()
-    with SyncFile.from_fence(fence, "gpu") as file, SyncFile.adopt(os.dup(file.fileno())) as foreign:
-        with pytest.raises(Misuse, match="sync file gpu is another process's: follow it"):
-            SyncFile.merge("m", foreign)
-        fence.signal(now_ns=6)
-        with SyncFile.merge("m", foreign) as merged:
-            assert merged.info()[3:5] == (1, 6)

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from virtio.fence.aio import SyncFileReader, wait
 from virtio.fence.fence import Fence
 from virtio.fence.sync_file import SyncFile
 
@@ -110,12 +109,6 @@ def test_a_holder_that_sleeps_is_woken_by_the_death_of_the_producer() -> None:
             producer.process.send_signal(signal.SIGKILL)
             assert [fd for fd, _ in poll.poll(PATIENCE_S)] == [file.fileno()]
         assert file.status == -errno.ESRCH
-
-
-async def test_a_coroutine_is_woken_by_the_death_of_the_producer() -> None:
-    with producing(1) as (producer, (file,)), SyncFileReader(file) as reader:
-        producer.process.send_signal(signal.SIGKILL)
-        assert await wait(reader.fence) == -errno.ESRCH
 
 
 def test_a_producer_that_ends_in_good_order_closes_its_timeline() -> None:

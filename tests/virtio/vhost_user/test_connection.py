@@ -6,7 +6,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from virtio.device import Device
@@ -22,14 +21,14 @@ if TYPE_CHECKING:
 class Peer:
     """A connection under test, and the raw front end at its other end. Implements `Owner`."""
 
-    def __init__(self, device: EchoDevice | None, *, mirror: bool = False) -> None:
+    def __init__(self, device: EchoDevice | None) -> None:
         ours, self.sock = socket.socketpair()
         self.sock.setblocking(False)
         self.loop = asyncio.get_running_loop()
         self.device = device
         self.reports: list[str] = []
         self.over = asyncio.Event()
-        self.connection = Connection(self.loop, ours, self, mirror=mirror)
+        self.connection = Connection(self.loop, ours, self)
 
     def admit(self, connection: Connection) -> Device | None:
         assert connection is self.connection
@@ -83,8 +82,8 @@ async def connect(device: EchoDevice) -> AsyncIterator[Connect]:
     """A factory of connections to `device`; closed at the end."""
     peers: list[Peer] = []
 
-    def make(served: EchoDevice | None = device, *, mirror: bool = False) -> Peer:
-        peers.append(Peer(served, mirror=mirror))
+    def make(served: EchoDevice | None = device) -> Peer:
+        peers.append(Peer(served))
         return peers[-1]
 
     yield make
@@ -367,7 +366,6 @@ async def test_qemus_display_is_never_waited_for(connect: Connect, guest: Guest)
     os.eventfd_write(kick, 1)
     await readable(call)
     assert peer.connection.gpu is None
-    peer.connection.update_mirror(0, np.zeros((4, 4, 4), np.uint8), (0, 0, 4, 4))
     assert peer.reports == []
     os.close(kick)
     os.close(call)
@@ -380,20 +378,6 @@ async def test_nonsense_from_qemus_display_closes_it_alone(connect: Connect) -> 
         assert await asyncio.wait_for(peer.loop.sock_recv(gpu, 1), 10) == b""
     assert peer.reports == ["GPU socket: protocol features of 3 bytes, expected 8"]
     assert await peer.ask(Request.SET_OWNER) == 0
-
-
-async def test_frames_are_mirrored_as_fast_as_qemu_reads_them(connect: Connect) -> None:
-    peer = connect(mirror=True)
-    pixels = np.arange(512 * 512 * 4, dtype=np.uint32).astype(np.uint8).reshape(512, 512, 4)
-    with await open_gpu(peer) as gpu:
-        for _ in range(50):
-            peer.connection.update_mirror(0, pixels, (0, 0, 512, 512))
-        messages = [await peer.receive(gpu, 0) for _ in range(3)]
-        assert [m.request for m in messages] == [7, 8, 8], "the first frame and the newest, none in between"
-        assert messages[2].payload[20:] == pixels.tobytes()
-        peer.connection.update_mirror(0, pixels, (1, 2, 3, 4))
-        assert len((await peer.receive(gpu, 0)).payload) == 20 + 3 * 4 * 4
-    assert peer.reports == []
 
 
 async def test_a_new_display_socket_replaces_the_old_one(connect: Connect) -> None:

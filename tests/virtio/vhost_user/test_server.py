@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from virtio.errors import Misuse
@@ -102,24 +101,6 @@ async def test_once_means_once_also_for_a_front_end_that_was_restarted(serve: Se
     assert served.server.admit(connection) is None
     await asyncio.wait_for(served.server.wait_closed(), 10)
     assert len(served.devices) == 1
-
-
-async def test_frames_are_mirrored_where_there_is_a_display(serve: Serve) -> None:
-    served = serve(mirror=True)
-    pixels = np.zeros((2, 2, 4), np.uint8)
-    served.server.update_mirror(0, pixels, (0, 0, 2, 2))
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    async with await VhostUserFrontend.connect(served.server.path) as frontend:
-        await frontend.negotiate()
-        served.server.update_mirror(0, pixels, (0, 0, 2, 2))
-        with theirs:
-            await frontend.dialogue.request(Request.GPU_SET_SOCKET, fds=[theirs.fileno()])
-        served.server.update_mirror(0, pixels, (0, 0, 2, 2))
-        received = b""
-        while len(received) < 3 * 12 + 12 + 20 + 16:
-            received += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ours, 100), 10)
-    ours.close()
 
 
 async def test_whoever_says_nothing_counts_for_nothing(serve: Serve, guest: Guest) -> None:

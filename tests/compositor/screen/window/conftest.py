@@ -1,6 +1,7 @@
 """Windows, and photographs of them."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def open_screen(display: str) -> Iterator[Callable[..., WindowScreen]]:
     """Opens windows and closes them at the end."""
     screens: list[WindowScreen] = []
 
-    def open_(output: Output, **arguments: Callable[[], None]) -> WindowScreen:
+    def open_(output: Output, **arguments: Any) -> WindowScreen:
         screens.append(WindowScreen(output, **arguments))
         return screens[-1]
 
