@@ -27,7 +27,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 default_role = "code"
 smartquotes = False  # "virtual" is a value
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
 # Types stand in the signatures; the texts say what they mean.
@@ -53,7 +53,7 @@ _MARKUP = re.compile(r"[*|]|(?<=\w)_(?=\W|$)")
 
 
 def _as_rst(line: str) -> str:
-    """A docstring's line: its `code` stays as it is, and what reStructuredText would take for markup is text."""
+    """A docstring's line: its `code` stays, and what reStructuredText would take for markup is text."""
     parts, end = [], 0
     for code in _CODE.finditer(line):
         parts += [_MARKUP.sub(r"\\\g<0>", line[end : code.start()]), f"``{code[0].strip('`')}``"]
@@ -72,6 +72,6 @@ def _source(_app: Sphinx, _name: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Fill in what is generated, before a page is read; take docstrings as they are written, before napoleon."""
+    """Fill in what is generated before a page is read; take docstrings as they are, before napoleon."""
     app.connect("source-read", _source)
     app.connect("autodoc-process-docstring", _docstring, priority=100)
