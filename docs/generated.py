@@ -62,7 +62,8 @@ def command_line() -> str:
     for name, command in commands():
         context = typer.Context(command, info_name=name)
         runs_something = {parameter.name for parameter in command.params} >= RUN_OPTIONS
-        own, runs = [], []
+        own: list[tuple[str, str]] = []
+        runs: list[tuple[str, str]] = []
         for parameter in command.params:
             names, said = parameter.get_help_record(context)
             one_of_all = runs_something and parameter.name in RUN_OPTIONS

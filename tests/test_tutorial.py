@@ -59,8 +59,8 @@ def test_the_readmes_example_runs() -> None:
     assert asyncio.run(main())["outputs"][0]["presented"] == 61
 
 
-def test_the_scene_file_is_one(tmp_path: Path) -> None:
+def test_the_scene_file_is_accepted(tmp_path: Path) -> None:
     (scene,) = code(DOCS / "how-to/scenes.md", "toml")
     path = tmp_path / "scene.toml"
     path.write_text(scene)
-    assert len(read_scene(path).outputs()) == 2
+    read_scene(path)  # raises BadInput where it is none
