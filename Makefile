@@ -16,13 +16,14 @@ KERNEL_PACKAGES := gcc libc6-dev make flex bison bc patch xz-utils binutils
 KERNEL = $(VENV)/bin/scanout kernel path >/dev/null 2>&1 || \
          { .ci/setup test,window $(KERNEL_PACKAGES) && $(VENV)/bin/scanout kernel build; }
 
-.PHONY: demo test test-real check bench clean help
+.PHONY: demo test test-real check docs bench clean help
 
 help:
 	@echo "make demo       see it: simulated guests on a screen (a window where there is a display, else demo.png)"
 	@echo "make test       the tests"
 	@echo "make test-real  real guests: a UML kernel, QEMU, real windows"
 	@echo "make check      types, style, architecture, coverage of virtio/, the wheel"
+	@echo "make docs       the documents, into build/docs; a warning is an error"
 	@echo "make bench      the benchmarks, each against its peer"
 
 demo:
@@ -46,6 +47,11 @@ check:
 	$(PY) -m coverage run --source=virtio -m pytest -q tests/virtio
 	$(PY) -m coverage report --fail-under=95
 	.ci/wheel $(VENV)
+
+docs:
+	@.ci/setup docs
+	$(VENV)/bin/sphinx-build -W --keep-going -E -q -b html docs build/docs
+	@echo "docs: read build/docs/index.html"
 
 bench:
 	@.ci/setup window $(REAL_PACKAGES)

@@ -116,7 +116,15 @@ class SimulatedTable(GuestTable, frozen=True, kw_only=True, tag="simulated"):
 
 
 class UmlTable(GuestTable, frozen=True, kw_only=True, tag="uml"):
-    """`kind = "uml"`: a real Linux kernel in User Mode Linux; keys as the options of `scanout boot uml`."""
+    """`kind = "uml"`: a real Linux kernel in User Mode Linux; keys as the options of `scanout boot uml`.
+
+    Attributes:
+        program: A guest program that ships.
+        command: What it runs in place of a program, with its arguments.
+        kernel: The kernel to boot; by default the one that `scanout kernel path` names.
+        initrd: An initramfs of your own.
+        root: A directory as the guest's root (hostfs).
+    """
 
     program: str | None = None
     command: list[str] = field(default_factory=list)
@@ -126,7 +134,16 @@ class UmlTable(GuestTable, frozen=True, kw_only=True, tag="uml"):
 
 
 class QemuTable(GuestTable, frozen=True, kw_only=True, tag="qemu"):
-    """`kind = "qemu"`; keys as the options of `scanout boot qemu`. It needs the real clock."""
+    """`kind = "qemu"`: a stock QEMU on the real clock; keys as the options of `scanout boot qemu`.
+
+    Attributes:
+        program: A guest program that ships.
+        command: What it runs in place of a program, with its arguments.
+        kernel: The kernel to boot; by default Debian's.
+        initrd: An initramfs of your own.
+        arch: The guest's processor.
+        arguments: Further arguments for QEMU.
+    """
 
     program: str | None = None
     command: list[str] = field(default_factory=list)
@@ -140,6 +157,9 @@ class TimingTable(Table, frozen=True, kw_only=True):
     """`[timing]`: what work costs on the virtual clock; see `compositor.frame_clock.timing.TimingModel`.
 
     Attributes:
+        command_ms: From a kick of a guest in a process of its own to the device's work.
+        compose_ms: The compositor's work on a frame.
+        scanout_ms: From the finished frame to its first pixel on the screen, where repaint is "flush".
         repaint_delay_ms: How long after a vblank the compositor repaints, for the next one to show.
     """
 
@@ -150,33 +170,57 @@ class TimingTable(Table, frozen=True, kw_only=True):
 
 
 class EventTable(Table, frozen=True, kw_only=True, tag_field="do"):
-    """`[[events]]`: what happens, and `at` which second."""
+    """`[[events]]`: what happens, and `at` which second.
+
+    Attributes:
+        at: Seconds after the start, on the run's clock.
+    """
 
     at: float
 
 
 class Plug(EventTable, frozen=True, kw_only=True, tag="plug"):
-    """`do = "plug"`: a monitor is plugged in where there was none, perhaps with another mode."""
+    """`do = "plug"`: a monitor is plugged in where there was none, perhaps with another mode.
+
+    Attributes:
+        output: The output's name.
+        mode: By default the one that it had.
+    """
 
     output: str
     mode: str | None = None
 
 
 class Unplug(EventTable, frozen=True, kw_only=True, tag="unplug"):
-    """`do = "unplug"`: a monitor is taken away."""
+    """`do = "unplug"`: a monitor is taken away.
+
+    Attributes:
+        output: The output's name.
+    """
 
     output: str
 
 
 class SetMode(EventTable, frozen=True, kw_only=True, tag="mode"):
-    """`do = "mode"`: an output switches to another mode."""
+    """`do = "mode"`: an output switches to another mode.
+
+    Attributes:
+        output: The output's name.
+        mode: As in `[[outputs]]`.
+    """
 
     output: str
     mode: str
 
 
 class Move(EventTable, frozen=True, kw_only=True, tag="move"):
-    """`do = "move"`: a scanout appears elsewhere; what is not said stays as it was."""
+    """`do = "move"`: a scanout appears elsewhere; what is not said stays as it was.
+
+    Attributes:
+        guest: The guest's name.
+        scanout: Number of its scanout.
+        output: As in `[[guests.places]]`, like all that follow.
+    """
 
     guest: str
     scanout: int = 0
@@ -193,28 +237,47 @@ class Move(EventTable, frozen=True, kw_only=True, tag="move"):
 
 
 class Raise(EventTable, frozen=True, kw_only=True, tag="raise"):
-    """`do = "raise"`: a scanout comes to lie above all others."""
+    """`do = "raise"`: a scanout comes to lie above all others.
+
+    Attributes:
+        guest: The guest's name.
+        scanout: Number of its scanout.
+    """
 
     guest: str
     scanout: int = 0
 
 
 class SetSync(EventTable, frozen=True, kw_only=True, tag="sync"):
-    """`do = "sync"`: a guest's flushes wait for something else."""
+    """`do = "sync"`: a guest's flushes wait for something else.
+
+    Attributes:
+        guest: The guest's name.
+        policy: As `sync` of a guest.
+    """
 
     guest: str
     policy: str
 
 
 class InjectFault(EventTable, frozen=True, kw_only=True, tag="fault"):
-    """`do = "fault"`: a simulated guest's driver breaks the specification (see `guest.faults`)."""
+    """`do = "fault"`: a simulated guest's driver breaks the specification.
+
+    Attributes:
+        guest: The guest's name.
+        fault: Its name in the catalogue `guest.faults.FAULTS`.
+    """
 
     guest: str
     fault: str
 
 
 class Reboot(EventTable, frozen=True, kw_only=True, tag="reboot"):
-    """`do = "reboot"`: a simulated guest boots again, as after a fault that broke its rings."""
+    """`do = "reboot"`: a simulated guest boots again, as after a fault that broke its rings.
+
+    Attributes:
+        guest: The guest's name.
+    """
 
     guest: str
 
@@ -234,6 +297,10 @@ class SceneTable(Table, frozen=True, kw_only=True):
             latter where there is a real guest.
         seconds: When to stop, unless an option says so.
         frames: The same, in frames of the first output.
+        timing: What work costs.
+        outputs: The monitors; by default one of 1024x768@60.
+        guests: Who shows something.
+        events: What happens while they run.
     """
 
     title: str = ""

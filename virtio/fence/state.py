@@ -1,7 +1,6 @@
 """The states of a fence, as one table.
 
 Everything that changes a fence's state looks here; an event without an entry is the caller's mistake.
-`diagram` draws the table for the documentation.
 """
 
 from __future__ import annotations
@@ -39,13 +38,3 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
 def after(event: Event) -> tuple[State | None, ...]:
     """The column of one event: by the state before, the state after; None: there the event is a mistake."""
     return tuple(TRANSITIONS[state].get(event) for state in State)
-
-
-def diagram() -> str:
-    """The table as a Mermaid state diagram."""
-    names = {state: state.name.lower() for state in State}
-    lines = ["stateDiagram-v2", f"    [*] --> {names[State.ACTIVE]}"]
-    for state, row in TRANSITIONS.items():
-        lines += [f"    {names[state]} --> {names[target]}: {event}" for event, target in row.items()]
-    lines += [f"    {names[state]} --> [*]" for state, row in TRANSITIONS.items() if not row]
-    return "\n".join(lines) + "\n"

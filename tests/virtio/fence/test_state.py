@@ -1,10 +1,8 @@
-"""The table of a fence's states, and its drawing."""
+"""The table of a fence's states."""
 
 from __future__ import annotations
 
-import re
-
-from virtio.fence.state import TRANSITIONS, Event, State, after, diagram
+from virtio.fence.state import TRANSITIONS, Event, State, after
 
 
 def test_every_state_has_a_row() -> None:
@@ -26,15 +24,3 @@ def test_the_states_whose_work_has_ended_are_those_from_signaled_on() -> None:
 def test_a_column_has_a_state_only_for_those_that_take_the_event() -> None:
     assert after(Event.SIGNAL) == (State.SIGNALED, State.FAILED, None, None)
     assert after(Event.SET_ERROR) == (State.FAILING, State.FAILING, None, None)
-
-
-def test_the_diagram_shows_every_transition_of_the_table_and_no_other() -> None:
-    text = diagram()
-    assert text.startswith("stateDiagram-v2\n    [*] --> active\n")
-    drawn = re.findall(r"^    (\w+) --> (\w+): (\w+)$", text, re.MULTILINE)
-    assert set(drawn) == {
-        (state.name.lower(), target.name.lower(), str(event))
-        for state, row in TRANSITIONS.items()
-        for event, target in row.items()
-    }
-    assert re.findall(r"^    (\w+) --> \[\*\]$", text, re.MULTILINE) == ["signaled", "failed"]

@@ -1,0 +1,66 @@
+"""The documents' Python runs as it stands there, and does what the page says."""
+
+import asyncio
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from compositor.scene_file import read_scene
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def code(page: Path, language: str = "python") -> list[str]:
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks, f"{page} has no {language}"
+    return [str(block) for block in blocks]
+
+
+def run_tests_of(page: str) -> None:
+    """Run a page's blocks as one file, and every test in it."""
+    names: dict[str, object] = {}
+    exec(compile("\n".join(code(DOCS / page)), page, "exec"), names)
+    tests = {name: test for name, test in names.items() if name.startswith("test_")}
+    assert tests
+    for test in tests.values():
+        assert inspect.iscoroutinefunction(test)
+        asyncio.run(test())
+
+
+@pytest.mark.parametrize("page", ["tutorial/first-test.md", "how-to/golden-pictures.md"])
+def test_the_pages_tests_pass(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_tests_of(page)
+
+
+@pytest.mark.real
+def test_the_pages_test_of_a_real_kernel_passes() -> None:
+    run_tests_of("tutorial/first-kernel.md")
+
+
+@pytest.mark.parametrize("page", ["how-to/scenes.md", "how-to/guests.md"])
+def test_the_pages_programs_run(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for program in code(DOCS / page):
+        exec(compile(program, page, "exec"), {"__name__": "__main__"})
+        assert capsys.readouterr().out
+
+
+def test_the_readmes_example_runs() -> None:
+    (example,) = code(ROOT / "README.md")
+    head, _, body = example.partition("\n\n")
+    names: dict[str, object] = {}
+    indented = "\n".join(f"    {line}" for line in body.splitlines())
+    exec(f"{head}\n\nasync def main():\n{indented}\n    return stats\n", names)
+    main = names["main"]
+    assert inspect.iscoroutinefunction(main)
+    assert asyncio.run(main())["outputs"][0]["presented"] == 61
+
+
+def test_the_scene_file_is_accepted(tmp_path: Path) -> None:
+    (scene,) = code(DOCS / "how-to/scenes.md", "toml")
+    path = tmp_path / "scene.toml"
+    path.write_text(scene)
+    read_scene(path)  # raises BadInput where it is none
