@@ -106,10 +106,9 @@ class Stream:
 
     def _on_readable(self) -> None:
         for _ in range(_BURST):
+            wanted = self._wanted()
             try:
-                data, ancillary, flags, _ = self._sock.recvmsg(
-                    self._wanted(), _ANCILLARY, socket.MSG_CMSG_CLOEXEC
-                )
+                data, ancillary, flags, _ = self._sock.recvmsg(wanted, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -122,8 +121,8 @@ class Stream:
                 self._end(lost if data else None)
                 return
             self._received(data, fds)
-            if self.closed or self.backlog > _BACKLOG_LIMIT:
-                return
+            if self.closed or self.backlog > _BACKLOG_LIMIT or len(data) < wanted:
+                return  # a short read took all that there was
 
     def _try_send(self, data: memoryview, fds: Sequence[int]) -> int:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
