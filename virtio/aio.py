@@ -163,7 +163,7 @@ def _descriptors(ancillary: Iterable[tuple[int, int, bytes]]) -> list[int]:
 
 
 class Doorbell:
-    """An eventfd (or a pipe, or a socket) that somebody else rings, on an event loop.
+    """An eventfd (or a pipe, or a socket) that another process rings, on an event loop.
 
     It does not own the descriptor: `close` before closing that.
     """
@@ -203,7 +203,7 @@ def ring(fd: int) -> bool:
     """Ring a doorbell.
 
     Returns:
-        False when nobody can hear it any more. A full one counts as rung: its owner will wake up anyway.
+        False when its other end is gone. A full one counts as rung: its owner will wake up anyway.
     """
     try:
         os.write(fd, (1).to_bytes(8, "little"))

@@ -67,7 +67,7 @@ class _Frame(NamedTuple):
 
 
 class GpuSocket:
-    """Our end of the conversation. Whoever owns the socket sends what `next_output` gives.
+    """Our end of the conversation. The owner of the socket sends what `next_output` gives.
 
     Attributes:
         mirror: Frames given to `update` are sent.
