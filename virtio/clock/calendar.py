@@ -34,14 +34,14 @@ class Event:
 
 
 class Cancellable(Protocol):
-    """What `Clock.call_at` returns."""
+    """An appointment, which `Clock.call_at` returns."""
 
     def cancel(self) -> None:
-        """Never run the callback."""
+        """Never run the callback; too late does nothing."""
 
 
 class Clock(Protocol):
-    """A source of time to schedule on, virtual or real; nanoseconds since the run began."""
+    """A source of time to schedule on, virtual or real: nanoseconds since the run began."""
 
     def now_ns(self) -> int:
         """The time now."""
