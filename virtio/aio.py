@@ -103,10 +103,9 @@ class Stream:
 
     def _on_readable(self) -> None:
         for _ in range(_BURST):
+            wanted = self._wanted()
             try:
-                data, ancillary, flags, _ = self._sock.recvmsg(
-                    self._wanted(), _ANCILLARY, socket.MSG_CMSG_CLOEXEC
-                )
+                data, ancillary, flags, _ = self._sock.recvmsg(wanted, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -119,8 +118,8 @@ class Stream:
                 self._end(lost if data else None)
                 return
             self._received(data, fds)
-            if self.closed or self.backlog > _BACKLOG_LIMIT:
-                return
+            if self.closed or self.backlog > _BACKLOG_LIMIT or len(data) < wanted:
+                return  # a short read took all that there was
 
     def _try_send(self, data: memoryview, fds: Sequence[int]) -> int:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -160,7 +159,7 @@ def _descriptors(ancillary: Iterable[tuple[int, int, bytes]]) -> list[int]:
 
 
 class Doorbell:
-    """An eventfd (or a pipe, or a socket) that somebody else rings, on an event loop.
+    """An eventfd (or a pipe, or a socket) that another process rings, on an event loop.
 
     It does not own the descriptor: `close` before closing that.
     """
@@ -200,7 +199,7 @@ def ring(fd: int) -> bool:
     """Ring a doorbell.
 
     Returns:
-        False when nobody can hear it any more. A full one counts as rung: its owner will wake up anyway.
+        False when its other end is gone. A full one counts as rung: its owner will wake up anyway.
     """
     try:
         os.write(fd, (1).to_bytes(8, "little"))

@@ -1,4 +1,4 @@
-"""File descriptors that arrive from a peer: whoever receives one owns it, and nobody may lose it."""
+"""File descriptors that arrive from a peer: the receiver owns them, and must not lose one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from collections.abc import Iterable
 
 
 def close_fds(fds: Iterable[int]) -> None:
-    """Close descriptors that nobody wants."""
+    """Close descriptors that are not wanted."""
     for fd in fds:
         os.close(fd)

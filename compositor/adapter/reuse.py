@@ -73,10 +73,10 @@ class Samples:
     def changed_rows(self) -> tuple[int, int] | None:
         """First and last sampled row that is not as it was; None: all are."""
         places = _places(*self._words.shape)
-        same = self._words[places] == self._taken
-        if same.all():
+        found = self._words[places]
+        if found.tobytes() == self._taken.tobytes():  # a third of the time of an array of comparisons
             return None
-        rows = places[0][~same.all(axis=1), 0]
+        rows = places[0][(found != self._taken).any(axis=1), 0]
         return int(rows[0]), int(rows[-1])
 
 

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "guests": "compositor.bench.guests",
     "render": "compositor.bench.render",
     "real-guest": "compositor.bench.real_guest",
+    "virtual": "compositor.bench.virtual",
 }
 """Name to module; each module has a function `run() -> Report`."""
 

@@ -1,14 +1,13 @@
 """One run: time passes until there is a reason to stop.
 
-On the real clock it passes by itself. On the virtual clock we step the calendar, whenever nobody holds it;
-and since a guest that hangs would hold it for ever, somebody looks at real time now and then.
+On the real clock it passes by itself. On the virtual clock the run steps the calendar whenever that is free;
+and since a guest that hangs would hold it for ever, a watchdog looks at real time now and then.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -19,7 +18,7 @@ from virtio.errors import InternalError
 
 # Events of virtual time that run before the asyncio loop gets a turn: signals must get through.
 _EVENTS_PER_TURN = 64
-# How often whoever holds the calendar must have been silent, one look after the other.
+# How often the holders of the calendar must have been silent, one look after the other.
 _LOOKS = 10
 
 
@@ -37,30 +36,31 @@ class StopReason(Enum):
 
 
 class Run:
-    """What stops a run, and who hears of it.
+    """What stops a run.
 
     Args:
         ends: One for each guest; None: it never ends by itself.
+
+    Attributes:
+        loop: The running loop, on which all of it happens.
         stopped: Done with the reason to stop, or with the error that stops the run.
     """
 
     def __init__(self, ends: Sequence[asyncio.Future[None] | None]) -> None:
-        self.stopped: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
+        self.loop = asyncio.get_running_loop()
+        self.stopped: asyncio.Future[StopReason] = self.loop.create_future()
         self._ends = [end for end in ends if end is not None]
         self._forever = len(self._ends) < len(ends) or not ends
-        self._wake = asyncio.Event()
 
     def stop(self, reason: StopReason) -> None:
         """End the run, unless something has already."""
         if not self.stopped.done():
             self.stopped.set_result(reason)
-            self._wake.set()
 
     def fail(self, error: BaseException) -> None:
         """End the run with an error, unless something has ended it already."""
         if not self.stopped.done():
             self.stopped.set_exception(error)
-            self._wake.set()
 
     async def on_real_time(self, clock: Clock, end_ns: int | None) -> StopReason:
         """Let time pass until `end_ns`, or until the run is stopped.
@@ -70,10 +70,7 @@ class Run:
         """
         timer = None if end_ns is None else clock.call_at(end_ns, lambda: self.stop(StopReason.SECONDS))
         try:
-            with self._attentive():
-                while not self._is_over():
-                    await self._wait()
-            return self.stopped.result()
+            return await self._until_stopped(self.is_over)
         finally:
             if timer is not None:
                 timer.cancel()
@@ -84,40 +81,20 @@ class Run:
         Args:
             calendar: The run's clock.
             end_ns: Where to stop; what is due then still happens.
-            patience_s: Seconds of real time in which somebody who holds the calendar must be heard of.
+            patience_s: Seconds of real time in which who holds the calendar must be heard of.
 
         Raises:
             GuestDied: A real guest ended otherwise than by switching itself off.
-            RunFailed: Somebody held the calendar and was not heard of.
+            RunFailed: The calendar was held, and its holder was not heard of.
         """
-        calendar.limit_ns = end_ns
-        calendar.on_free = self._wake.set
+        steps = _Steps(self, calendar, end_ns)
         watchdog = _Watchdog(calendar, patience_s, self.fail)
-        events = 0
         try:
-            with self._attentive():
-                while not self._is_over():
-                    if calendar.held:
-                        await self._wait()
-                        continue
-                    next_ns = calendar.next_ns()
-                    if end_ns is not None and (next_ns is None or next_ns > end_ns):
-                        calendar.advance_to(end_ns)
-                        self.stop(StopReason.SECONDS)
-                    elif not calendar.run_next():
-                        self.stop(StopReason.IDLE)
-                    events += 1
-                    if events % _EVENTS_PER_TURN == 0:
-                        await asyncio.sleep(0)
-            return self.stopped.result()
+            return await self._until_stopped(steps.schedule)
         finally:
             watchdog.close()
 
-    async def _wait(self) -> None:
-        await self._wake.wait()
-        self._wake.clear()
-
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether the run has stopped; it stops with the last guest."""
         if not self.stopped.done() and self._ends:
             for end in [end for end in self._ends if end.done()]:
@@ -127,35 +104,67 @@ class Run:
                 self.stop(StopReason.GUESTS)
         return self.stopped.done()
 
-    @contextmanager
-    def _attentive(self) -> Iterator[None]:
-        """Wake up when a guest ends, and when a callback of the loop fails.
+    async def _until_stopped(self, look: Callable[[], object]) -> StopReason:
+        """Wait for the end. `look` is called now, and when a guest ends.
 
-        What a timer's or a socket's callback raises would otherwise be logged and forgotten.
+        What a callback of the loop raises meanwhile, be it a timer's, a socket's or the calendar's, stops the
+        run; it would otherwise be logged and forgotten.
         """
-        loop = asyncio.get_running_loop()
 
         def fail(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
             self.fail(context.get("exception") or InternalError(context["message"]))
 
-        def wake(_: object) -> None:
-            self._wake.set()
+        def on_end(_: object) -> None:
+            look()
 
         ends = list(self._ends)
-        previous = loop.get_exception_handler()
-        loop.set_exception_handler(fail)
+        previous = self.loop.get_exception_handler()
+        self.loop.set_exception_handler(fail)
         for end in ends:
-            end.add_done_callback(wake)
+            end.add_done_callback(on_end)
         try:
-            yield
+            look()
+            return await self.stopped
         finally:
-            loop.set_exception_handler(previous)
+            self.loop.set_exception_handler(previous)
             for end in ends:
-                end.remove_done_callback(wake)
+                end.remove_done_callback(on_end)
+
+
+class _Steps:
+    """Steps a calendar up to the end of a run, as a callback of the loop, whenever the calendar is free."""
+
+    def __init__(self, run: Run, calendar: Calendar, end_ns: int | None) -> None:
+        calendar.limit_ns = end_ns
+        calendar.on_free = self.schedule
+        self._run, self._calendar, self._end_ns = run, calendar, end_ns
+        self._scheduled = False
+
+    def schedule(self) -> None:
+        """Go on in the next round of the loop, not inside of the call that frees the calendar."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._run.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._scheduled = False
+        for _ in range(_EVENTS_PER_TURN):
+            if self._run.is_over() or self._calendar.held:
+                return
+            self._step()
+        self.schedule()
+
+    def _step(self) -> None:
+        next_ns = self._calendar.next_ns()
+        if self._end_ns is not None and (next_ns is None or next_ns > self._end_ns):
+            self._calendar.advance_to(self._end_ns)
+            self._run.stop(StopReason.SECONDS)
+        elif not self._calendar.run_next():
+            self._run.stop(StopReason.IDLE)
 
 
 class _Watchdog:
-    """Looks at a calendar now and then, on real time: who holds it must be heard of."""
+    """Looks at a calendar now and then, on real time: a guest that holds it must be heard of."""
 
     def __init__(self, calendar: Calendar, patience_s: float, fail: Callable[[BaseException], None]) -> None:
         self._calendar = calendar

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from guest.linux.process import GuestProcess
-from virtio.clock import Calendar, Clock
-from virtio.clock.calendar import NANOSECONDS, Cancellable, Hold
+from virtio.clock import Calendar, Cancellable, Clock
+from virtio.clock.calendar import NANOSECONDS, Hold
 
 GRACE_NS = 10 * NANOSECONDS  # of the run's clock, for drivers that do hear of something yet
 

@@ -3,6 +3,6 @@
 Cores never read a clock. They are given `now_ns`, or a `Clock` to schedule on.
 """
 
-from virtio.clock.calendar import Calendar, Clock, Event
+from virtio.clock.calendar import Calendar, Cancellable, Clock, Event
 
-__all__ = ["Calendar", "Clock", "Event"]
+__all__ = ["Calendar", "Cancellable", "Clock", "Event"]

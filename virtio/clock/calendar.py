@@ -1,11 +1,11 @@
-"""The calendar of virtual time: who may run next.
+"""The calendar of virtual time: what happens next.
 
 Events run in the order of (time, registration), so that equal times have one fixed order. Time moves only
 from one event to the next, and computing costs none.
 
-Who computes elsewhere, in a process of its own, *holds* the calendar meanwhile: no event runs, and so no
-time passes, before the last hold is released. Every hold says who has it and what for, so that somebody
-who watches real time can name whoever never lets go. `virtio.clock.participant` builds on that.
+A guest that computes elsewhere, in a process of its own, *holds* the calendar meanwhile: no event runs, and
+so no time passes, before the last hold is released. Every hold says what it is for, so that a watchdog on
+real time can name a guest that never lets go. `virtio.clock.participant` builds on that.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Event:
 
 
 class Cancellable(Protocol):
-    """What `Clock.call_at` returns."""
+    """An appointment, which `Clock.call_at` returns."""
 
     def cancel(self) -> None:
-        """Never run the callback."""
+        """Never run the callback; too late does nothing."""
 
 
 class Clock(Protocol):
-    """A source of time to schedule on, virtual or real; nanoseconds since the run began."""
+    """A source of time to schedule on, virtual or real: nanoseconds since the run began."""
 
     def now_ns(self) -> int:
         """The time now."""
@@ -54,7 +54,7 @@ class Hold:
     """Time stands still until this is released; releasing it again does nothing.
 
     Attributes:
-        reason: Who does what.
+        reason: What is being waited for.
         patient: It may take as long as it likes, because a person has to do something first.
     """
 
@@ -66,7 +66,7 @@ class Hold:
         self._calendar = calendar
 
     def release(self) -> None:
-        """Let time go on, as far as this one is concerned."""
+        """Let time go on, unless another hold stops it."""
         self._calendar._release(self)
 
 
@@ -74,8 +74,8 @@ class Calendar:
     """The virtual clock: time is wherever the last event was.
 
     Attributes:
-        limit_ns: Where the present run ends; nobody is let run past it. None: nowhere.
-        progress: Grows with all that happens; while it stands still, so does everybody.
+        limit_ns: Where the present run ends; no participant may run past it. None: nowhere.
+        progress: Grows with all that happens; while it stands still, nothing does.
         on_free: Called when the last hold has been released.
     """
 
@@ -112,7 +112,7 @@ class Calendar:
             False when there is none.
 
         Raises:
-            Misuse: Somebody holds the calendar.
+            Misuse: The calendar is held.
         """
         if self._holds:
             raise Misuse(f"calendar: time cannot pass while {' and '.join(self.held_by)}")
@@ -136,13 +136,13 @@ class Calendar:
             raise Misuse(f"calendar: cannot jump from {self._now_ns} to {when_ns} ns, next event {following}")
         self._now_ns = when_ns
 
-    # Those who compute elsewhere.
+    # Guests that compute elsewhere.
 
     def hold(self, reason: str) -> Hold:
         """Let no time pass until the hold is released.
 
         Args:
-            reason: Who does what, such as "uml runs".
+            reason: What is being waited for, such as "uml runs".
         """
         hold = Hold(self, reason)
         self._holds[hold] = None
@@ -156,7 +156,7 @@ class Calendar:
 
     @property
     def waits_patiently(self) -> bool:
-        """Whether somebody has it who may take as long as he likes."""
+        """Whether a hold may take as long as it likes."""
         return any(hold.patient for hold in self._holds)
 
     @property
@@ -173,4 +173,4 @@ class Calendar:
 
 
 def _unheard() -> None:
-    """Nobody needs to be told."""
+    """Before a run listens."""

@@ -1,11 +1,11 @@
-"""A participant of virtual time: somebody with a time of its own, such as a kernel in another process.
+"""A participant of virtual time: a guest with a time of its own, such as a kernel in another process.
 
 A participant either runs or waits. It runs from when the calendar resumes it until it says that it waits, and
 holds the calendar meanwhile; so one participant runs at a time, and what several do at one moment has an
 order. While it waits it has asked for at most one time at which to go on. That is an event like all
 others in the calendar, at the place where it was asked for.
 
-While it runs it may let its own time pass without asking, up to a bound: the next event of anybody else. What
+While it runs it may let its own time pass without asking, up to a bound: the next event of the others. What
 it does can bring a new event before that bound (it kicks a device). Then it is *confined*: told
 of the nearer bound, and not let go on before it has confirmed that.
 
@@ -24,7 +24,7 @@ from enum import Enum
 from virtio.clock.calendar import NANOSECONDS, Calendar, Event, Hold
 from virtio.errors import ProtocolFault
 
-# Where nobody else has an event, a participant is heard of again after this time of its own at the latest.
+# Where the calendar has no event, a participant is heard of again after this time of its own at the latest.
 FREE_RUN_NS = NANOSECONDS
 
 
@@ -104,7 +104,7 @@ class Participant:
         self._let_go()
 
     def update(self, when_ns: int) -> None:
-        """It has let its time pass to `when_ns`, and so has everybody.
+        """It has let its time pass to `when_ns`, and the calendar follows.
 
         Raises:
             ProtocolFault: Backwards, past the bound, or though it does not run.
@@ -119,7 +119,7 @@ class Participant:
         self._calendar.advance_to(self.base_ns + when_ns)
 
     def tighten(self) -> bool:
-        """Confine it if somebody has got an event before its bound since it was let run.
+        """Confine it if an event before its bound has come since it was let run.
 
         Returns:
             Whether it was told so and has yet to confirm.

@@ -2,7 +2,7 @@
 
 `struct um_timetravel_schedshm` (include/uapi/linux/um_timetravel.h, Linux 6.11): a kernel that gets this
 memory with the answer to START reads the time and its bound there, writes there how far it has let its
-time pass and when it wants to run next, and sends nothing but WAIT. Nobody writes while the other one may
+time pass and when it wants to run next, and sends nothing but WAIT. Neither side writes while the other may
 read: each side reads after a message of the other, on this socket or on one of its device's.
 
 Every kernel gets a page of its own, with times of its own.
@@ -23,8 +23,8 @@ _CAPABILITIES, _FLAGS, _REQUEST = 0, 4, 8  # in a client's place
 _TIME_SHARE = 1  # a capability: all of this
 _REQUESTED = 1  # a flag
 
-# The clients: we and the kernel. A kernel writes its wishes here if whoever runs can read them, else it
-# sends them; so we have the capability, too.
+# The clients: the calendar and the kernel. A kernel writes its wishes here if the client that runs can read
+# them, else it sends them; so the calendar has the capability, too.
 CALENDAR, KERNEL = 0, 1
 _SIZE = _HEADER_SIZE + 2 * _CLIENT_SIZE
 _OURS, _ITS = _HEADER_SIZE + CALENDAR * _CLIENT_SIZE, _HEADER_SIZE + KERNEL * _CLIENT_SIZE
@@ -73,7 +73,7 @@ class SharedTime:
         return time
 
     def request_ns(self) -> int | None:
-        """When the waiting kernel wants to run; None: whenever somebody makes it."""
+        """When the waiting kernel wants to run; None: when its device interrupts it."""
         if not self._map[_ITS + _FLAGS] & _REQUESTED:
             return None
         time: int = _U64.unpack_from(self._map, _ITS + _REQUEST)[0]
@@ -111,7 +111,7 @@ class KernelTime:
         return time
 
     def request(self, when_ns: int | None) -> None:
-        """Say when the kernel wants to run; None: whenever somebody makes it."""
+        """Say when the kernel wants to run; None: when its device interrupts it."""
         if when_ns is not None:
             _U64.pack_into(self._map, self._place + _REQUEST, when_ns)
         _U32.pack_into(self._map, self._place + _FLAGS, 0 if when_ns is None else _REQUESTED)

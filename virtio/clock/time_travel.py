@@ -89,7 +89,7 @@ class TimeTravel:
         self._rest = b""
         self._start: int | None = None  # the number of START, until that is answered
         self._sequence = 0
-        # What was sent and is not acknowledged: its number, and who waits for that.
+        # What was sent and is not acknowledged: its number, and what waits for that.
         self._unconfirmed: deque[tuple[int, list[Callable[[], None]]]] = deque()
 
     def connect(self, send: Send) -> None:
@@ -155,9 +155,9 @@ class TimeTravel:
         self._shared.close()
 
     def end(self) -> None:
-        """The connection is over. The participant stays: whoever knows why it ended makes it leave.
+        """The connection is over; what waited for an acknowledgement proceeds.
 
-        Who waited for an acknowledgement need not any more.
+        The participant stays: the owner of the guest's process knows why it ended, and makes it leave.
         """
         self._send = None
         unconfirmed, self._unconfirmed = self._unconfirmed, deque()
@@ -259,7 +259,7 @@ class TimeTravel:
 
 
 def _unheard() -> None:
-    """Nobody needs to be told."""
+    """Not every owner asks."""
 
 
 _HANDLERS: dict[int, Callable[[TimeTravel, int, int], int | None]] = {

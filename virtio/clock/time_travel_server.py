@@ -31,7 +31,7 @@ class TimeTravelServer:
 
         Args:
             path: Where to listen.
-            kernel: Whom to connect.
+            kernel: What to connect.
             on_fault: Called when the kernel breaks the protocol; its connection is closed then.
             on_end: Called when the kernel has closed its end.
 
@@ -52,7 +52,7 @@ class TimeTravelServer:
         self._disconnect()
 
     def _accept(self) -> None:
-        """One at a time: who says nothing may be somebody who looks whether anyone listens here."""
+        """One at a time: a client that says nothing may be a server, which looks whether this one lives."""
         assert self._listener is not None
         try:
             sock, _ = self._listener.socket.accept()

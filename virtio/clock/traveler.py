@@ -16,7 +16,7 @@ from virtio.errors import ProtocolFault
 
 
 class Traveler:
-    """A guest on somebody's calendar. `close` it.
+    """A guest on the calendar of another process. `close` it.
 
     Attributes:
         running: Whether it is its turn. No time passes until it waits.

@@ -61,22 +61,22 @@ _DEFAULT_LIMITS = Limits()
 
 
 def _no_notify(_queue: int) -> None:
-    """Nobody listens yet."""
+    """Before a transport listens."""
 
 
 def _no_config_change() -> None:
-    """Nobody listens yet."""
+    """Before a transport listens."""
 
 
 def _no_fault(_message: str) -> None:
-    """Nobody listens."""
+    """Not every host listens."""
 
 
 class GpuDevice:
     """A virtio-gpu device without 3D; implements `virtio.device.Device`.
 
     Args:
-        display: Who owns the screens; its number of modes is the number of scanouts.
+        display: The owner of the screens; its number of modes is the number of scanouts.
         limits: What one guest may use of the host.
         host_memory: Offer blobs of host memory (HOST3D, MAP_BLOB) to a guest in this process, which
             finds them in `host_visible`.
@@ -84,7 +84,7 @@ class GpuDevice:
     Attributes:
         last_fault: Why the last refused command was refused.
         on_fault: Called with every such reason.
-        tap: Who listens to everything that the driver does.
+        tap: Hears of everything that the driver does.
         host_visible: The window onto host blobs; None without `host_memory`, and before `activate`.
         blocking: While the display works on a flush, take no further command from the control queue. QEMU
             does so (its `renderer_blocked`): one slow screen then holds up all scanouts.

@@ -1,4 +1,4 @@
-"""The display port: what the device asks of whoever owns the screens.
+"""The display port: what the device asks of the owner of the screens.
 
 The host's compositor implements `Display` (see `compositor.adapter.display`); tests use a recording fake.
 """
@@ -99,7 +99,7 @@ class Display(Protocol):
             scanout_id: The scanout.
             damage: What changed; within the image.
             incoming: What the image is about to hold. Until the call returns its `source` is to be read in
-                place of the image's pixels, which are out of date where nobody has copied them.
+                place of the image's pixels, which are out of date until they are copied.
 
         Returns:
             None when the host is done with the buffer, else a fence that signals when it is. The

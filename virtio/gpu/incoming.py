@@ -1,9 +1,9 @@
-"""A transfer that is carried out by whoever reads the image next.
+"""A transfer that the next reader of the image carries out.
 
 TRANSFER_TO_HOST_2D copies a frame out of the guest's pages, and the flush behind it makes the compositor
 read the copy: two passes over megabytes. Linux sends both in one batch (virtgpu_plane.c,
 `virtio_gpu_primary_plane_update`), and then one pass can do both. So a transfer of a whole image is only
-noted. Who reads the image copies it on the way; if nobody reads it, or not all of it, the device does before
+noted. A reader of the image copies it on the way; if none reads it, or not all of it, the device does before
 it answers the transfer, which is before the driver may draw again.
 """
 

@@ -39,7 +39,7 @@ class Session:
         resources: By id.
         scanouts: What each shows.
         cursors: One per scanout.
-        defers: Whether a transfer may be left to whoever reads the image next (`virtio.gpu.incoming`).
+        defers: Whether a transfer may be left to the next reader of the image (`virtio.gpu.incoming`).
         late: The resource whose transfer has been left so.
     """
 
@@ -70,7 +70,8 @@ class Session:
     def host_blob(self, resource_id: int) -> NDArray[np.uint8] | None:
         """(size,) uint8, writable: the memory of a host blob, mapped or not; None: there is no such blob.
 
-        For whoever puts back what a guest had there. A guest finds what it has mapped in `host_visible`.
+        For a replay, which puts back what a guest had there. A guest finds what it has mapped in
+        `host_visible`.
         """
         found = next((r for r in self.resources if r.resource_id == resource_id), None)
         if not isinstance(found, Blob) or not found.is_host:

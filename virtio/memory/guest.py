@@ -35,7 +35,7 @@ class GuestMemory(Closing):
 
     It keeps its own duplicates of the handles, so the caller may close its own at any time. After `close`
     every access raises `Misuse`, while views, arrays and mappings made before stay valid for as long as
-    somebody holds them.
+    they are referred to.
 
     Attributes:
         regions: Ordered by guest address; their handles live as long as this object is open.

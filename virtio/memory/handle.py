@@ -18,7 +18,7 @@ class SharedHandle(Closing):
 
     Attributes:
         size: Bytes in the file when the handle was made; `current_size` asks the kernel again.
-        can_shrink: Whether somebody may cut the file short while it is mapped: nothing seals it
+        can_shrink: Whether its owner may cut the file short while it is mapped: nothing seals it
             against that. Loads beyond the new end then raise SIGBUS (see `virtio.memory.sigbus`).
     """
 

@@ -25,7 +25,7 @@ class Region:
         size: Bytes.
         handle: The file.
         offset: Where the region begins in the file, a multiple of the page size.
-        user_address: Where the VMM has mapped it; 0 when nobody will ask.
+        user_address: Where the VMM has mapped it; 0 where no address of its own is used.
     """
 
     guest_address: int

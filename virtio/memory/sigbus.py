@@ -68,7 +68,7 @@ class _Guard:
         return kind.from_address(self._engine.get_global_value_address(name))
 
     def install(self) -> None:
-        """Be the process's action for SIGBUS, again if somebody else became it since."""
+        """Be the process's action for SIGBUS, again if another handler became it since."""
         current = _SigAction()
         _sigaction(signal.SIGBUS, None, ctypes.byref(current))
         if current.handler != self._action.handler:

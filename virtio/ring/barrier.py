@@ -12,7 +12,7 @@ x86-64 keeps the first two by itself and reorders the third; aarch64 reorders al
 asks for a barrier, and the first two where `WEAKLY_ORDERED` says so: a barrier takes 0.2 us, and these two
 are on the path of every single buffer.
 
-CPython offers no fence, but a lock that nobody else uses is one when it is *released and then taken*. The
+CPython offers no fence, but a lock that no other thread uses is one when it is *released and then taken*. The
 release is an atomic read-modify-write with release semantics, the taking one with acquire semantics
 (glibc's `sem_post` and `sem_trywait`, or CPython's own `PyMutex`). On x86-64 each is a `lock`-prefixed
 instruction, which is a full barrier (Intel SDM 3A, 8.2.5). On aarch64 all earlier accesses come before the

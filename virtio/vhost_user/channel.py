@@ -2,7 +2,7 @@
 
 Waiting for each answer before the next request is sent costs a round trip and buys three things. Nothing can
 fill the socket of a front end that does not read, since equal requests that still wait are one. In-band calls
-block nobody, yet keep their order. And a configuration change goes out alone: UML, which looks at queue
+block no caller, yet keep their order. And a configuration change goes out alone: UML, which looks at queue
 interrupts first, would otherwise not deliver it before the next interrupt (arch/um/drivers/virtio_uml.c).
 """
 
@@ -51,7 +51,7 @@ class BackendChannel:
         self._forget()
 
     def request(self, request: BackendRequest, payload: bytes = b"") -> None:
-        """Send as soon as all earlier requests are answered; dropped when nobody listens."""
+        """Send as soon as all earlier requests are answered; dropped without a front end that listens."""
         if self._send is not None and (request, payload) not in self._waiting:
             self._waiting.append((request, payload))
             self._pump()
@@ -91,4 +91,4 @@ class BackendChannel:
 
 
 def _unheard(_answer: bool) -> None:
-    """Nobody waits for the front end."""
+    """Time does not wait for the front end."""

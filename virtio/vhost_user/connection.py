@@ -34,7 +34,7 @@ class Owner(Protocol):
         """Tell the user."""
 
     def lost(self, line: str) -> None:
-        """Tell the user that the front end broke the connection off, if nobody knows a better reason."""
+        """Tell the user that the front end broke the connection off, unless a better reason is known."""
 
     def ended(self, connection: Connection) -> None:
         """The connection is closed, and everything that belonged to it given back."""

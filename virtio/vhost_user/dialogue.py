@@ -121,7 +121,7 @@ class Dialogue:
         ):
             raise ProtocolFault(f"{message} answers nothing that was asked")
         _, future = self._waiting.popleft()
-        if not future.done():  # whoever waited may have been cancelled
+        if not future.done():  # the task that waited may have been cancelled
             future.set_result(message)
 
 
@@ -130,5 +130,5 @@ def _gone(request: Request) -> ProtocolFault:
 
 
 def _ignore(answer: asyncio.Future[Message]) -> None:
-    """Nobody waits for it; if the back end has gone, everything else says so."""
+    """The answer is not waited for; if the back end has gone, everything else says so."""
     answer.exception()

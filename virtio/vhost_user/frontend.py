@@ -66,8 +66,8 @@ class VhostUserFrontend:
         protocol_features: Likewise, of the protocol.
         on_config_change: Called when the device's config space has changed.
         on_queue_error: Called with a queue's index when the device found it broken.
-        on_notice: Called before a notification of the back end is acknowledged. Whoever keeps virtual time
-            asks for his turn here: as soon as it is acknowledged, time may go on.
+        on_notice: Called before a notification of the back end is acknowledged. A guest on virtual time
+            asks for its turn here: as soon as it is acknowledged, time may go on.
         on_close: Called when the back end has gone.
     """
 
@@ -100,7 +100,7 @@ class VhostUserFrontend:
         """Connect to the back end that listens on `path`.
 
         Raises:
-            Misuse: Nobody does.
+            Misuse: Nothing listens there.
         """
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)

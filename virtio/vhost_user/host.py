@@ -31,7 +31,7 @@ class Host(Protocol):
         """The descriptor is about to be closed, or its queue stops."""
 
     def ring(self, fd: int) -> bool:
-        """Signal an eventfd; False when nobody can hear it any more."""
+        """Signal an eventfd; False when its other end is gone."""
 
     def open_channel(self, fd: int, channel: BackendChannel) -> None:
         """Take ownership of a socket and connect `channel` to it, in place of an earlier one.

@@ -2,8 +2,8 @@
 
 A message is a 12-byte header (request, flags, payload size) and a payload, in the machine's byte order; file
 descriptors travel beside its first byte (vhost-user protocol, "Message Specification"). Nothing here does
-I/O except closing descriptors that nobody took: whoever reads a socket gives the bytes and descriptors to
-`Decoder.feed`, and whoever handles a `Message` takes what it wants out of it and closes the rest.
+I/O except closing descriptors that were not taken: the reader of a socket gives the bytes and descriptors to
+`Decoder.feed`, and the handler of a `Message` takes what it wants out of it and closes the rest.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Message:
         return fd
 
     def close(self) -> None:
-        """Close the descriptors that nobody took."""
+        """Close the descriptors that were not taken."""
         close_fds(self.take_fds())
 
     def __repr__(self) -> str:
@@ -156,9 +156,9 @@ def request_name(request: int, names: type[IntEnum] = Request) -> str:
 class Decoder:
     """Bytes and descriptors in, whole messages out.
 
-    A kernel may join a message without descriptors and the next one with some in a single read, and then
-    nobody can tell whose they are. So where descriptors are welcome, read at most `wanted` bytes at a time:
-    then no read crosses a message.
+    A kernel may join a message without descriptors and the next one with some in a single read, and then the
+    read does not tell whose they are. So where descriptors are welcome, read at most `wanted` bytes at a
+    time: then no read crosses a message.
 
     Attributes:
         wanted: How many bytes the message in progress still lacks, the header first.

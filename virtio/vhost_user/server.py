@@ -1,7 +1,7 @@
 """A vhost-user back end on a Unix socket: one guest at a time, the next one when that has gone.
 
-A connection counts from its first byte. Until then it may be somebody who looks whether anyone is here, as
-another server does before it takes a socket for stale; it gets no device and ends nothing. A front end that
+A connection counts from its first byte. Until then it may be another server, which looks whether this socket
+is stale before it takes its place; it gets no device and ends nothing. A front end that
 speaks while another one is served is turned away at once, with a line to the user: left waiting, a QEMU would
 hang in its first request, deaf to signals.
 """

@@ -29,8 +29,8 @@ class LiveQueue(SplitQueue):
     """A split queue that can be paused, moved to a new memory table, and served in portions.
 
     Attributes:
-        budget: Chains that `pop` may still hand out before it says that there are none. Whoever serves the
-            queue sets it, so that one guest with a full ring does not keep the loop from the others.
+        budget: Chains that `pop` may still hand out before it says that there are none. `Rings` sets it
+            before it serves the queue, so that one guest with a full ring does not keep the loop from others.
         paused: Chains given back now reach the driver after `resume`.
         retired: The driver has taken the queue away; what the device still gives back goes nowhere.
     """
@@ -56,7 +56,7 @@ class LiveQueue(SplitQueue):
         return chain
 
     def enable_kicks(self) -> bool:
-        """As `SplitQueue.enable_kicks`; when the budget is spent, whoever set it comes back unasked."""
+        """As `SplitQueue.enable_kicks`; when the budget is spent, the queue is served again unasked."""
         return self.budget > 0 and super().enable_kicks()
 
     def add_used(self, chain: Chain, length: int) -> None:

@@ -10,7 +10,7 @@ from compositor.output.frame import Frame
 from compositor.pixels.format import PixelFormat
 
 Pixels = NDArray[np.uint8]
-WIDTH, HEIGHT = 300, 500  # more than one block of rows, the last one shorter
+WIDTH, HEIGHT = 300, 1000  # more than one block of rows, the last one shorter
 
 
 def picture(seed: int = 0) -> Pixels:
@@ -45,6 +45,16 @@ def test_the_same_picture_counts_the_same_however_it_is_stored(
     digest = Digest()
     expected = digest.checksum(picture(), PixelFormat.XRGB8888)
     assert digest.checksum(stored(picture(), pixel_format, padding), pixel_format) == expected
+
+
+@pytest.mark.parametrize("at", [(0, 0), (HEIGHT - 1, WIDTH - 1), (250, 7)])
+def test_a_byte_that_means_nothing_counts_for_nothing(at: tuple[int, int]) -> None:
+    memory = picture()
+    memory[*at, 3] = 0x7F
+    digest = Digest()
+    checksum = digest.checksum(memory, PixelFormat.XRGB8888)
+    assert checksum == digest.checksum(picture(), PixelFormat.XRGB8888)
+    assert memory[*at, 3] == 0x7F
 
 
 @pytest.mark.parametrize("at", [(0, 0, 0), (HEIGHT - 1, WIDTH - 1, 2), (250, 7, 1)])

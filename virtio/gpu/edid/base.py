@@ -10,7 +10,7 @@ from virtio.gpu.edid.block import sealed
 from virtio.gpu.edid.timing import CLOCK_HZ, Timing
 
 _HEADER = bytes.fromhex("00ffffffffffff00")
-MANUFACTURER = "SCU"  # three letters that the PNP registry has given to nobody
+MANUFACTURER = "SCU"  # three letters that the PNP registry has not given away
 PRODUCT = 0x0010  # virtio's device id of a GPU
 MODEL_YEAR = 2025
 _VERSION, _REVISION = 1, 4
