@@ -38,9 +38,6 @@ autodoc_preserve_defaults = True
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 
-# Two errors have the name Misuse, one for each side; a docstring means the one of its package.
-suppress_warnings = ["ref.python"]
-
 html_theme = "furo"
 html_title = "scanout"
 html_copy_source = False

@@ -25,16 +25,23 @@ _OPAQUE = 0xFF00_0000
 
 
 class Digest:
-    """Collects frames; equal digests mean equal pictures at equal times."""
+    """Collects frames; equal digests mean equal pictures at equal times.
+
+    Attributes:
+        converted_bytes: What it has written to bring pictures to the common format.
+    """
 
     def __init__(self) -> None:
+        self.converted_bytes = 0
         self._records = hashlib.sha256()
         self._scratch = np.empty((0, 0, 4), np.uint8)
 
     def add(self, frame: Frame) -> None:
         """Count a frame, and note its checksum; before it is released, while its pixels still stand."""
         height, width = frame.pixels.shape[:2]
+        converted = self.converted_bytes
         checksum = frame.checksum = self.checksum(frame.pixels, frame.format)
+        frame.read_back(self.converted_bytes - converted)
         record = (
             f"{frame.output} {frame.commit_seq} {frame.present_time_ns} {width}x{height} {checksum:016x}\n"
         )
@@ -69,6 +76,7 @@ class Digest:
             self._scratch = np.empty((rows, width, 4), np.uint8)
         scratch = self._scratch[: block.shape[0]]
         blend.convert(scratch, block, pixel_format)
+        self.converted_bytes += scratch.nbytes
         return scratch
 
 

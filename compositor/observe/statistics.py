@@ -115,7 +115,7 @@ class GuestStatistics:
         self.flips_outstanding = 0
         self.latencies = Histogram()
         self.fence_waits = Histogram()
-        self.bytes = {"transfer": 0, "compose": 0, "upload": 0, "readback": 0}
+        self.bytes = {"transfer": 0, "cursor": 0, "compose": 0, "upload": 0, "readback": 0}
         self.commands: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.host_memory_bytes = 0

@@ -55,10 +55,15 @@ class GuestTap:
         journal: Where records go.
         guest: The guest's number in the recording.
         outputs: On which outputs each of its scanouts is; None: maybe on any.
+
+    Attributes:
+        guest: As given.
+        copied_bytes: What it has copied of the guest's pixels: once for the file, and once for the next look.
     """
 
     def __init__(self, journal: Journal, guest: int, outputs: Sequence[Sequence[int] | None]) -> None:
         self.guest = guest
+        self.copied_bytes = 0
         self._journal = journal
         self._outputs = list(outputs)
         self._session: Session | None = None
@@ -201,6 +206,7 @@ class GuestTap:
             known = self._images[resource_id] = backing, MemoryImage(backing.size)
         extents, data = known[1].update(offset, stride, rows)
         if extents:
+            self.copied_bytes += 2 * len(data)
             self._journal.write_content(self.guest, ContentRecord(resource_id, extents, data))
 
 

@@ -123,12 +123,8 @@ class Fence:
             raise Misuse(f"{self.describe()} is signalled twice")
         self.state = following
         self.timestamp_ns = now_ns
-        if self._callbacks is not None:
-            self._run(self._callbacks)
-
-    def _run(self, callbacks: list[Callback]) -> None:
         failures: list[BaseException] = []
-        for callback in callbacks:  # it grows when one of them adds another
+        for callback in self._callbacks or ():  # it grows when one of them adds another
             try:
                 callback(self)
             except BaseException as failure:

@@ -110,7 +110,7 @@ class GpuDevice:
             )
         self._config = ConfigSpace(self._scanout_count)
         self._statistics = Statistics()
-        self._timelines = Timelines(self._release)
+        self._timelines = Timelines(self._notify)
         self._session: Session | None = None
         self._serving: int | None = None
         self._awaited: Sequence[Fence] = ()  # by the control queue, when `blocking`
@@ -319,8 +319,7 @@ class GpuDevice:
         self.on_fault(self.last_fault)
         return Answer(fault.response)
 
-    def _release(self, parked: Parked) -> None:
-        """A parked response's turn has come, at any time: also while either queue is being served."""
-        parked.answer()
+    def _notify(self, parked: Parked) -> None:
+        """A parked response was given, at any time: also while either queue is being served."""
         if self._serving != parked.index and parked.queue.should_notify():
             self.notify(parked.index)

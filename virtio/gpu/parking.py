@@ -54,11 +54,11 @@ class Timelines:
     """Lines of parked responses.
 
     Args:
-        release: Called with each response when its turn has come.
+        on_answered: Called with each response that was given to the driver because its turn had come.
     """
 
-    def __init__(self, release: Callable[[Parked], None]) -> None:
-        self._release = release
+    def __init__(self, on_answered: Callable[[Parked], None]) -> None:
+        self._on_answered = on_answered
         self._lines: dict[TimelineKey, deque[Parked]] = {}
 
     def __len__(self) -> int:
@@ -69,7 +69,7 @@ class Timelines:
         return key in self._lines or any(not fence.signaled for fence in pending)
 
     def park(self, key: TimelineKey, parked: Parked, fences: Iterable[Fence]) -> None:
-        """Release a response after `fences`, and after all that is parked on its timeline already."""
+        """Answer with a response after `fences`, and after all that is parked on its timeline already."""
         pending = [fence for fence in fences if not fence.signaled]
         parked.waiting = len(pending)
         line = self._lines.setdefault(key, deque())
@@ -80,12 +80,14 @@ class Timelines:
     def _signaled(self, key: TimelineKey, line: deque[Parked], parked: Parked, _fence: Fence) -> None:
         parked.waiting -= 1
         while line and not line[0].waiting:
-            self._release(line.popleft())
+            first = line.popleft()
+            first.answer()
+            self._on_answered(first)
         if not line and self._lines.get(key) is line:
             del self._lines[key]
 
     def clear(self) -> None:
-        """Drop all that is parked; it will never be released."""
+        """Drop all that is parked; no driver will ever see it."""
         for line in self._lines.values():
             line.clear()
         self._lines.clear()

@@ -72,6 +72,7 @@ class Attachment:
             self._past.commands += self._device.commands
             self._past.errors += self._device.errors
             self._past.transfer_bytes += self._device.transfer_bytes
+            self._past.cursor_bytes += self._device.cursor_bytes
         self._device = GpuDevice(self.display, host_memory=self.kind == "simulated")
         self._device.blocking = self.display.policy is SyncPolicy.BLOCKING
         if self._tap is not None:
@@ -111,7 +112,10 @@ class Attachment:
             collected.commands = self._past.commands + device.commands
             collected.errors = self._past.errors + device.errors
             collected.bytes["transfer"] = self._past.transfer_bytes + device.transfer_bytes
+            collected.bytes["cursor"] = self._past.cursor_bytes + device.cursor_bytes
             collected.host_memory_bytes = device.host_memory_bytes
+        if self._tap is not None:
+            collected.bytes["readback"] = self._tap.copied_bytes
         return collected
 
     def next_presented(self) -> Fence:

@@ -35,7 +35,7 @@ async def test_a_guest_that_fills_the_output_is_scanned_out_without_a_copy() -> 
     assert guest["frames"] == {
         "submitted": 61, "presented": 60, "discarded": 0, "torn": 0, "early_reuse": 0,
     }  # fmt: skip
-    assert guest["bytes"] == {"transfer": 0, "compose": 0, "upload": 0, "readback": 0}
+    assert guest["bytes"] == {"transfer": 0, "cursor": 0, "compose": 0, "upload": 0, "readback": 0}
     assert "TRANSFER_TO_HOST_2D" not in guest["commands"]
     assert guest["errors"] == {}
 

@@ -53,7 +53,7 @@ async def test_from_the_guests_memory_to_the_screen_no_byte_is_copied(
         await machine.run(frames=20)
         stats = machine.stats()
     (output,), (guest,) = stats["outputs"], stats["guests"]
-    assert guest["bytes"] == {"transfer": 0, "compose": 0, "upload": 0, "readback": 0}
+    assert guest["bytes"] == {"transfer": 0, "cursor": 0, "compose": 0, "upload": 0, "readback": 0}
     assert output["direct_scanout"] == output["presented"] >= 20
     assert "TRANSFER_TO_HOST_2D" not in guest["commands"]
 

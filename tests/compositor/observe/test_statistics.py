@@ -83,7 +83,7 @@ def test_the_document_has_the_published_shape() -> None:
                 "kind": "simulated",
                 "frames": {"submitted": 4, "presented": 2, "discarded": 1, "torn": 1, "early_reuse": 0},
                 "latency_ms": {"p50": 8.1, "p99": 8.1},
-                "bytes": {"transfer": 0, "compose": 100, "upload": 0, "readback": 0},
+                "bytes": {"transfer": 0, "cursor": 0, "compose": 100, "upload": 0, "readback": 0},
                 "bytes_per_frame": 50.0,
                 "fence_wait_ms": {"p50": 2.0, "p99": 2.0},
                 "late_fences": 0,

@@ -29,7 +29,13 @@ async def test_a_guest_in_a_window_costs_one_upload_a_frame_and_no_other_copy(di
         shot = machine.screenshot()
     assert all(frame.direct for frame in frames)
     presented = guest["frames"]["presented"]
-    assert guest["bytes"] == {"transfer": 0, "compose": 0, "upload": presented * SIZE, "readback": 0}
+    assert guest["bytes"] == {
+        "transfer": 0,
+        "cursor": 0,
+        "compose": 0,
+        "upload": presented * SIZE,
+        "readback": 0,
+    }
     last = frames[-1].frame_ids["plasma"]
     assert last is not None
     assert any(np.array_equal(shot, drawn(last + n)) for n in range(3)), "another frame may just have come"
