@@ -328,9 +328,7 @@ class Output:
         damage = self._damage if front.same_kind(self._front) else Region([self.mode.rect])
         self._front, self._damage = front, Region()
         self.commit_seq += 1
-        self._primary.begin(self.commit_seq, front)
-        if not deferred:
-            self._primary.end(True)
+        self._primary.begin(self.commit_seq, front, deferred=deferred)
         return Frame(
             output=self.name,
             commit_seq=self.commit_seq,

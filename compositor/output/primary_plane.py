@@ -221,9 +221,11 @@ class PrimaryPlane:
         composed = {arrangement.direct.name: 0} | {layer.name: 0 for layer in arrangement.above}
         return Front(pixels, layer.format, composed, None)
 
-    def begin(self, commit_seq: int, front: Front) -> None:
-        """A frame is on its way to the screen."""
+    def begin(self, commit_seq: int, front: Front, *, deferred: bool) -> None:
+        """A frame is on its way to the screen; when it is not deferred, it is there."""
         self._waiting.append((commit_seq, front.framebuffer))
+        if not deferred:
+            self.end(True)
 
     def end(self, shown: bool) -> None:
         """The oldest frame on its way is on the screen, or will never be."""

@@ -10,7 +10,7 @@ How a position of the screen becomes one of the buffer is said in `compositor.re
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, IntFlag
 from typing import NamedTuple
 
@@ -112,6 +112,8 @@ class PlaneState:
         alpha: Opacity of the whole, 0 to 0xffff.
         color_encoding: The matrix of a YUV buffer. DRM has no default; BT.601 is that of vkms.
         color_range: As `color_encoding`.
+        is_in_place: Whether each pixel of the output shows one of the buffer, in the same order.
+        is_identity: Whether a premultiplied buffer is shown as it is.
     """
 
     source: SourceRect | None = None
@@ -122,16 +124,15 @@ class PlaneState:
     alpha: int = OPAQUE
     color_encoding: ColorEncoding = ColorEncoding.BT601
     color_range: ColorRange = ColorRange.LIMITED
+    # Asked several times a frame, so worked out once.
+    is_in_place: bool = field(init=False, repr=False, compare=False)
+    is_identity: bool = field(init=False, repr=False, compare=False)
 
-    @property
-    def is_in_place(self) -> bool:
-        """Whether each pixel of the output shows one of the buffer, in the same order."""
-        return self.source is None and self.rotation == Rotation.ROTATE_0 and self.size is None
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether a premultiplied buffer is shown as it is."""
-        return self.is_in_place and self.alpha == OPAQUE and self.blend_mode is BlendMode.PREMULTIPLIED
+    def __post_init__(self) -> None:
+        in_place = self.source is None and self.rotation == Rotation.ROTATE_0 and self.size is None
+        as_it_is = self.alpha == OPAQUE and self.blend_mode is BlendMode.PREMULTIPLIED
+        object.__setattr__(self, "is_in_place", in_place)
+        object.__setattr__(self, "is_identity", in_place and as_it_is)
 
     @property
     def reverses(self) -> tuple[bool, bool]:
@@ -151,6 +152,8 @@ class PlaneState:
 
     def size_of(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) on the output, of a buffer of this size."""
+        if self.is_in_place:
+            return width, height
         if self.size is not None:
             return self.size
         across, down = width, height
@@ -170,7 +173,7 @@ class PlaneState:
             A rectangle relative to the surface's upper left corner; with a pixel's margin where a filter
             looks at neighbours.
         """
-        if self.source is None and self.size is None and self.rotation == Rotation.ROTATE_0:
+        if self.is_in_place:
             return part
         source, (across, down) = self.source_of(width, height), self.size_of(width, height)
         if self.rotation.swaps_axes:

@@ -58,7 +58,7 @@ def convert(target: Pixels, source: Pixels, source_format: PixelFormat) -> None:
         source_format: Any format.
     """
     kernel = None
-    if not is_copied(source_format) and tables.can_take(target, source):
+    if not is_copied(source_format) and _can_take(target, source):
         kernel = ready(target.shape[0] * target.shape[1])
     if kernel is None:
         exact.convert(target, source, source_format)
@@ -71,7 +71,7 @@ def over(
 ) -> None:
     """Blend premultiplied `source` OVER opaque `target`, as pixman does; arguments as `exact.over`."""
     kernel = None
-    if tables.can_take(target, source):
+    if _can_take(target, source):
         kernel = ready(target.shape[0] * target.shape[1])
     if kernel is None:
         exact.over(target, source, source_format, has_alpha, opacity)
@@ -84,7 +84,7 @@ def over(
 def fetch(target: Pixels, copy: Pixels, source: Pixels, source_format: PixelFormat) -> None:
     """Copy `source` to `copy` as it is and, in the same pass, to `target` as `convert` does."""
     height, width = target.shape[:2]
-    kernel = ready(height * width) if tables.can_take(target, copy, source) else None
+    kernel = ready(height * width) if _can_take(target, copy, source) else None
     if kernel is None:
         for top in range(0, height, step := max(1, _BLOCK // (4 * width))):
             rows = slice(top, top + step)
@@ -102,6 +102,10 @@ def fetch(target: Pixels, copy: Pixels, source: Pixels, source_format: PixelForm
 def is_copied(form: AnyFormat) -> bool:
     """Whether an opaque picture of this format is a plain copy, at which numpy is as good as any kernel."""
     return isinstance(form, PixelFormat) and form.shifts == OUTPUT_FORMAT.shifts
+
+
+def _can_take(*images: Pixels) -> bool:
+    return all(tables.can_take(image) for image in images)
 
 
 def _whole(target: Pixels) -> Rect:

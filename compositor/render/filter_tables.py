@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.pixels.plane_state import Filter
+from compositor.render.fused.tables import address_of
 from compositor.render.view import Line, taps
-from compositor.render.words import address_of
 
 BLOCK = 16  # pixels that a kernel works on at a time
 _NEAR = 4 * BLOCK  # columns that are loaded for as many, rather than one by one

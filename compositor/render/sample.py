@@ -20,10 +20,11 @@ from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import OPAQUE, BlendMode, Filter
 from compositor.render import blend, reference
 from compositor.render.filter_tables import BLOCK
+from compositor.render.fused.tables import address_of
 from compositor.render.layer import Layer, Pixels
 from compositor.render.transform import Kernels, load, transform
 from compositor.render.view import View, view_of
-from compositor.render.words import Words, address_of, image_of, scratch, words_of
+from compositor.render.words import Words, image_of, scratch, words_of
 from compositor.render.yuv import matrix
 
 BAND_BYTES = 1 << 19

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from compositor.pixels.plane_state import Filter
 from compositor.render.filter_tables import BLOCK, column_tables, edges, row_tables
+from compositor.render.fused.tables import address_of
 from compositor.render.layer import Pixels
 from compositor.render.view import View
-from compositor.render.words import Words, address_of, image_of, scratch
+from compositor.render.words import Words, image_of, scratch
 
 
 class Kernels(NamedTuple):

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from compositor.render.fused.tables import address_of
 from compositor.render.layer import Pixels
 
 Words = NDArray[np.uint32]
@@ -34,11 +35,6 @@ def words_of(image: Pixels) -> Words | None:
     row, pixel, byte = image.strides
     aligned = address_of(image) % 4 == 0
     return image.view(np.uint32)[..., 0] if (pixel, byte, row % 4) == (4, 1, 0) and aligned else None
-
-
-def address_of(array: NDArray[np.generic]) -> int:
-    """Where an array's first element lies in memory."""
-    return int(array.__array_interface__["data"][0])
 
 
 def image_of(words: Words) -> tuple[int, int, int, int]:

@@ -93,7 +93,6 @@ class Surface(Node):
         Raises:
             BadInput: A plane cannot show this buffer.
         """
-        self.discard()
         before, self.buffer = self.buffer, buffer
         if before is None or buffer is None or not buffer.is_like(before):
             self._arrange()

@@ -29,9 +29,9 @@ _RECORD = struct.Struct("=14q")
 _RECT = struct.Struct("=4q")
 
 
-def can_take(*images: Pixels) -> bool:
-    """Whether the kernel can read or write all of them: pixels of a row adjoin, rows may lie anywhere."""
-    return all(pixels.strides[1:] == _ADJOINING for pixels in images)
+def can_take(pixels: Pixels) -> bool:
+    """Whether the kernel can read or write it: pixels of a row adjoin, rows may lie anywhere."""
+    return pixels.strides[1:] == _ADJOINING
 
 
 def record(
@@ -106,7 +106,8 @@ def compose(
 
 def address_of(array: NDArray[np.generic]) -> int:
     """Where the first element lies; in a third of the time of `ctypes.data`."""
-    return int(array.__array_interface__["data"][0])
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def _background(width: int, height: int, colour: int) -> Record:
