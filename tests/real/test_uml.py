@@ -31,7 +31,7 @@ def test_pageflip_is_scanned_out_from_the_guests_own_pages(scanout: Run, clock: 
         }  # fmt: skip
         # Frame 0 comes with the mode set.
         assert np.array_equal(done.picture, expected.pageflip(1024, 768, 119)[..., 2::-1])
-    assert guest["bytes"] == {"transfer": 0, "compose": 0, "upload": 0, "readback": 0}
+    assert guest["bytes"] == {"transfer": 0, "cursor": 0, "compose": 0, "upload": 0, "readback": 0}
     assert "TRANSFER_TO_HOST_2D" not in guest["commands"]
     assert guest["errors"] == {}
 

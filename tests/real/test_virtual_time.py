@@ -50,7 +50,7 @@ def test_five_seconds_are_300_frames_and_the_same_ones_under_load(scanout: Run, 
     (output,), (guest,) = stats["outputs"], stats["guests"]
     assert output["presented"] == output["direct_scanout"] == 300
     assert output["interval_ms"] == {"p50": 16.67, "p99": 16.67, "max": 16.67}
-    assert guest["bytes"] == {"transfer": 0, "compose": 0, "upload": 0, "readback": 0}
+    assert guest["bytes"] == {"transfer": 0, "cursor": 0, "compose": 0, "upload": 0, "readback": 0}
     assert np.array_equal(done.picture, expected.pageflip(1024, 768, 299)[..., 2::-1])
     again = scanout(*FIVE_SECONDS).stats
     with busy(2):
