@@ -28,11 +28,9 @@ from compositor.machine.attachment import Attachment
 from compositor.machine.guests import Guests
 from compositor.machine.outputs import Outputs
 from compositor.machine.pictures import Pictures
-from compositor.machine.presenter import Repaint
-from compositor.machine.presenting import Presenting
+from compositor.machine.presenter import Presenting, Repaint
 from compositor.machine.replay import Player
-from compositor.machine.run import StopReason
-from compositor.machine.runs import Runs, listening
+from compositor.machine.run import Runs, StopReason, listening
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
 from compositor.output.frame import Frame

@@ -7,8 +7,7 @@ from functools import partial
 
 from compositor.errors import BadInput, Misuse
 from compositor.machine.pictures import Pictures
-from compositor.machine.presenter import Presenter
-from compositor.machine.presenting import Presenting
+from compositor.machine.presenter import Presenter, Presenting
 from compositor.output.mode import Mode
 from compositor.output.output import Output
 from compositor.record.recorder import Recorder

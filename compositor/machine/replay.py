@@ -162,7 +162,7 @@ class Player:
 
     def _place(self, record: Record) -> None:
         document = read_json(record)
-        self._guest(record).put(document["scanout"], make_placement(document["place"]))
+        self._guest(record).put(document["scanout"], _placement(document["place"]))
 
     def _plug(self, record: Record) -> None:
         output = make_output(read_json(record))
@@ -186,7 +186,7 @@ class Player:
 
     def _attach(self, record: Record) -> None:
         document = read_json(record)
-        places = [make_placement(place) for place in document["places"]]
+        places = [_placement(place) for place in document["places"]]
         name, kind = document["name"], document["kind"]
         guest = ReplayedAttachment(name, kind, self._outputs.tree, places, self._clock)
         self._attached.append(guest)
@@ -240,7 +240,7 @@ class Player:
         return FrameRecord(frame.commit_seq, width, height, frame.checksum or 0)
 
 
-def make_placement(document: dict[str, Any]) -> Placement:
+def _placement(document: dict[str, Any]) -> Placement:
     """The placement that a recording has as a JSON object.
 
     Raises:

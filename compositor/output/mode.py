@@ -1,8 +1,9 @@
-"""A monitor's mode: size and refresh rate, as text and as numbers."""
+"""What a monitor is set to: size and refresh rate, as text and as numbers, and how it mixes colours."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from compositor.errors import BadInput
@@ -74,3 +75,29 @@ class Mode(NamedTuple):
         whole, thousandths = divmod(self.refresh_mhz, 1000)
         fraction = f".{thousandths:03}".rstrip("0") if thousandths else ""
         return f"{self.width}x{self.height}@{whole}{fraction}"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputState:
+    """What an output is set to, beside its scene.
+
+    Attributes:
+        mode: Size and refresh rate.
+        background: 0xRRGGBB where no surface is.
+        linear_light: Whether surfaces are blended by amounts of light (`compositor.render.linear`), not
+            by the codes of colours as displays' hardware commonly does.
+    """
+
+    mode: Mode
+    background: int = 0
+    linear_light: bool = False
+
+    def check(self) -> None:
+        """The one validity check, of `test` and of `commit`.
+
+        Raises:
+            BadInput: A property is out of range; the message names it.
+        """
+        self.mode.check()
+        if not 0 <= self.background <= 0xFFFFFF:
+            raise BadInput(f"background {self.background:#x} is not in 0x000000 to 0xffffff")

@@ -17,12 +17,11 @@ from dataclasses import replace
 from compositor.errors import BadInput, Misuse
 from compositor.output.frame import Frame, VisiblePicture
 from compositor.output.layers import Buffer, OutputLayer
-from compositor.output.mode import Mode
+from compositor.output.mode import Mode, OutputState
 from compositor.output.pacing import Pacing
 from compositor.output.panel import VariableRefresh, VblankGrid
 from compositor.output.plane import DEFAULT_PLANES, PlaneBudget
 from compositor.output.primary_plane import Arrangement, Framebuffers, Front, PrimaryPlane, arrange
-from compositor.output.state import OutputState
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import PlaneState
 from compositor.pixels.region import Region

@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.output.layers import OutputLayer
+from compositor.output.mode import OutputState
 from compositor.output.plane import PlaneBudget, PlaneKind
 from compositor.output.plane_assignment import Grant, assign
-from compositor.output.state import OutputState
 from compositor.pixels.format import OUTPUT_FORMAT, PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.pixels.region import Region
 from compositor.render import cpu, linear
 from compositor.render.layer import Layer
-from compositor.render.target import allocate
+from compositor.render.words import allocate
 
 BACKGROUND = ""
 """What composition writes where no surface is has this name, which no surface can have."""

@@ -1,4 +1,4 @@
-"""Pictures of 32-bit words in memory, as the compiled kernels are given them, and room to draw into."""
+"""Pictures of 32-bit words in memory, as the compiled kernels are given them, and memory to draw into."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from compositor.render.fused.tables import address_of
 from compositor.render.layer import Pixels
 
 Words = NDArray[np.uint32]
+
+_CACHE_LINE = 64  # bytes; writes that straddle two lines cost a tenth more
 
 
 class Scratch(threading.local):
@@ -41,3 +43,11 @@ def image_of(words: Words) -> tuple[int, int, int, int]:
     """The first four arguments of all kernels: address, pitch in bytes, width and height."""
     height, width = words.shape
     return address_of(words), words.strides[0], width, height
+
+
+def allocate(width: int, height: int) -> NDArray[np.uint8]:
+    """A picture of so many pixels, (height, width, 4) uint8, undefined, that begins at a cache line."""
+    size = height * width * 4
+    memory = np.empty(size + _CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % _CACHE_LINE
+    return memory[start : start + size].reshape(height, width, 4)

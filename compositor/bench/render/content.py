@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from compositor.render.target import allocate
+from compositor.render.words import allocate
 
 Pixels = NDArray[np.uint8]
 

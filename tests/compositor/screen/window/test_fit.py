@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compositor.pixels.geometry import EMPTY, Rect
-from compositor.screen.window.layout import fit
+from compositor.screen.window.shell import fit
 
 sizes = st.tuples(st.integers(1, 9000), st.integers(1, 9000))
 
