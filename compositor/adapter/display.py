@@ -20,7 +20,7 @@ from compositor.observe.statistics import GuestStatistics
 from compositor.output.submission import Feedback
 from compositor.scene.tree import SceneTree
 from virtio.fence import Fence
-from virtio.gpu.display import CursorImage, DisplayMode, Incoming, ScanoutImage
+from virtio.gpu.display import CursorImage, DeferredTransfer, DisplayMode, ScanoutImage
 from virtio.gpu.display import Rect as GuestRect
 
 __all__ = ["GuestDisplay", "Placement"]
@@ -130,7 +130,9 @@ class GuestDisplay:
         """See `virtio.gpu.display.Display.set_scanout`."""
         return self.heads[scanout_id].flips.set_image(image)
 
-    def flush(self, scanout_id: int, damage: GuestRect, incoming: Incoming | None = None) -> Fence | None:
+    def flush(
+        self, scanout_id: int, damage: GuestRect, incoming: DeferredTransfer | None = None
+    ) -> Fence | None:
         """See `virtio.gpu.display.Display.flush`."""
         return self.heads[scanout_id].flips.flush(damage, incoming)
 

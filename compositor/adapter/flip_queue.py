@@ -21,7 +21,7 @@ from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
 from compositor.scene.surface import Surface
 from virtio.fence import Fence, Producer
-from virtio.gpu.display import Incoming, ScanoutImage
+from virtio.gpu.display import DeferredTransfer, ScanoutImage
 from virtio.gpu.display import Rect as GuestRect
 
 ReadStamp = Callable[[NDArray[np.uint8]], tuple[int | None, bool]]
@@ -109,7 +109,7 @@ class FlipQueue:
             self._surface.submit(None)
         self._signal_release()
 
-    def flush(self, damage: GuestRect, incoming: Incoming | None) -> Fence | None:
+    def flush(self, damage: GuestRect, incoming: DeferredTransfer | None) -> Fence | None:
         """Submit the image; what the fence waits for is the guest's policy."""
         image, policy = self.image, self._guest.policy
         if image is None:
@@ -138,7 +138,9 @@ class FlipQueue:
             self._waiting.append(flip)
         return self._awaited(flip)
 
-    def _flip(self, image: ScanoutImage, damage: Rect | None, now_ns: int, incoming: Incoming | None) -> Flip:
+    def _flip(
+        self, image: ScanoutImage, damage: Rect | None, now_ns: int, incoming: DeferredTransfer | None
+    ) -> Flip:
         """The next flip, with the buffer and the submission that go with it."""
         self._count_flushes += 1
         frame_id, torn = self._guest.read_stamp(image.pixels if incoming is None else incoming.source)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Incoming(Protocol):
-    """Newer content of a buffer that still lies elsewhere; whoever reads the buffer first copies it.
+    """Newer content of a buffer that still lies elsewhere; the first reader of the buffer copies it.
 
     Attributes:
         source: (height, width, 4) uint8, what the buffer's pixels are to become.

@@ -114,7 +114,7 @@ class GpuDevice:
         self._session: Session | None = None
         self._serving: int | None = None
         self._awaited: Sequence[Fence] = ()  # by the control queue, when `blocking`
-        self._late: Parked | None = None  # the answer to a transfer that waits (`virtio.gpu.incoming`)
+        self._late: Parked | None = None  # the answer to a transfer that was deferred
         self.blocking = False
         self._longest_request = (
             HEADER_SIZE + sizeof(ResourceCreateBlob) + self._limits.entries * sizeof(MemEntry)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virtio.fence import Fence
+from virtio.gpu.deferred_transfer import DeferredTransfer
 from virtio.gpu.formats import Format
-from virtio.gpu.incoming import Incoming
 from virtio.gpu.wire import Rect
 
-__all__ = ["CursorImage", "Display", "DisplayMode", "Incoming", "Rect", "ScanoutImage"]
+__all__ = ["CursorImage", "DeferredTransfer", "Display", "DisplayMode", "Rect", "ScanoutImage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Display(Protocol):
             that; else None. The response to a fenced command waits for it.
         """
 
-    def flush(self, scanout_id: int, damage: Rect, incoming: Incoming | None = None) -> Fence | None:
+    def flush(self, scanout_id: int, damage: Rect, incoming: DeferredTransfer | None = None) -> Fence | None:
         """The driver made `damage` (relative to the scanout's image) visible.
 
         Args:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virtio.gpu.backing import Backing, host_backing
+from virtio.gpu.deferred_transfer import DeferredTransfer
 from virtio.gpu.errors import invalid_resource, out_of_memory, unspecified
 from virtio.gpu.formats import BYTES_PER_PIXEL, Format
-from virtio.gpu.incoming import Incoming
 from virtio.gpu.limits import Ledger, Limits
 
 _UUID_NAMESPACE = UUID("6f2d7c1e-9b0a-5d43-8a57-1c0e64b5f0a2")
@@ -76,7 +76,7 @@ class Resource2d(_Resource):
         self.width = width
         self.height = height
         self.rows = ledger.allocate((height, width * BYTES_PER_PIXEL), f"2D resource {resource_id}")
-        self.incoming: Incoming | None = None
+        self.incoming: DeferredTransfer | None = None
         self._ledger = ledger
 
     @property

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from virtio.fence import Fence
 from virtio.gpu.blob_image import BlobImage, BlobLayout
+from virtio.gpu.deferred_transfer import DeferredTransfer
 from virtio.gpu.display import Display, ScanoutImage
 from virtio.gpu.errors import CommandFault, invalid_scanout
-from virtio.gpu.incoming import Incoming
 from virtio.gpu.limits import Ledger
 from virtio.gpu.rect import common
 from virtio.gpu.resource import Blob, Resource, Resource2d
@@ -186,7 +186,7 @@ class Scanouts:
         return Flushed(shown, touched, fences)
 
     @staticmethod
-    def _incoming(state: Bound | BoundBlob) -> Incoming | None:
+    def _incoming(state: Bound | BoundBlob) -> DeferredTransfer | None:
         """The transfer that a reader of what is shown may carry out: of all that is shown, and of no more."""
         if isinstance(state, BoundBlob):
             return None

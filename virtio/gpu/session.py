@@ -39,7 +39,7 @@ class Session:
         resources: By id.
         scanouts: What each shows.
         cursors: One per scanout.
-        defers: Whether a transfer may be left to the next reader of the image (`virtio.gpu.incoming`).
+        defers: Whether a transfer may be left to the next reader of the image (`DeferredTransfer`).
         late: The resource whose transfer has been left so.
     """
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from virtio.fence import Fence
 from virtio.gpu.device import GpuDevice
-from virtio.gpu.display import CursorImage, DisplayMode, Incoming, Rect, ScanoutImage
+from virtio.gpu.display import CursorImage, DeferredTransfer, DisplayMode, Rect, ScanoutImage
 from virtio.gpu.formats import Format
 from virtio.gpu.limits import Limits
 from virtio.gpu.wire import (
@@ -75,7 +75,7 @@ class RecordingDisplay:
         self.calls.append(("set_scanout", scanout_id, image is not None))
         self.images[scanout_id] = image
 
-    def flush(self, scanout_id: int, damage: Rect, incoming: Incoming | None = None) -> Fence | None:
+    def flush(self, scanout_id: int, damage: Rect, incoming: DeferredTransfer | None = None) -> Fence | None:
         if incoming is not None:
             incoming.finish()
         self.calls.append(("flush", scanout_id, damage))

@@ -11,7 +11,7 @@ import pytest
 
 from virtio.errors import Misuse, QueueFault
 from virtio.gpu.device import GpuDevice
-from virtio.gpu.display import DisplayMode, Incoming
+from virtio.gpu.display import DeferredTransfer, DisplayMode
 from virtio.gpu.limits import Limits
 from virtio.gpu.wire import (
     CONTROL_QUEUE,
@@ -242,7 +242,7 @@ def test_a_fence_that_signals_during_a_command_joins_that_notification(showing: 
     held = showing.display.fences[0]
     display_flush = showing.display.flush
 
-    def flush_and_release(scanout_id: int, damage: Rect, incoming: Incoming | None) -> object:
+    def flush_and_release(scanout_id: int, damage: Rect, incoming: DeferredTransfer | None) -> object:
         held.signal()
         return display_flush(scanout_id, damage, incoming)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from virtio.gpu.backing import ContiguousBacking, attach
 from virtio.gpu.commands.answer import DONE, Answer
 from virtio.gpu.commands.entries import read_entries
+from virtio.gpu.deferred_transfer import DeferredTransfer
 from virtio.gpu.errors import invalid_parameter, unspecified
 from virtio.gpu.formats import BYTES_PER_PIXEL, Format
-from virtio.gpu.incoming import Incoming
 from virtio.gpu.rect import inside
 from virtio.gpu.resource import Blob, Resource2d
 from virtio.gpu.session import Session
@@ -113,7 +113,7 @@ def _copy(session: Session, resource: Resource2d, command: TransferToHost2d) -> 
         )
     rows = resource.rows[rect.y : rect.y + rect.height, left:right]
     if session.defers and rows.size == resource.rows.size and isinstance(backing, ContiguousBacking):
-        resource.incoming = Incoming(rows, backing.rows(command.offset, stride, rows.shape))
+        resource.incoming = DeferredTransfer(rows, backing.rows(command.offset, stride, rows.shape))
         session.late = resource
     else:
         backing.read_rows(command.offset, stride, rows)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Incoming:
+class DeferredTransfer:
     """The newer content of an image, still in the guest's pages.
 
     Args:

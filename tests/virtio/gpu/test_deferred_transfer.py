@@ -1,4 +1,4 @@
-"""Transfers that are left to whoever reads the image next."""
+"""Transfers that are left to the next reader of the image."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from virtio.gpu.display import DisplayMode, Incoming
-from virtio.gpu.incoming import Incoming as Transfer
+from virtio.gpu.deferred_transfer import DeferredTransfer
+from virtio.gpu.display import DisplayMode
 from virtio.gpu.wire import (
     CONTROL_QUEUE,
     Command,
@@ -48,12 +48,12 @@ class Reader:
 
     def __init__(self, machine: Machine, *, reads: bool) -> None:
         self.machine, self.reads = machine, reads
-        self.incoming: list[Incoming | None] = []
+        self.incoming: list[DeferredTransfer | None] = []
         self.done_before: list[bool] = []
         self.answered: list[int] = []
         machine.display.flush = self.flush  # type: ignore[method-assign]
 
-    def flush(self, scanout_id: int, damage: Rect, incoming: Incoming | None = None) -> Fence | None:
+    def flush(self, scanout_id: int, damage: Rect, incoming: DeferredTransfer | None = None) -> Fence | None:
         self.incoming.append(incoming)
         self.answered.append(len(self.machine.reap()))
         if incoming is not None:
@@ -145,7 +145,7 @@ def test_two_transfers_in_one_batch_are_both_carried_out(machine: Machine) -> No
 
 def test_a_transfer_is_finished_once() -> None:
     target, source = np.zeros((2, 8), np.uint8), np.ones((2, 8), np.uint8)
-    transfer = Transfer(target, source)
+    transfer = DeferredTransfer(target, source)
     transfer.finish()
     source[:] = 2
     transfer.finish()
