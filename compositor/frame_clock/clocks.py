@@ -11,7 +11,7 @@ from compositor.output.panel import VblankGrid
 
 
 class Scheduler(Protocol):
-    """The part of a clock that a frame clock needs."""
+    """The part of a clock that a frame clock needs; virtio's clocks, which it may not import, have it."""
 
     def now_ns(self) -> int:
         """The time now, nanoseconds."""

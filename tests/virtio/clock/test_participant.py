@@ -9,7 +9,7 @@ from virtio.clock.participant import FREE_RUN_NS, Participant, Turn
 from virtio.errors import ProtocolFault
 
 
-class Player:
+class RecordingParticipant:
     """A participant that writes down what it is told."""
 
     def __init__(self, calendar: Calendar, name: str = "uml") -> None:
@@ -29,7 +29,7 @@ class Player:
 
 def test_nothing_happens_before_a_participant_has_come() -> None:
     calendar = Calendar()
-    player = Player(calendar)
+    player = RecordingParticipant(calendar)
     assert calendar.held_by == ["uml is starting"]
     player.begin()
     assert not calendar.held
@@ -41,7 +41,7 @@ def test_nothing_happens_before_a_participant_has_come() -> None:
 
 def test_it_may_run_to_the_next_event_of_anybody_else() -> None:
     calendar = Calendar()
-    one, other = Player(calendar, "one"), Player(calendar, "other")
+    one, other = RecordingParticipant(calendar, "one"), RecordingParticipant(calendar, "other")
     calendar.call_at(100, lambda: None)
     other.place.request(70)
     other.place.wait()
@@ -53,7 +53,7 @@ def test_it_may_run_to_the_next_event_of_anybody_else() -> None:
 def test_it_may_run_through_the_end_of_the_run_and_no_farther() -> None:
     calendar = Calendar()
     calendar.limit_ns = 500
-    player = Player(calendar)
+    player = RecordingParticipant(calendar)
     player.begin()
     calendar.run_next()
     assert player.told == [("run", 0, 501)]
@@ -65,7 +65,7 @@ def test_it_may_run_through_the_end_of_the_run_and_no_farther() -> None:
 
 def test_a_nearer_event_confines_it_once() -> None:
     calendar = Calendar()
-    player = Player(calendar)
+    player = RecordingParticipant(calendar)
     player.begin()
     calendar.run_next()
     player.place.update(10)
@@ -77,7 +77,7 @@ def test_a_nearer_event_confines_it_once() -> None:
 
 def test_who_waits_is_not_confined() -> None:
     calendar = Calendar()
-    player = Player(calendar)
+    player = RecordingParticipant(calendar)
     player.begin()
     calendar.run_next()
     player.place.wait()
@@ -87,7 +87,7 @@ def test_who_waits_is_not_confined() -> None:
 
 def test_a_later_request_replaces_the_one_before() -> None:
     calendar = Calendar()
-    player = Player(calendar)
+    player = RecordingParticipant(calendar)
     player.begin()
     calendar.run_next()
     player.place.request(50)
@@ -102,7 +102,7 @@ def test_a_later_request_replaces_the_one_before() -> None:
 def test_times_begin_when_it_joins() -> None:
     calendar = Calendar()
     calendar.advance_to(1000)
-    player = Player(calendar)
+    player = RecordingParticipant(calendar)
     player.begin()
     calendar.run_next()
     player.place.update(5)
@@ -113,7 +113,7 @@ def test_times_begin_when_it_joins() -> None:
 
 def test_going_back_in_time_is_a_fault_and_changes_nothing() -> None:
     calendar = Calendar()
-    player = Player(calendar)
+    player = RecordingParticipant(calendar)
     player.begin()
     calendar.run_next()
     player.place.update(100)
@@ -127,7 +127,7 @@ def test_going_back_in_time_is_a_fault_and_changes_nothing() -> None:
 
 def test_time_passes_in_its_own_turn_only() -> None:
     calendar = Calendar()
-    player = Player(calendar)
+    player = RecordingParticipant(calendar)
     player.begin()
     with pytest.raises(ProtocolFault, match="lets time pass, but it waits"):
         player.place.update(1)
@@ -137,7 +137,7 @@ def test_time_passes_in_its_own_turn_only() -> None:
 
 def test_who_leaves_lets_time_go_on() -> None:
     calendar = Calendar()
-    gone, stays = Player(calendar, "gone"), Player(calendar, "stays")
+    gone, stays = RecordingParticipant(calendar, "gone"), RecordingParticipant(calendar, "stays")
     stays.begin()
     gone.place.leave()
     gone.place.leave()
@@ -150,7 +150,7 @@ def test_who_leaves_lets_time_go_on() -> None:
 def test_one_runs_at_a_time_in_the_order_of_time_then_request(wishes: list[list[int]]) -> None:
     """Each participant asks for its times one after the other, as delays; whoever runs holds the calendar."""
     calendar = Calendar()
-    players = [Player(calendar, str(index)) for index in range(len(wishes))]
+    players = [RecordingParticipant(calendar, str(index)) for index in range(len(wishes))]
     left = [list(delays) for delays in wishes]
     for player in players:
         player.begin()
