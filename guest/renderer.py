@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from guest.driver.framebuffer import Framebuffer
 from guest.driver.gpu import GpuDriver
 from guest.driver.render import GpuBuffer, RenderDriver
-from guest.gpu.commands import Command, Copy, Dispatch, Rect, Surface
-from guest.gpu.gpu import GpuSlot, Placement
+from guest.gpu.commands import Area, Command, Copy, Dispatch, Surface
+from guest.gpu.gpu import FramebufferMemory, GpuSlot
 from guest.memory import GuestRam
 from guest.workloads import Workload
 from virtio.clock import Clock
@@ -34,7 +34,7 @@ class FrameProgram:
         self._frame: int | None = None
         self._canvas = np.empty((0, 0, 4), np.uint8)
 
-    def __call__(self, argument: int, pixels: NDArray[np.uint8], rect: Rect, surface: Surface) -> None:
+    def __call__(self, argument: int, pixels: NDArray[np.uint8], rect: Area, surface: Surface) -> None:
         """Draw a rectangle of frame number `argument`."""
         shape = (surface.height, surface.width, 4)
         if self._frame != argument or self._canvas.shape != shape:
@@ -65,7 +65,7 @@ class Renderer:
         self.migrated_bytes = 0
         self._slot = slot
         self._function = slot.gpu.attach(name, ram.memory, clock, weight=slot.weight)
-        peer = slot.placement is Placement.PEER
+        peer = slot.placement is FramebufferMemory.PEER
         self.memory = self._function.reachable if peer else ram.memory
         self.driver = RenderDriver(self._function, ram, name)
         self.driver.programs.append(FrameProgram(workload))
@@ -85,7 +85,7 @@ class Renderer:
 
         def allocate(length: int) -> GpuBuffer:
             self._reserve_hidden(length)
-            peer = self._slot.placement is Placement.PEER
+            peer = self._slot.placement is FramebufferMemory.PEER
             made.append(
                 self.driver.allocate_vram(length, visible=True) if peer else self.driver.allocate(length)
             )
@@ -97,7 +97,9 @@ class Renderer:
 
     def _reserve_hidden(self, length: int) -> None:
         """Where framebuffers are copied from, if they are."""
-        if self._slot.placement is not Placement.MIGRATED or (self._hidden and self._hidden.size >= length):
+        if self._slot.placement is not FramebufferMemory.MIGRATED:
+            return
+        if self._hidden is not None and self._hidden.size >= length:
             return
         if self._hidden is not None:
             self._hidden.release()
@@ -113,7 +115,7 @@ class Renderer:
         bands = self._slot.draws
         edges = [height * band // bands for band in range(bands + 1)]
         commands: list[Command] = [
-            Dispatch(surface, Rect(0, top, width, bottom - top), 0, frame, self._slot.cycles)
+            Dispatch(surface, Area(0, top, width, bottom - top), 0, frame, self._slot.cycles)
             for top, bottom in pairwise(edges)
             if bottom > top
         ]

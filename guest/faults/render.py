@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from guest.driver.render import RenderDriver
-from guest.gpu.commands import Copy, Dispatch, Fill, Jump, Rect, Store, StorePhysical, Surface, Wait
+from guest.gpu.commands import Area, Copy, Dispatch, Fill, Jump, Store, StorePhysical, Surface, Wait
 from guest.gpu.faults import BadCommand, GpuFault, Hang, OutOfMemory, OutsidePartition, PageFault
 from guest.gpu.page_table import ADDRESSES, IN_VRAM, PAGE
 from virtio.fence import Fence
 from virtio.memory import Run
 
 _SIDE = 32  # of its pictures, pixels: a page each
-_ALL = Rect(0, 0, _SIDE, _SIDE)
+_ALL = Area(0, 0, _SIDE, _SIDE)
 _WINDOW = 1 << 30  # GPU address that drivers do not come to by themselves
 _COLOUR = 0xFFBADBAD
 
@@ -97,7 +97,7 @@ def beyond_the_address_space(driver: RenderDriver, _victim: Run) -> Fence:
 def rectangle_beyond_its_surface(driver: RenderDriver, _victim: Run) -> Fence:
     """A fill of more rows than the surface has."""
     surface = driver.allocate(PAGE).surface(_SIDE, _SIDE)
-    return driver.submit([Fill(surface, Rect(0, 1, _SIDE, _SIDE), _COLOUR)])
+    return driver.submit([Fill(surface, Area(0, 1, _SIDE, _SIDE), _COLOUR)])
 
 
 @_fault(BadCommand)

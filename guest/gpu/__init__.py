@@ -6,6 +6,6 @@
 
 from guest.gpu.cost import CostModel
 from guest.gpu.faults import GpuFault
-from guest.gpu.gpu import Gpu, GpuSlot, Placement
+from guest.gpu.gpu import FramebufferMemory, Gpu, GpuSlot
 
-__all__ = ["CostModel", "Gpu", "GpuFault", "GpuSlot", "Placement"]
+__all__ = ["CostModel", "Gpu", "GpuFault", "GpuSlot", "FramebufferMemory"]

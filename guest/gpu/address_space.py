@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from guest.gpu.commands import Rect, Surface
+from guest.gpu.commands import Area, Surface
 from guest.gpu.faults import BadCommand, OutsidePartition
 from guest.gpu.page_table import PAGE, PageTable
 from virtio.errors import MemoryFault
@@ -23,7 +23,7 @@ BAR = 1 << 38
 _KEPT = 1024  # translations; a guest needs its surfaces, and the pages of its ring and batches
 
 
-class View(NamedTuple):
+class MappedBytes(NamedTuple):
     """Bytes of an address space.
 
     Attributes:
@@ -48,10 +48,10 @@ class AddressSpace:
     def __init__(self, memory: GuestMemory) -> None:
         self.table = PageTable()
         self._memory = memory
-        self._views: dict[tuple[int, int, bool], View] = {}
+        self._views: dict[tuple[int, int, bool], MappedBytes] = {}
         self._generation = 0
 
-    def view(self, address: int, length: int, *, write: bool = False) -> View:
+    def view(self, address: int, length: int, *, write: bool = False) -> MappedBytes:
         """`length` bytes at a GPU virtual address.
 
         Raises:
@@ -66,17 +66,17 @@ class AddressSpace:
             known = self._views[key] = self._translate(address, length, write)
         return known
 
-    def _translate(self, address: int, length: int, write: bool) -> View:
+    def _translate(self, address: int, length: int, write: bool) -> MappedBytes:
         extents = self.table.translate(address, length, write=write)
         runs = [(BAR * in_vram + place, size) for in_vram, place, size in extents]
         try:
             data = self._memory.map_scattered(runs, writable=True).data[:length]
         except MemoryFault as fault:
             raise OutsidePartition(f"GPU address {address:#x}: {fault}") from None
-        return View(data, sum(size for in_vram, _, size in extents if in_vram))
+        return MappedBytes(data, sum(size for in_vram, _, size in extents if in_vram))
 
     def pixels(
-        self, surface: Surface, rect: Rect | None = None, *, write: bool = False
+        self, surface: Surface, rect: Area | None = None, *, write: bool = False
     ) -> tuple[NDArray[np.uint32], int, int]:
         """The pixels of a surface, or of a rectangle of it.
 
@@ -88,7 +88,7 @@ class AddressSpace:
             PageFault: It is not mapped.
             OutsidePartition: It is not the guest's.
         """
-        rect = Rect(0, 0, surface.width, surface.height) if rect is None else rect
+        rect = Area(0, 0, surface.width, surface.height) if rect is None else rect
         if surface.address % 4 or surface.stride % 4 or 4 * surface.width > surface.stride:
             raise BadCommand(f"no surface of 32-bit pixels is like {surface}")
         if not rect.width or not rect.height:

@@ -31,8 +31,8 @@ class Surface(NamedTuple):
     stride: U32
 
 
-class Rect(NamedTuple):
-    """Pixels of a surface."""
+class Area(NamedTuple):
+    """A rectangle of a surface's pixels."""
 
     x: U16
     y: U16
@@ -52,7 +52,7 @@ class Fill(NamedTuple):
     """One colour."""
 
     target: Surface
-    rect: Rect
+    rect: Area
     colour: U32
 
 
@@ -60,7 +60,7 @@ class Gradient(NamedTuple):
     """From one colour in the first row to another in the last."""
 
     target: Surface
-    rect: Rect
+    rect: Area
     top: U32
     bottom: U32
 
@@ -72,7 +72,7 @@ class Blit(NamedTuple):
     at_x: U16
     at_y: U16
     target: Surface
-    rect: Rect
+    rect: Area
     blend: U16
 
 
@@ -92,7 +92,7 @@ class Dispatch(NamedTuple):
     """A program of the context's runs over a rectangle, for so many cycles a pixel."""
 
     target: Surface
-    rect: Rect
+    rect: Area
     program: U16
     argument: U32
     cycles: U32
@@ -156,7 +156,7 @@ _OPERATIONS: dict[int, type[Any]] = {
 _NUMBERS = {kind: number for number, kind in _OPERATIONS.items()}
 
 
-_STRUCTURES: tuple[type[Any], ...] = (Surface, Rect, *_OPERATIONS.values())
+_STRUCTURES: tuple[type[Any], ...] = (Surface, Area, *_OPERATIONS.values())
 _FIELDS = {kind: list(get_type_hints(kind, include_extras=True).values()) for kind in _STRUCTURES}
 
 

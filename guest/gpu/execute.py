@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from guest.gpu.address_space import AddressSpace
 from guest.gpu.commands import (
     VERTEX_SIZE,
+    Area,
     Blit,
     Command,
     Copy,
     Dispatch,
     Fill,
     Gradient,
-    Rect,
     Surface,
     Triangles,
 )
@@ -36,7 +36,7 @@ _MAX_TRIANGLES = 1 << 16  # of one command
 class Program(Protocol):
     """A shader: draws the rectangle's rows of the picture that `argument` names."""
 
-    def __call__(self, argument: int, pixels: NDArray[np.uint8], rect: Rect, surface: Surface) -> None:
+    def __call__(self, argument: int, pixels: NDArray[np.uint8], rect: Area, surface: Surface) -> None:
         """Draw.
 
         Args:
@@ -101,7 +101,7 @@ def ramp(first: int, last: int, steps: int) -> NDArray[np.uint32]:
 
 def _blit(command: Blit, space: AddressSpace, _programs: Sequence[Program]) -> Step:
     rect = command.rect
-    at = Rect(command.at_x, command.at_y, rect.width, rect.height)
+    at = Area(command.at_x, command.at_y, rect.width, rect.height)
     source, read_vram, read_bus = space.pixels(command.source, at)
     target, vram, bus = space.pixels(command.target, rect, write=True)
     passes = 2 if command.blend else 1  # over what is there, which has to be read

@@ -23,8 +23,8 @@ _CYCLES = 64  # a pixel: 5.5 ms for a frame of 1080p
 _DRAWS = 4  # a stamp has a mark at each end and three in between, so every band but the last changes one
 
 
-class Placement(StrEnum):
-    """Where a guest's framebuffers lie."""
+class FramebufferMemory(StrEnum):
+    """The memory in which a guest's framebuffers lie."""
 
     SYSTEM = "system"
     """In system memory: drawn into over the bus, and shared as they are."""
@@ -41,14 +41,14 @@ class GpuSlot:
     Attributes:
         gpu: Which.
         weight: Its share of the engine, where weights count.
-        placement: Of its framebuffers.
+        placement: Where its framebuffers lie.
         cycles: That its workload's shader takes for a pixel.
         draws: Commands that a frame takes: bands from the top.
     """
 
     gpu: Gpu
     weight: int = 1
-    placement: Placement = Placement.SYSTEM
+    placement: FramebufferMemory = FramebufferMemory.SYSTEM
     cycles: int = _CYCLES
     draws: int = _DRAWS
 
@@ -102,7 +102,7 @@ class Gpu:
         self,
         *,
         weight: int = 1,
-        placement: Placement = Placement.SYSTEM,
+        placement: FramebufferMemory = FramebufferMemory.SYSTEM,
         cycles: int = _CYCLES,
         draws: int = _DRAWS,
     ) -> GpuSlot:

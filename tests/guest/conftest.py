@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from guest.driver import GpuDriver, GuestRam
 from virtio.fence import Fence
 from virtio.gpu.device import GpuDevice
-from virtio.gpu.display import CursorImage, DisplayMode, Incoming, Rect, ScanoutImage
+from virtio.gpu.display import CursorImage, DeferredTransfer, DisplayMode, Rect, ScanoutImage
 from virtio.inproc import InProcessTransport
 
 
@@ -47,7 +47,7 @@ class RecordingDisplay:
     def set_scanout(self, scanout_id: int, image: ScanoutImage | None) -> None:
         self.images[scanout_id] = image
 
-    def flush(self, scanout_id: int, damage: Rect, incoming: Incoming | None = None) -> Fence | None:
+    def flush(self, scanout_id: int, damage: Rect, incoming: DeferredTransfer | None = None) -> Fence | None:
         if incoming is not None:
             incoming.finish()
         image = self.images[scanout_id]

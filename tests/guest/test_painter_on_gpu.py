@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from guest.draw_loop import DrawLoop
-from guest.gpu import Gpu, GpuSlot, Placement
+from guest.gpu import FramebufferMemory, Gpu, GpuSlot
 from guest.gpu.commands import Jump
 from guest.simulated import SimulatedGuest
 from guest.workloads import create_workload, read_stamp
@@ -49,9 +49,9 @@ class Bench:
 SLOW = 4_000  # cycles a pixel: 3.2 ms for the display's 160 by 120
 
 
-@pytest.mark.parametrize("placement", Placement)
+@pytest.mark.parametrize("placement", FramebufferMemory)
 def test_the_display_sees_whole_frames_wherever_they_are_drawn(
-    placement: Placement, display: RecordingDisplay, device: GpuDevice, nothing_left: None
+    placement: FramebufferMemory, display: RecordingDisplay, device: GpuDevice, nothing_left: None
 ) -> None:
     bench = Bench(device, Gpu().slot(placement=placement, cycles=SLOW))
     bench.run_to(20 * MS)
@@ -59,7 +59,7 @@ def test_the_display_sees_whole_frames_wherever_they_are_drawn(
     assert len(display.frames) == 6
     frame_bytes = 4 * 160 * 120
     migrated = bench.guest.renderer.migrated_bytes
-    assert migrated == (6 * frame_bytes if placement is Placement.MIGRATED else 0)
+    assert migrated == (6 * frame_bytes if placement is FramebufferMemory.MIGRATED else 0)
     assert device.transfer_bytes == 0
     assert not device.errors
     display.images.clear()
@@ -141,7 +141,7 @@ def test_a_mode_that_needs_more_memory_than_there_is_leaves_the_guest_dark_and_s
     display: RecordingDisplay, device: GpuDevice
 ) -> None:
     gpu = Gpu(vram=8 << 20, visible=1 << 20)
-    bench = Bench(device, gpu.slot(placement=Placement.PEER))
+    bench = Bench(device, gpu.slot(placement=FramebufferMemory.PEER))
     bench.run_to(5 * MS)
     shown = len(display.frames)
     display.mode_list[0] = DisplayMode(1920, 1080)

@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from statistics import median
 from typing import NamedTuple
 
-from compositor.adapter.display import Placement as Place
+from compositor.adapter.placement import Placement
 from compositor.commands.studies.study import frame_rate
 from compositor.machine import Machine
 from guest.driver.render import RenderDriver
 from guest.faults.render import RENDER_FAULTS
-from guest.gpu import Gpu, Placement
+from guest.gpu import FramebufferMemory, Gpu
 from guest.gpu.address_space import BAR
 from guest.memory import GuestRam
 from guest.simulated import SimulatedGuest
@@ -82,7 +82,7 @@ async def measure(
                 ram = stack.enter_context(GuestRam(MEMORY))
                 stack.callback(gpu.detach, gpu.attach(f"idle-{index}", ram.memory, machine.clock))
             for index, weight in enumerate(weights):
-                await machine.attach(study_guest(gpu, f"guest-{index}", weight), [Place(output=index)])
+                await machine.attach(study_guest(gpu, f"guest-{index}", weight), [Placement(output=index)])
             setting_up = rates(machine, seconds).traps
             await machine.run(seconds=seconds)
             found = rates(machine, seconds)
@@ -176,7 +176,7 @@ async def convergence(mode: str, *, seed: int = 0) -> Convergence:
     async with machine_for(len(WEIGHTS), seed) as machine:
         for index, weight in enumerate(WEIGHTS):
             await machine.attach(
-                study_guest(gpu, f"weight-{weight}", weight, sync="queue"), [Place(output=index)]
+                study_guest(gpu, f"weight-{weight}", weight, sync="queue"), [Placement(output=index)]
             )
         for _ in range(round(1 / _SLICE_S)):
             await machine.run(seconds=_SLICE_S)
@@ -196,9 +196,9 @@ async def newcomer_stall_ms(mode: str, *, seed: int = 0) -> float:
     """The longest wait for a frame of a guest that was busy alone for a second, when a second one comes."""
     gpu = Gpu(mode)
     async with machine_for(2, seed) as machine:
-        await machine.attach(study_guest(gpu, "busy", sync="queue"), [Place(output=0)])
+        await machine.attach(study_guest(gpu, "busy", sync="queue"), [Placement(output=0)])
         await machine.run(seconds=1.05)
-        await machine.attach(study_guest(gpu, "newcomer", sync="queue"), [Place(output=1)])
+        await machine.attach(study_guest(gpu, "newcomer", sync="queue"), [Placement(output=1)])
         await machine.run(seconds=1.5)
         stall: float = machine.stats()["guests"][0]["gpu"]["job_ms"]["max"]
         return stall
@@ -220,7 +220,7 @@ class Placed(NamedTuple):
     migrated_per_frame: int
 
 
-async def placed(size: str, placement: Placement, *, frames: int = 30, seed: int = 0) -> Placed:
+async def placed(size: str, placement: FramebufferMemory, *, frames: int = 30, seed: int = 0) -> Placed:
     """A guest whose shader makes 59 frames of 1080p a second; see `guest.gpu.cost` for what is fitted."""
     guest = SimulatedGuest(
         Flat(), gpu=Gpu().slot(placement=placement, cycles=196), sync="queue", memory=256 * _MIB

@@ -32,7 +32,7 @@ from compositor.commands.studies.sharing_measure import (
     placed,
 )
 from compositor.commands.studies.study import make_table, tell
-from guest.gpu import Gpu, Placement
+from guest.gpu import FramebufferMemory, Gpu
 
 MODES = ("native", "direct", "remoting", "mediated", "sriov")
 SIZES = ("1280x720", "1920x1080", "2560x1440")
@@ -125,7 +125,7 @@ async def study(*, seconds: float = _SECONDS, seed: int = 0) -> Results:
     native = await measure("native", [1], seconds=seconds, seed=seed)
     rows = [await compare(mode, native.fps[0], seconds=seconds, seed=seed) for mode in MODES]
     stall_ms = {mode: await newcomer_stall_ms(mode, seed=seed) for mode in ("mediated", "mediated-original")}
-    placements = [await placed(size, placement, seed=seed) for size in SIZES for placement in Placement]
+    placements = [await placed(size, memory, seed=seed) for size in SIZES for memory in FramebufferMemory]
     return Results(rows, await convergence("mediated", seed=seed), stall_ms, placements)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from compositor.adapter.display import Placement as Place
+from compositor.adapter.placement import Placement
 from compositor.machine import Machine
-from guest.gpu import Gpu, Placement
+from guest.gpu import FramebufferMemory, Gpu
 from guest.gpu.commands import Jump
 from guest.simulated import SimulatedGuest
 from guest.workloads.flat import Flat
@@ -23,8 +23,9 @@ async def test_two_guests_on_one_gpu_each_on_a_monitor_of_its_own(
     gpu = Gpu(mode)
     async with Machine(outputs=[OUTPUT] * 2) as machine:
         for name, monitor in zip(("left", "right"), monitors, strict=True):
-            slot = gpu.slot(cycles=SLOW, placement=Placement.PEER if name == "left" else Placement.SYSTEM)
-            await machine.attach(SimulatedGuest(Flat(), name=name, gpu=slot), [Place(output=monitor)])
+            memory = FramebufferMemory.PEER if name == "left" else FramebufferMemory.SYSTEM
+            slot = gpu.slot(cycles=SLOW, placement=memory)
+            await machine.attach(SimulatedGuest(Flat(), name=name, gpu=slot), [Placement(output=monitor)])
         await machine.run(seconds=0.5)
         stats = machine.stats()
     for guest in stats["guests"]:
@@ -41,7 +42,7 @@ async def test_the_digest_does_not_depend_on_anything_but_the_run() -> None:
         gpu = Gpu("mediated")
         async with Machine(outputs=[OUTPUT] * 2, seed=3) as machine:
             await machine.attach(SimulatedGuest("gears", gpu=gpu.slot(cycles=SLOW)))
-            await machine.attach(SimulatedGuest("plasma", gpu=gpu.slot(cycles=SLOW)), [Place(output=1)])
+            await machine.attach(SimulatedGuest("plasma", gpu=gpu.slot(cycles=SLOW)), [Placement(output=1)])
             await machine.run(seconds=0.2)
             digests.add(machine.stats()["digest"])
     assert len(digests) == 1
@@ -49,7 +50,7 @@ async def test_the_digest_does_not_depend_on_anything_but_the_run() -> None:
 
 async def test_migrated_frames_are_counted_as_copied() -> None:
     async with Machine(outputs=[OUTPUT]) as machine:
-        await machine.attach(SimulatedGuest(Flat(), gpu=Gpu().slot(placement=Placement.MIGRATED)))
+        await machine.attach(SimulatedGuest(Flat(), gpu=Gpu().slot(placement=FramebufferMemory.MIGRATED)))
         await machine.run(frames=10)
         (guest,) = machine.stats()["guests"]
     assert guest["bytes"]["migrate"] == guest["frames"]["submitted"] * 160 * 120 * 4
@@ -62,7 +63,7 @@ async def test_flushing_before_the_gpu_is_done_is_found_as_torn_frames_or_early_
         hasty = SimulatedGuest(Flat(), name="hasty", gpu=gpu.slot(cycles=12_000), flush_early=True)
         await machine.attach(hasty)
         await machine.attach(
-            SimulatedGuest(Flat(), name="other", gpu=gpu.slot(cycles=SLOW)), [Place(output=1)]
+            SimulatedGuest(Flat(), name="other", gpu=gpu.slot(cycles=SLOW)), [Placement(output=1)]
         )
         await machine.run(seconds=1.0)
         guests = {guest["name"]: guest["frames"] for guest in machine.stats()["guests"]}
@@ -78,7 +79,7 @@ async def test_a_hang_is_reported_and_the_other_guest_does_not_notice() -> None:
     async with Machine(outputs=[OUTPUT] * 2, report=reports.append) as machine:
         culprit = SimulatedGuest(Flat(), name="culprit", gpu=gpu)
         await machine.attach(culprit)
-        await machine.attach(SimulatedGuest(Flat(), name="other", gpu=gpu), [Place(output=1)])
+        await machine.attach(SimulatedGuest(Flat(), name="other", gpu=gpu), [Placement(output=1)])
         await machine.run(seconds=0.1)
         driver = culprit.renderer.driver
         driver.submit([Jump(driver.next_batch)])

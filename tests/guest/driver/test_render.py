@@ -10,7 +10,7 @@ import pytest
 
 from guest.driver.render import BATCH_SIZE, RenderDriver
 from guest.gpu import Gpu
-from guest.gpu.commands import Fill, Nop, Rect
+from guest.gpu.commands import Area, Fill, Nop
 from guest.memory import GuestRam
 from virtio.clock import Calendar
 from virtio.errors import Misuse
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from guest.driver.render import GpuBuffer
 
 SIDE = 32
-ALL = Rect(0, 0, SIDE, SIDE)
+ALL = Area(0, 0, SIDE, SIDE)
 
 
 class Rig:

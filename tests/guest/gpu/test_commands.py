@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from guest.gpu.commands import (
     HEADER_SIZE,
+    Area,
     Blit,
     Call,
     Command,
     End,
     Fill,
-    Rect,
     Store,
     Surface,
     decode,
@@ -29,8 +29,8 @@ SURFACE = Surface(0x1_2345_6000, 1920, 1080, 7680)
         End(),
         Call(1 << 33),
         Store(4096, 0xFFFF_FFFF),
-        Fill(SURFACE, Rect(1, 2, 3, 4), 0xFF00FF00),
-        Blit(SURFACE, 5, 6, SURFACE, Rect(1, 2, 3, 4), 1),
+        Fill(SURFACE, Area(1, 2, 3, 4), 0xFF00FF00),
+        Blit(SURFACE, 5, 6, SURFACE, Area(1, 2, 3, 4), 1),
     ],
 )
 def test_a_command_lies_in_memory_and_comes_back(command: Command) -> None:
@@ -40,7 +40,7 @@ def test_a_command_lies_in_memory_and_comes_back(command: Command) -> None:
 
 
 def test_a_fill_has_these_bytes() -> None:
-    data = encode(Fill(Surface(0x1000, 2, 3, 8), Rect(4, 5, 6, 7), 0x11223344))
+    data = encode(Fill(Surface(0x1000, 2, 3, 8), Area(4, 5, 6, 7), 0x11223344))
     assert data.hex() == "1000200000100000000000000200030008000000040005000600070044332211"
 
 

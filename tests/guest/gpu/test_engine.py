@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from guest.gpu import CostModel
-from guest.gpu.commands import Dispatch, Fill, Jump, Rect, Store, Wait
+from guest.gpu.commands import Area, Dispatch, Fill, Jump, Store, Wait
 from guest.gpu.cost import Work
 from guest.gpu.faults import GpuFault, Hang
 
@@ -36,7 +36,7 @@ def work(driver: RenderDriver, ms: int) -> Dispatch:
     if not driver.programs:
         driver.programs.append(lambda argument, pixels, rect, surface: pixels.fill(argument))
     buffer = driver.allocate(4096)
-    return Dispatch(buffer.surface(10, 10), Rect(0, 0, 10, 10), 0, 1, 10 * ms)
+    return Dispatch(buffer.surface(10, 10), Area(0, 0, 10, 10), 0, 1, 10 * ms)
 
 
 def test_a_job_takes_the_time_that_the_model_says(bench: Bench) -> None:
@@ -56,7 +56,7 @@ def test_the_pixels_are_there_when_the_time_is_over_and_not_before(bench: Bench)
     driver = bench.driver()
     buffer = driver.allocate(4096)
     pixels = buffer.memory.map_scattered(buffer.runs).data[:400].view(np.uint32)
-    driver.submit([Fill(buffer.surface(10, 10), Rect(0, 0, 10, 10), 7)])
+    driver.submit([Fill(buffer.surface(10, 10), Area(0, 0, 10, 10), 7)])
     bench.run_to(99_999)
     assert not pixels.any()
     bench.run_to(100_000)

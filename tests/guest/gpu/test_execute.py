@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from guest.gpu.commands import Blit, Command, Copy, Dispatch, Fill, Gradient, Rect, Surface, Triangles
+from guest.gpu.commands import Area, Blit, Command, Copy, Dispatch, Fill, Gradient, Surface, Triangles
 from guest.gpu.execute import ramp
 from guest.gpu.triangles import vertices
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.guest.gpu.conftest import Bench
 
 SIDE = 64
-ALL = Rect(0, 0, SIDE, SIDE)
+ALL = Area(0, 0, SIDE, SIDE)
 
 
 class Canvas:
@@ -43,7 +43,7 @@ def canvas(bench: Bench) -> Canvas:
 
 
 def test_fill(canvas: Canvas) -> None:
-    picture = canvas.draw(Fill(canvas.surface, ALL, 1), Fill(canvas.surface, Rect(3, 5, 7, 9), 0x8000_0002))
+    picture = canvas.draw(Fill(canvas.surface, ALL, 1), Fill(canvas.surface, Area(3, 5, 7, 9), 0x8000_0002))
     expected = np.ones((SIDE, SIDE), np.uint32)
     expected[5:14, 3:10] = 0x8000_0002
     assert np.array_equal(picture, expected)
@@ -56,7 +56,7 @@ def test_gradient_ends_at_its_colours_and_rounds_in_between() -> None:
 
 
 def test_gradient_runs_down_its_rectangle(canvas: Canvas) -> None:
-    picture = canvas.draw(Gradient(canvas.surface, Rect(8, 16, 4, 32), 0, 0x1F1F_1F1F))
+    picture = canvas.draw(Gradient(canvas.surface, Area(8, 16, 4, 32), 0, 0x1F1F_1F1F))
     assert np.array_equal(picture[16:48, 8:12], np.repeat(ramp(0, 0x1F1F_1F1F, 32)[:, None], 4, axis=1))
     assert picture.sum() == picture[16:48, 8:12].sum()
 
@@ -66,7 +66,7 @@ def test_blit_moves_pixels_between_kinds_of_memory(canvas: Canvas) -> None:
     small = source.surface(SIDE, SIDE)
     picture = canvas.draw(
         Gradient(small, ALL, 0xFF00_0000, 0xFFFF_FFFF),
-        Blit(small, 1, 2, canvas.surface, Rect(10, 20, 30, 40), 0),
+        Blit(small, 1, 2, canvas.surface, Area(10, 20, 30, 40), 0),
     )
     expected = ramp(0xFF00_0000, 0xFFFF_FFFF, SIDE)[2:42]
     assert np.array_equal(picture[20:60, 10:40], np.repeat(expected[:, None], 30, axis=1))
@@ -97,7 +97,7 @@ def test_copy_moves_bytes(canvas: Canvas) -> None:
     source = canvas.driver.allocate_vram(8192)
     picture = canvas.draw(
         Fill(canvas.surface, ALL, 0),
-        Fill(source.surface(32, 32), Rect(0, 0, 32, 32), 0x0102_0304),
+        Fill(source.surface(32, 32), Area(0, 0, 32, 32), 0x0102_0304),
         Copy(source.address, canvas.surface.address + 4, 400, 0),
     )
     assert picture.ravel()[0] == 0
@@ -106,16 +106,16 @@ def test_copy_moves_bytes(canvas: Canvas) -> None:
 
 
 def test_a_program_draws_its_rectangle(canvas: Canvas) -> None:
-    seen: list[tuple[int, tuple[int, ...], Rect, Surface]] = []
+    seen: list[tuple[int, tuple[int, ...], Area, Surface]] = []
 
-    def program(argument: int, pixels: NDArray[np.uint8], rect: Rect, surface: Surface) -> None:
+    def program(argument: int, pixels: NDArray[np.uint8], rect: Area, surface: Surface) -> None:
         seen.append((argument, pixels.shape, rect, surface))
         pixels[:] = argument
 
     canvas.driver.programs.append(program)
     picture = canvas.draw(
-        Fill(canvas.surface, ALL, 0), Dispatch(canvas.surface, Rect(0, 8, SIDE, 4), 0, 9, 1)
+        Fill(canvas.surface, ALL, 0), Dispatch(canvas.surface, Area(0, 8, SIDE, 4), 0, 9, 1)
     )
-    assert seen == [(9, (4, SIDE, 4), Rect(0, 8, SIDE, 4), canvas.surface)]
+    assert seen == [(9, (4, SIDE, 4), Area(0, 8, SIDE, 4), canvas.surface)]
     assert (picture[8:12] == 0x0909_0909).all()
     assert picture[12:].sum() == picture[:8].sum() == 0

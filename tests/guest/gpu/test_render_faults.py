@@ -9,7 +9,7 @@ import pytest
 
 from guest.faults.render import RENDER_FAULTS, RenderFault
 from guest.gpu.address_space import BAR
-from guest.gpu.commands import Fill, Rect, StorePhysical, encode
+from guest.gpu.commands import Area, Fill, StorePhysical, encode
 from guest.gpu.sharing import SHARINGS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MS = 1_000_000
 SHARED = [name for name, sharing in SHARINGS.items() if sharing.most_guests != 1]
-ALL = Rect(0, 0, 32, 32)
+ALL = Area(0, 0, 32, 32)
 
 
 def painted(driver: RenderDriver, colour: int) -> GpuBuffer:
@@ -41,7 +41,7 @@ def test_it_is_named_and_the_other_guest_does_not_notice(bench: Bench, fault: Re
     page = painted(victim, 0x1234_5678)
     bench.run_to(50 * MS)
     fence = fault.apply(culprit, foreign(victim, page))
-    going_on = victim.submit([Fill(page.surface(32, 32), Rect(0, 0, 1, 1), 9)], writes=[page])
+    going_on = victim.submit([Fill(page.surface(32, 32), Area(0, 0, 1, 1), 9)], writes=[page])
     bench.run_to(2000 * MS)
     faults = culprit.function.statistics.faults
     if fence is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guest.gpu import Gpu
-from guest.gpu.commands import Fill, Rect, Triangles
+from guest.gpu.commands import Area, Fill, Triangles
 from guest.gpu.sharing import SHARINGS, Access, sharing
 from guest.memory import GuestRam
 from virtio.errors import Misuse
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.guest.gpu.conftest import Bench
 
 SIDE = 64
-ALL = Rect(0, 0, SIDE, SIDE)
+ALL = Area(0, 0, SIDE, SIDE)
 
 
 def fill(driver: RenderDriver, frames: int) -> None:

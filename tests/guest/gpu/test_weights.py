@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from guest.gpu import CostModel
-from guest.gpu.commands import Dispatch, Rect
+from guest.gpu.commands import Area, Dispatch
 from guest.gpu.weights import PERIOD_NS, TICK_NS, WeightedSlices
 from guest.memory import GuestRam
 
@@ -36,7 +36,7 @@ class Busy:
             self._submit()
 
     def _submit(self) -> None:
-        self.driver.submit([Dispatch(self._surface, Rect(0, 0, 10, 10), 0, 0, 10)])
+        self.driver.submit([Dispatch(self._surface, Area(0, 0, 10, 10), 0, 0, 10)])
 
     def _done(self, latency_ns: int) -> None:
         self.latencies.append(latency_ns)

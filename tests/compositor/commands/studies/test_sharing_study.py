@@ -16,7 +16,7 @@ from compositor.commands.studies.sharing_measure import (
     newcomer_stall_ms,
     placed,
 )
-from guest.gpu import Placement
+from guest.gpu import FramebufferMemory
 
 SHORT = 0.2
 
@@ -62,8 +62,8 @@ async def test_the_old_scheduler_kept_a_busy_guest_waiting_for_hundreds_of_milli
 
 
 async def test_the_published_frame_rates_of_a_framebuffer_in_vram_are_fitted() -> None:
-    assert (await placed("1920x1080", Placement.PEER, frames=10)).fps == 59.0
-    migrated = await placed("1920x1080", Placement.MIGRATED, frames=10)
+    assert (await placed("1920x1080", FramebufferMemory.PEER, frames=10)).fps == 59.0
+    migrated = await placed("1920x1080", FramebufferMemory.MIGRATED, frames=10)
     assert migrated.fps == 44.0
     assert migrated.migrated_per_frame == 1920 * 1080 * 4
 
