@@ -308,6 +308,34 @@ async def test_the_reference_has_every_key_of_the_statistics_and_no_other() -> N
     assert sorted(key for key in found - rows if key.rpartition(".")[2] not in words) == []
 
 
+# Sentences have a subject that exists: a device, a guest, a caller, not a person without a name.
+
+NAMELESS = re.compile(
+    r"(?<![A-Za-z])(?:(?:[Ss]ome|[Aa]ny|[Ee]very)(?:body|one)|[Nn]o(?:body|\s+one)|[Ww]ho(?:m|ever))(?![A-Za-z])"
+)
+TEXT = {".py", ".md", ".c", ".ll", ".toml"}  # a root's overlay is not: another word there is another root
+
+
+def written() -> Iterator[Path]:
+    """Every document, and every source file of the packages and of their tests."""
+    yield from [*DOCUMENTS, ROOT / "CHANGELOG.md"]
+    for folder in (*PACKAGES, "tests"):
+        yield from (path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix in TEXT)
+
+
+def test_sentences_and_names_have_a_subject_that_exists() -> None:
+    found = {str(path.relative_to(ROOT)): NAMELESS.findall(path.read_text()) for path in written()}
+    assert {path: words for path, words in found.items() if words} == {}
+
+
+@pytest.mark.parametrize("word", ["some body", "Any one", "every body", "no body", "who ever", "Who m"])
+def test_a_subject_that_does_not_exist_is_found(word: str) -> None:
+    word = word.replace(" ", "")
+    assert NAMELESS.findall(f"# {word} waits") == [word]
+    assert NAMELESS.findall(f"def test_that_{word}_waits() -> None:") == [word]
+    assert not NAMELESS.findall("wire.NoBody() is not one of these, and neither is everything")
+
+
 # The drawing of the rooms.
 
 

@@ -1,4 +1,4 @@
-"""Whom to blame: the driver, the caller, or this program.
+"""Which side is to blame: the driver, the caller, or this program.
 
 Handlers raise; exactly one dispatcher per device (`virtio.gpu.device`) and one per connection
 (`virtio.vhost_user.backend`) turns a `DriverFault` into an answer, so that no guest can raise

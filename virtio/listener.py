@@ -18,11 +18,11 @@ class UnixListener:
     """Listens on `path`, without ever blocking. `close` it.
 
     Args:
-        path: Where; a socket that nobody listens on any more may be there.
+        path: Where; a socket that a dead listener left may be there.
         backlog: How many may wait to be accepted.
 
     Attributes:
-        socket: For whoever accepts.
+        socket: It listens; the owner accepts.
 
     Raises:
         Misuse: It cannot be: another server is there, or something that is no socket, or there is no such
@@ -60,10 +60,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove a socket that nobody listens on any more.
+    """Remove a socket that no process listens on any more.
 
     Raises:
-        Misuse: Somebody does, or it is no socket.
+        Misuse: A process does, or it is no socket.
     """
     try:
         mode = path.lstat().st_mode

@@ -57,7 +57,7 @@ class Flip:
         Args:
             policy: What the flush waits for.
             release: A fence that waits for the image before to be free.
-            producer: Who signals the answer, for whoever asks why it is late.
+            producer: Who signals the answer; named when it is late.
         """
         self.release = release
         self.early = policy is SyncPolicy.OUT_FENCE
@@ -66,7 +66,7 @@ class Flip:
             self.answer = Fence(seqno=self.number, producer=producer)
 
     def watch(self) -> None:
-        """The host owns this image from now on, and what it replaces still: nobody else may change them.
+        """The host owns this image from now on, and what it replaces still: the guest must not change them.
 
         A buffer that is flushed again and again, as a console's is, is drawn into while it is shown. That is
         its guest's wish; only between a flush and its fence it must hold still.

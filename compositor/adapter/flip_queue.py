@@ -245,6 +245,6 @@ class FlipQueue:
             flip.unwatch()
             if flip.submission.answered:
                 self._done(flip)
-            else:  # its frame is under way, and will find nobody who waits for it
+            else:  # its frame is under way, and its answer will come too late
                 self._answered(flip, Discarded(flip.number))
         self._signal_release()

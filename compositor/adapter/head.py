@@ -64,7 +64,7 @@ class Head:
         return display_mode(self.place, self._tree.outputs)
 
     def put(self, place: Placement) -> None:
-        """Appear elsewhere; the guest is told by whoever calls this."""
+        """Appear elsewhere; the caller tells the guest."""
         self.place = place
         self.flips.producer = self.flips.producer._replace(owner=place_name(place, self._tree.outputs))
         for node in (self.surface, self.cursor):

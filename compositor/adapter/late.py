@@ -4,7 +4,7 @@ Linux's virtio-gpu driver waits for a flush's fence for 50 ms at most and discar
 (virtgpu_plane.c, `virtio_gpu_primary_plane_update`); then it may draw into a buffer that the host still has,
 and says nothing.
 
-There is no timer: whoever comes by looks, at the next flush, before a fence signals, and at the end.
+There is no timer: the flip queue looks at the next flush, before a fence signals, and at the end.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def _create(loop: asyncio.AbstractEventLoop) -> Row:
 
 
 def _signal(loop: asyncio.AbstractEventLoop) -> Row:
-    """Nobody waits."""
+    """A fence that has no waiter signals."""
 
     def ours(batch: list[Fence]) -> None:
         for fence in batch:
@@ -224,7 +224,7 @@ def _timeline_batch() -> Row:
 
 
 def _bytes(loop: asyncio.AbstractEventLoop) -> Row:
-    """Of one that nobody waits for yet."""
+    """The memory of a fence that has no waiter yet."""
 
     def traced(make: Callable[[], list[T]]) -> Measure:
         def measure() -> float:

@@ -150,12 +150,12 @@ def _growth() -> list[Row]:
 
 
 def _changes(scene: Scene) -> dict[str, Callable[[int], None]]:
-    everybody = len(scene.surfaces)
+    every = len(scene.surfaces)
     return {
         "cursor-over": lambda n: scene.cursor.move(300 + n % 999, 200),
         "corner-of": lambda _: scene.scribble(),
         "one-of": lambda n: scene.flip(1, n),
-        "all-of": lambda n: scene.flip(everybody, n),
+        "all-of": lambda n: scene.flip(every, n),
     }
 
 

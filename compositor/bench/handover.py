@@ -30,7 +30,7 @@ class Peer:
     Args:
         target: What the child runs.
         arguments: For it.
-        take: Takes one frame from the child, shows it to nobody, and lets go of it.
+        take: Takes one frame from the child and lets go of it, without showing it.
         release: Gives everything back.
     """
 

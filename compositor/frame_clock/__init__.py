@@ -13,7 +13,7 @@ the flush's fence), so real guests get this one.
 `Recorded` is for replays, which know when a frame was presented.
 
 
-All of them sleep until somebody asks for a frame: an idle output makes no appointments.
+All of them sleep until the output asks for a frame: an idle output makes no appointments.
 """
 
 from compositor.frame_clock.clocks import AtVblank, FrameClock, OnDemand, Recorded, Scheduler

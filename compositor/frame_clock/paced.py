@@ -135,6 +135,6 @@ class Paced:
         return self._last_ns
 
     def cancel(self) -> None:
-        """See `FrameClock.cancel`; whoever waits for those frames hears that they were discarded."""
+        """See `FrameClock.cancel`; the surfaces in those frames hear that they were discarded."""
         while self._waiting:
             self._waiting.popleft().frame.discard()

@@ -73,7 +73,7 @@ class Machine:
         digest: Fold a checksum of every presented frame into the statistics' digest.
         report: Gets one line for everything that goes wrong with a guest and is dealt with.
         echo: Gets the consoles of real guests, as they print.
-        on_screenshot: Somebody at a window asked for a screenshot: gets the output's name and its picture.
+        on_screenshot: Gets an output's name and its picture when a user asks for a screenshot in its window.
         timing: What the work of devices and host costs on the virtual clock.
         patience_s: Seconds of real time in which a guest that makes virtual time stand still must be
             heard of.

@@ -2,7 +2,7 @@
 
 A run that ends removes its own. What a killed one left is removed by the next: a directory holds a file whose
 lock (flock) its owner has, and the lock ends with the owner, however that ends. A directory without such a
-file, or of another user, is somebody else's.
+file, or of another user, stays as it is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def run_directory() -> Iterator[Path]:
     with unlocked.open("x") as owner:
         try:
             fcntl.flock(owner, fcntl.LOCK_EX)
-            # Under this name it is locked at any time, so that nobody takes a new directory for a dead one.
+            # Under this name it is locked at any time, so that no other run takes a new one for dead.
             unlocked.rename(directory / _OWNER)
             yield directory
         finally:

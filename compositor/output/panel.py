@@ -74,7 +74,7 @@ class VariableRefresh:
 
     It can wait so long only. When nothing came for the longest time it scans out the old picture once
     more, which takes the shortest time, and a frame that is ready meanwhile waits for the end of that
-    (without what drivers call low framerate compensation). Nobody needs to wake up for it.
+    (without what drivers call low framerate compensation). No appointment is needed for it.
 
     Args:
         min_mhz: The lowest refresh rate, thousandths of a hertz.

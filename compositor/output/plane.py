@@ -1,4 +1,4 @@
-"""The planes of an output: what its display engine can put together without anybody composing.
+"""The planes of an output: what its display engine can put together without a composition.
 
 A plane takes one buffer and puts it on the screen at scan-out, over those below it. Hardware has few and
 each can do some things only; KMS says which (drm_plane.c: type, IN_FORMATS, zpos; drm_mode_config's

@@ -5,8 +5,8 @@ primary plane, for then nothing at all is composed; overlays for the layers whos
 What is left is composed, and the result is on the primary plane.
 
 A layer may leave the composition only if nothing that is composed lies over it, for the primary plane is
-below all others (libliftoff's allocator has the same rule, alloc.c). So the picture is the same whoever got
-a plane; only the work differs.
+below all others (libliftoff's allocator has the same rule, alloc.c). So the picture is the same whichever
+layer got a plane; only the work differs.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Helper:
             job, first, last = self.jobs.get()
             try:
                 job(first, last)
-            except BaseException as error:  # whoever asked shall hear of it, whatever it is
+            except BaseException as error:  # the caller shall hear of it, whatever it is
                 self.done.put(error)
             else:
                 self.done.put(None)

@@ -33,7 +33,7 @@ class Layer:
         x: Target column of its left edge; may be negative.
         y: As `x`.
         incoming: What has to be copied into `pixels` before they are read.
-        plane: How the image is shown; checked by whoever made the layer.
+        plane: How the image is shown; checked before the layer was made.
         chroma: The second plane of NV12.
     """
 

@@ -1,8 +1,8 @@
 """The reference renderer: slow, obvious, in integers, from the definitions.
 
 It shares no line with the fast renderer beside it, and tests hold that one to it bit for bit. It lies here
-and not among the tests, because it also draws planes where numba is missing, and because whoever writes a
-renderer of his own for this project, or compares one with it, needs something to be equal to.
+and not among the tests, because it also draws planes where numba is missing, and because another renderer,
+written for this project or compared with it, needs something to be equal to.
 
 Pictures are (height, width, 4) arrays of int64 here: blue, green, red, alpha, colours premultiplied.
 """

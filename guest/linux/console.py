@@ -73,4 +73,4 @@ class Console:
 
 
 def _unheard() -> None:
-    """Nobody needs to be told."""
+    """The guest switched itself off, and no listener is set."""

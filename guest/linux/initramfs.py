@@ -49,7 +49,7 @@ class Initramfs:
         self.add_program(program, str(program.absolute()))
 
     def build(self) -> bytes:
-        """The archive, as it is: to compress it would cost more than anybody would gain."""
+        """The archive, as it is: to compress it would cost more than it would gain."""
         archive = bytearray()
         for number, path in enumerate(sorted(self._entries), start=1):
             mode, data, device = self._entries[path]

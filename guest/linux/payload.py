@@ -1,6 +1,6 @@
 """The initial RAM file system that carries a command into a guest.
 
-Everything of ours lies in /scanout, so that it can be appended to somebody else's archive: the kernel
+Everything of ours lies in /scanout, so that it can be appended to a user's own archive: the kernel
 unpacks one archive after the other. /scanout/init is PID 1; `programs/init.c` says which files it reads.
 """
 

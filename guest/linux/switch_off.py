@@ -2,7 +2,7 @@
 
 UML takes its drivers away when it is switched off, and a driver may wait there for an answer that it will
 not hear any more: Linux's virtio-gpu driver does, when a buffer of another driver becomes free only then
-(see `programs/init.c`). Nothing can come of such a machine: its time, virtual or not, passes for nobody.
+(see `programs/init.c`). Nothing can come of such a machine: its time, virtual or not, passes for nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SwitchOff:
             self._said()
 
     def close(self) -> None:
-        """The machine has ended, or nobody is interested any more."""
+        """The machine has ended, or its end does not matter any more."""
         if self._timer is not None:
             self._timer.cancel()
         if self._hold is not None:

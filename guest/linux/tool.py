@@ -38,14 +38,14 @@ _ERROR = re.compile(r"\berror: |\bcannot find |^E: ")
 
 
 class Progress(Protocol):
-    """Whoever wants to know how far a long job is."""
+    """Called with how far a long job is."""
 
     def __call__(self, stage: str, fraction: float | None = None) -> None:
         """The job is in this stage (a few words), of which this fraction is done (None: not known)."""
 
 
 def no_progress(stage: str, fraction: float | None = None) -> None:
-    """A `Progress` that tells nobody."""
+    """A `Progress` that does nothing."""
 
 
 def require(*programs: str) -> None:

@@ -143,7 +143,7 @@ async def test_a_kernel_that_breaks_the_protocol_ends_the_run(monkeypatch: pytes
             await machine.run(frames=10)
 
 
-async def test_a_kernel_that_cannot_be_started_holds_nobody_up() -> None:
+async def test_a_kernel_that_cannot_be_started_holds_no_other_up() -> None:
     async with Machine() as machine:
         with pytest.raises(Exception, match="/nowhere"):
             await machine.attach(UmlGuest("pageflip", kernel=Path("/nowhere")))
@@ -176,7 +176,7 @@ async def test_work_that_takes_virtual_time_is_waited_for() -> None:
     assert [round(output["interval_ms"]["p50"], 1) for output in shown.values()] == [16.7, 16.7, 33.3]
 
 
-def test_a_kernel_that_somebody_else_starts_is_served_with_its_time(scanout: Run, tmp_path: Path) -> None:
+def test_a_kernel_that_another_program_starts_is_served_with_its_time(scanout: Run, tmp_path: Path) -> None:
     kernel = find_kernel(None)
     options = UmlOptions(kernel=kernel, command=("pageflip", "--frames", "30"))
     (tmp_path / "initrd").write_bytes(build_initrd(options, os.uname().machine))

@@ -155,7 +155,7 @@ async def test_a_broken_connection_ends_with_its_error() -> None:
     assert end.ends[0].errno == errno.ECONNRESET
 
 
-async def test_sending_to_nobody_ends_the_stream() -> None:
+async def test_sending_to_a_peer_that_has_gone_ends_the_stream() -> None:
     ours, theirs = socket.socketpair()
     end = End(ours)
     theirs.close()
@@ -244,7 +244,7 @@ async def test_what_cannot_be_waited_on_is_no_doorbell() -> None:
         Doorbell(asyncio.get_running_loop(), null.fileno(), lambda: None)
 
 
-async def test_somebody_else_may_have_answered_the_doorbell() -> None:
+async def test_another_reader_may_have_answered_the_doorbell() -> None:
     fd, rung = os.eventfd(0), list[int]()
     bell = Doorbell(asyncio.get_running_loop(), fd, lambda: rung.append(1))
     bell._on_readable()

@@ -1,7 +1,7 @@
 """UML's time-travel protocol, the guest's side, sans-IO: for guests that are Python programs.
 
 See `virtio.clock.time_travel` for the calendar's side. Only the newer form is spoken, in which the times lie
-in a page that both sides share: so a guest's wish is known with the next thing that it says to anybody, and
+in a page that both sides share: so a guest's wish is known with the next thing that it says, and
 needs no answer. This guest's computing costs no time at all, so a bound means nothing to it.
 """
 

@@ -1,7 +1,7 @@
 """Fences: promises of completion, ordered on timelines, after the kernel's dma-fence.
 
-`fence` and `timeline` are the ground; `array` joins fences; `reservation` says who waits for whom; `watchdog`
-names who keeps others waiting; `sync_file` carries a fence to other processes, `aio` to coroutines.
+`fence` and `timeline` are the ground; `array` joins fences; `reservation` says which access waits for which;
+`watchdog` names who keeps others waiting; `sync_file` carries a fence to processes, `aio` to coroutines.
 """
 
 from virtio.fence.array import FenceArray, merge, unwrap

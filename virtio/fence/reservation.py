@@ -1,4 +1,4 @@
-"""Who uses a buffer, and for whom that matters: implicit synchronisation.
+"""Who uses a buffer, and who has to wait for that: implicit synchronisation.
 
 Modelled on `struct dma_resv` (linux/dma-resv.h, drivers/dma-buf/dma-resv.c).
 """

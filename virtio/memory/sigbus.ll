@@ -57,7 +57,7 @@ mark:
   store i8 1, ptr %byte.at
   ret void                                           ; the access runs again and finds zeros
 
-foreign:                                             ; not ours: whoever was there before gets it
+foreign:                                             ; not ours: the handler that was there before gets it
   %restored = call i32 @sigaction(i32 %signal, ptr @previous, ptr null)
   %forgotten = call ptr @memset(ptr @previous, i32 0, i64 152) ; asked again, by a handler that chains to us: die
   %sent = icmp sle i32 %code, 0                      ; SI_USER and the like: no access will run again

@@ -211,7 +211,7 @@ class Rings:
         vring.running = True
         if vring.queue.resume():
             self._call(vring)
-        # Buffers may have come before anybody listened.
+        # Buffers may have come before the device listened.
         self._host.schedule(vring.index)
 
     def _halt(self, vring: Vring) -> None:

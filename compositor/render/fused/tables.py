@@ -18,7 +18,7 @@ from compositor.render import lanes
 Pixels = NDArray[np.uint8]
 
 Record = bytes
-"""A layer as the kernel sees it; it holds an address, so whoever has it keeps the pixels too."""
+"""A layer as the kernel sees it; it holds an address, so its holder keeps the pixels too."""
 
 _LANES = 2  # what `compositor.render.lanes` divides a job into at most
 _PIXEL = 4  # bytes

@@ -44,7 +44,7 @@ static void complain(const char *what, const char *object)
 	printf("scanout: %s %s: %s\n", what, object, strerror(errno));
 }
 
-/* Mounts onto a directory that may not exist in somebody else's root; that is not an error. */
+/* Mounts onto a directory that may not exist in a user's own root; that is not an error. */
 static void mount_if_there(const char *type, const char *source, const char *target, unsigned long flags)
 {
 	if (mount(source, target, type, flags, NULL) && errno != ENOENT && errno != EBUSY)
@@ -65,7 +65,7 @@ static void mount_system(void)
 	mount_if_there("tmpfs", "tmpfs", "/run", 0);
 }
 
-/* An initial RAM file system of ours holds what somebody asked for and nothing else: no places to mount at. */
+/* An initial RAM file system of ours holds what was asked for and nothing else: no places to mount at. */
 static void make_mount_points(void)
 {
 	static const char *const places[] = { "/proc", "/sys", "/tmp", "/run" };

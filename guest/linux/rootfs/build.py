@@ -1,6 +1,6 @@
 """Building the root: mmdebstrap installs Debian's packages, then our files are laid over them.
 
-mmdebstrap works as root, or as anybody by user namespaces or fakechroot, and picks what the machine allows.
+mmdebstrap works as root, or as any user by user namespaces or fakechroot, and picks what the machine allows.
 It is asked for an archive, because what it leaves as a directory belongs to users of its own where it
 works without root; unpacked by us, every file is ours, and hostfs can read it.
 """

@@ -53,7 +53,7 @@ def test_a_guest_that_gave_up_is_seen_at_its_next_flush_and_each_fence_counts_on
     assert bench.statistics.late_fences == 2
 
 
-def test_a_fence_that_never_comes_is_seen_by_whoever_looks() -> None:
+def test_a_fence_that_never_comes_is_seen_at_the_next_look() -> None:
     bench = patient(10_000)
     bench.flip(1)
     bench.run_to(1000 * MS)
@@ -89,7 +89,7 @@ def test_a_guest_without_a_patience_is_never_reported() -> None:
     assert (bench.statistics.late_fences, bench.reports) == (0, [])
 
 
-def test_for_a_copy_nobody_waits() -> None:
+def test_no_guest_waits_for_a_copy() -> None:
     bench = patient(200)
     bench.display.set_scanout(0, ScanoutImage(2, bench.buffers[0], Format.B8G8R8X8, zero_copy=False))
     bench.display.flush(0, FULL)

@@ -357,7 +357,7 @@ def test_to_hold_a_fence_takes_a_calendar() -> None:
         bench.run_to(PERIOD)
 
 
-def test_policies_have_names_and_not_all_are_for_everybody() -> None:
+def test_policies_have_names_and_not_all_are_for_every_guest() -> None:
     assert SyncPolicy.parse("out-fence", tuple(SyncPolicy), "g") is SyncPolicy.OUT_FENCE
     with pytest.raises(BadInput, match="guest g: sync 'out-fence' is not for it; there are none, blocking"):
         SyncPolicy.parse("out-fence", FOR_ANY_GUEST, "g")

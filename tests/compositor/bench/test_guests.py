@@ -1,4 +1,4 @@
-"""The benchmark's parts, at a size where they cost nothing; what they measure is nobody's test."""
+"""The benchmark's parts, at a size where they cost nothing; no test holds what they measure."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ async def test_a_connector_waits_for_its_first_monitor() -> None:
 
 
 async def test_a_flip_that_waits_for_a_vblank_is_given_back_when_the_monitor_goes() -> None:
-    """Flushed, taken by the repaint, not yet on the screen: nobody may wait for its fence for ever."""
+    """Flushed, taken by the repaint, not yet on the screen: its fence must not stay out for ever."""
     async with Machine(outputs=["64x48@60"], repaint_delay_ns=5_000_000) as machine:
         guest = SimulatedGuest("plasma", render_ns=1_000_000)
         await machine.attach(guest)

@@ -1,4 +1,4 @@
-"""Who runs inside whom: the calls between the calendar's step and the deepest one of a frame."""
+"""What runs inside what: the calls between the calendar's step and the deepest one of a frame."""
 
 from __future__ import annotations
 

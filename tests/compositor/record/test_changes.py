@@ -21,7 +21,7 @@ SIZE = 6000
 
 
 @given(st.data())
-def test_whoever_follows_the_changes_has_the_rectangles_that_were_looked_at(data: st.DataObject) -> None:
+def test_a_follower_of_the_changes_has_the_rectangles_that_were_looked_at(data: st.DataObject) -> None:
     random = np.random.default_rng(data.draw(st.integers(0, 99)))
     memory, followed, image = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8), MemoryImage(SIZE)
     for _ in range(4):

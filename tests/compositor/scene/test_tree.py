@@ -175,7 +175,7 @@ def test_a_submission_that_one_output_showed_and_another_never_will_was_presente
     assert two.heard[2:] == ["a latched", "a presented"]
 
 
-def test_where_nobody_sees_it_a_submission_is_discarded(two: TwoOutputs) -> None:
+def test_where_no_output_shows_it_a_submission_is_discarded(two: TwoOutputs) -> None:
     node = two.node("a", x=-100)
     two.submit(node)
     assert two.heard == ["a discarded"]

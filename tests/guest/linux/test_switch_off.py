@@ -56,7 +56,7 @@ async def test_a_machine_that_ends_is_not_spoken_of(tmp_path: Path, calendar: Ca
     assert calendar.next_ns() is None
 
 
-async def test_a_machine_that_was_off_before_anybody_looked(tmp_path: Path, calendar: Calendar) -> None:
+async def test_a_machine_that_was_off_before_the_first_look(tmp_path: Path, calendar: Calendar) -> None:
     async with await launch(_OFF, tmp_path) as process:
         await process.wait()
         with closing(SwitchOff(process, calendar, pytest.fail)):

@@ -57,7 +57,7 @@ def test_an_exception_kills_the_program_and_its_children() -> None:
         run_tool(["sh", "-c", "echo $$; sh -c 'echo $$; exec sleep 1000'; true"], what="it", on_line=stop)
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
-    # The child was killed with it; whether somebody has collected it yet is not ours to know.
+    # The child was killed with it; whether init has collected it yet is not ours to know.
     state = Path(f"/proc/{pids[1]}/stat")
     assert not state.exists() or state.read_text().split()[2] in "XZ" or _dying(pids[1])
 

@@ -120,7 +120,7 @@ class FakeKernel:
         self.time = until
 
     def propagate(self) -> None:
-        """Tell everybody what time it is, as before a kick."""
+        """Tell all participants what time it is, as before a kick."""
         if self.map is not None:
             assert HEADER.unpack_from(self.map)[2] == 1, "setting time while not running"
             struct.pack_into("=Q", self.map, 16, self.time)

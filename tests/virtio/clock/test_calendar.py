@@ -47,7 +47,7 @@ def test_time_never_goes_backwards_and_never_jumps_over_an_event() -> None:
     assert calendar.now_ns() == 7
 
 
-def test_time_stands_still_while_somebody_holds_the_calendar() -> None:
+def test_time_stands_still_while_the_calendar_is_held() -> None:
     calendar, freed = Calendar(), list[int]()
     calendar.on_free = lambda: freed.append(calendar.now_ns())
     calendar.call_at(5, lambda: None)

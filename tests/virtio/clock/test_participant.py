@@ -39,7 +39,7 @@ def test_nothing_happens_before_a_participant_has_come() -> None:
     assert player.told == [("run", 0, FREE_RUN_NS)]
 
 
-def test_it_may_run_to_the_next_event_of_anybody_else() -> None:
+def test_it_may_run_to_the_next_event_of_any_other() -> None:
     calendar = Calendar()
     one, other = RecordingParticipant(calendar, "one"), RecordingParticipant(calendar, "other")
     calendar.call_at(100, lambda: None)
@@ -148,7 +148,7 @@ def test_who_leaves_lets_time_go_on() -> None:
 
 @given(st.lists(st.lists(st.integers(0, 50), max_size=6), min_size=1, max_size=4))
 def test_one_runs_at_a_time_in_the_order_of_time_then_request(wishes: list[list[int]]) -> None:
-    """Each participant asks for its times one after the other, as delays; whoever runs holds the calendar."""
+    """Each participant asks for its times one after the other, as delays; one holds the calendar."""
     calendar = Calendar()
     players = [RecordingParticipant(calendar, str(index)) for index in range(len(wishes))]
     left = [list(delays) for delays in wishes]

@@ -164,7 +164,7 @@ def test_nothing_can_be_said_before_start(calendar: Calendar, make: type[FakeKer
     kernel.close()
 
 
-def test_when_the_kernel_has_gone_nobody_waits_for_its_acknowledgement(
+def test_when_the_kernel_has_gone_its_acknowledgement_is_not_waited_for(
     calendar: Calendar, kernel: FakeKernel
 ) -> None:
     answered: list[int] = []
@@ -173,7 +173,7 @@ def test_when_the_kernel_has_gone_nobody_waits_for_its_acknowledgement(
     kernel.link.settle(lambda: answered.append(1))
     kernel.link.end()
     assert answered == [1]
-    assert calendar.held, "whoever knows why it has gone lets time go on"
+    assert calendar.held, "the owner of the kernel, which knows why it has gone, lets time go on"
     kernel.link.participant.leave()
     assert not calendar.held
 

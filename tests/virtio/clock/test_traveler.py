@@ -98,7 +98,7 @@ def test_a_broadcast_is_heard_before_time_goes_on(pair: Pair) -> None:
     assert settled == [[7]]
 
 
-def test_nobody_waits_for_a_guest_that_has_gone_to_hear_a_broadcast(pair: Pair) -> None:
+def test_a_broadcast_does_not_wait_for_a_guest_that_has_gone(pair: Pair) -> None:
     pair.calendar.run_next()
     pair.guest.wait()
     pair.link.end()

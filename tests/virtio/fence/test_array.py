@@ -44,7 +44,7 @@ def test_an_array_ends_with_the_first_error() -> None:
     assert array.status == -5
 
 
-def test_an_array_that_somebody_else_ends_hears_no_more() -> None:
+def test_an_array_that_another_ends_hears_no_more() -> None:
     fence = Fence()
     array = FenceArray([fence])
     array.signal(-125)

@@ -124,5 +124,5 @@ def test_what_a_query_returns_stands_for_every_fence_that_was_ever_added(
             for fence, its in added:
                 if its <= query and not fence.signaled:
                     later = [w for w in waited if w.context == fence.context and not fence.is_later_than(w)]
-                    assert later, "a fence that nobody would wait for"
+                    assert later, "a fence that no access would wait for"
         assert len(reservation) <= len(timelines) * len(Usage) + 1

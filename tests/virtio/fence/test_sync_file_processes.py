@@ -158,7 +158,7 @@ def test_every_process_that_holds_a_file_is_woken() -> None:
             assert holder.communicate(timeout=PATIENCE_S)[0] == "frame 3 4 1 70\n"
 
 
-def test_a_holder_that_is_killed_disturbs_nobody() -> None:
+def test_a_holder_that_is_killed_disturbs_no_other() -> None:
     fence = Fence()
     with SyncFile.from_fence(fence) as file:
         with subprocess.Popen(

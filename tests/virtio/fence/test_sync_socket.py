@@ -97,7 +97,7 @@ def test_an_end_that_closes_without_a_record_is_a_producer_that_died(pair: Pair)
     assert holder.peek() == (-errno.ESRCH, None)
 
 
-def test_an_end_that_is_dropped_says_that_nobody_can_signal_any_more() -> None:
+def test_an_end_that_is_dropped_says_that_no_signal_can_come_any_more() -> None:
     producer, holder = make_pair(1, 1, "gpu")
     del producer
     with holder:
@@ -123,7 +123,7 @@ def test_holders_cannot_send(pair: Pair) -> None:
     assert holder.peek() == (1, 5)
 
 
-def test_a_holder_that_takes_the_record_makes_nobody_wait(pair: Pair) -> None:
+def test_a_holder_that_takes_the_record_makes_no_other_wait(pair: Pair) -> None:
     producer, holder = pair
     producer.finish(1, 5)
     holder.recv(64)

@@ -115,14 +115,14 @@ def test_closing_ends_what_is_outstanding_as_sw_sync_does() -> None:
             use()
 
 
-def test_whoever_closes_for_a_dead_producer_says_so() -> None:
+def test_a_close_for_a_dead_producer_says_so() -> None:
     timeline = Timeline()
     fence = timeline.fence()
     timeline.close(-errno.ESRCH, now_ns=5)
     assert (fence.status, fence.timestamp_ns) == (-errno.ESRCH, 5)
 
 
-def test_a_timeline_that_is_dropped_leaves_nobody_waiting() -> None:
+def test_a_timeline_that_is_dropped_leaves_no_waiter() -> None:
     timeline = Timeline()
     fence = timeline.fence()
     del timeline

@@ -19,7 +19,7 @@ def test_a_late_fence_is_named_with_its_holder_and_how_late_it_is() -> None:
     assert str(late[0]) == "fence output-0 release 12:7, held by host compositor, is 12.300 ms late"
 
 
-def test_a_fence_of_nobody_is_named_as_far_as_it_can_be() -> None:
+def test_a_fence_without_a_producer_is_named_as_far_as_it_can_be() -> None:
     watchdog = Watchdog()
     watchdog.watch(Fence(3, 4), 0)
     assert [str(late) for late in watchdog.check(MS)] == ["fence unnamed timeline 3:4 is 1.000 ms late"]

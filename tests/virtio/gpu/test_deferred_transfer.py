@@ -79,7 +79,7 @@ def image(machine: Machine) -> NDArray[np.uint8]:
     return shown.pixels.reshape(-1)
 
 
-@pytest.mark.parametrize("reads", [False, True], ids=["nobody reads", "the display reads"])
+@pytest.mark.parametrize("reads", [False, True], ids=["the device alone reads", "the display reads"])
 def test_a_transfer_is_carried_out_before_it_is_answered_and_before_its_flush_is(
     machine: Machine, reads: bool
 ) -> None:

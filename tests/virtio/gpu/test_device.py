@@ -91,7 +91,7 @@ def test_an_idle_device_holds_nothing_and_shows_nothing(machine: Machine) -> Non
     assert (list(machine.device.scanouts), machine.device.host_visible) == ([], None)
 
 
-def test_a_device_without_a_transport_tells_nobody() -> None:
+def test_a_device_without_a_transport_is_silent() -> None:
     """The hooks can be set later, or not at all."""
 
     class Screens:
@@ -101,7 +101,7 @@ def test_a_device_without_a_transport_tells_nobody() -> None:
     device = GpuDevice(Screens())  # type: ignore[arg-type]
     device.display_changed()
     device.notify(0)
-    device.on_fault("nobody listens")
+    device.on_fault("no transport listens")
     assert device.read_config(0, 12) == b"\1\0\0\0" + bytes(4) + b"\2\0\0\0"
 
 

@@ -84,7 +84,7 @@ def test_adopting_what_cannot_be_memory_leaves_it_to_the_caller(tmp_path: Path) 
             SharedHandle.adopt(read_only)
     finally:
         for fd in (*pipe, read_only):
-            os.close(fd)  # raises if somebody closed it before
+            os.close(fd)  # raises if it was closed before
 
 
 @pytest.mark.parametrize("fd", [-1, 1_000_000])

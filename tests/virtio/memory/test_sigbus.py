@@ -232,12 +232,12 @@ def test_a_fault_elsewhere_is_still_reported_by_faulthandler(program: str) -> No
     assert "in foreign_fault" in done.stderr
 
 
-def test_a_signal_sent_by_somebody_still_kills() -> None:
+def test_a_signal_sent_by_a_process_still_kills() -> None:
     done = run("memory = guest(); os.kill(os.getpid(), signal.SIGBUS)")
     assert (done.returncode, done.stderr) == (-signal.SIGBUS, "")
 
 
-def test_a_signal_sent_by_somebody_reaches_the_earlier_handler() -> None:
+def test_a_signal_sent_by_a_process_reaches_the_earlier_handler() -> None:
     done = run("""
 signal.signal(signal.SIGBUS, lambda *_: print("handled"))
 memory = guest()

@@ -202,7 +202,7 @@ class RecordingHost:
         reports: Lines for the user.
         scheduled: Queues to be processed.
         rung: Descriptors signalled.
-        deaf: Descriptors that nobody listens to.
+        deaf: Descriptors without a listener.
         requests: What came on the backend channel.
     """
 

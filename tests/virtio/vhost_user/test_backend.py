@@ -340,9 +340,7 @@ def test_resetting_the_owner_disables_all_queues(
     assert device.events == ["activate"]
 
 
-def test_after_the_end_the_device_talks_to_nobody(
-    host: RecordingHost, guest: Guest, device: EchoDevice
-) -> None:
+def test_after_the_end_the_device_is_silent(host: RecordingHost, guest: Guest, device: EchoDevice) -> None:
     host.start(guest)
     open_channel(host)
     host.backend.close()

@@ -54,7 +54,7 @@ def test_without_acknowledgements_nothing_waits() -> None:
     assert [m.flags for m in sent] == [VERSION, VERSION]
 
 
-def test_nobody_listens_before_it_is_open_and_after_it_is_closed() -> None:
+def test_it_does_not_listen_before_it_is_open_and_after_it_is_closed() -> None:
     channel = BackendChannel()
     channel.replies = True
     sent: list[Message] = []

@@ -185,7 +185,7 @@ async def test_silence_is_no_connection(connect: Connect, device: EchoDevice) ->
     assert peer.reports == []
 
 
-async def test_whoever_is_not_admitted_loses_his_descriptors(connect: Connect) -> None:
+async def test_a_peer_that_is_not_admitted_loses_its_descriptors(connect: Connect) -> None:
     peer = connect(None)
     peer.send(Request.SET_BACKEND_REQ_FD, b"", (os.eventfd(0),))
     await peer.until_over()

@@ -180,7 +180,7 @@ async def test_a_back_end_that_answers_nonsense_is_left(
             await frontend.queue_count()
 
 
-async def test_an_answer_may_find_nobody_waiting(pair: tuple[socket.socket, socket.socket]) -> None:
+async def test_an_answer_may_find_no_waiter(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
     async with VhostUserFrontend(ours) as frontend:
         impatient = asyncio.create_task(frontend.dialogue.query(Request.GET_FEATURES))
@@ -237,8 +237,8 @@ async def test_a_back_end_without_a_channel_is_served_too(pair: tuple[socket.soc
         assert Request.SET_BACKEND_REQ_FD not in seen
 
 
-async def test_nobody_listens(tmp_path: Path) -> None:
-    path = tmp_path / "nobody"
+async def test_no_process_listens(tmp_path: Path) -> None:
+    path = tmp_path / "no-listener"
     with pytest.raises(
         Misuse, match=f"^cannot connect to {path}: No such file or directory; start the back end"
     ):

@@ -103,7 +103,7 @@ async def test_once_means_once_also_for_a_front_end_that_was_restarted(serve: Se
     assert len(served.devices) == 1
 
 
-async def test_whoever_says_nothing_counts_for_nothing(serve: Serve, guest: Guest) -> None:
+async def test_a_peer_that_says_nothing_counts_for_nothing(serve: Serve, guest: Guest) -> None:
     served = serve(once=True)
     for _ in range(3):
         probe = socket.socket(socket.AF_UNIX)
@@ -214,8 +214,8 @@ async def test_a_socket_that_is_no_longer_ours_is_left_alone(tmp_path: Path, dev
     path = tmp_path / "gpu"
     async with VhostUserServer(path, lambda: device, on_error=print):
         path.unlink()
-        path.write_text("somebody else's")
-    assert path.read_text() == "somebody else's"
+        path.write_text("another program's")
+    assert path.read_text() == "another program's"
 
 
 async def test_a_socket_that_was_removed_is_no_matter(tmp_path: Path, device: EchoDevice) -> None:
@@ -229,7 +229,7 @@ async def test_a_connection_that_cannot_be_accepted_is_reported(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = serve()
-    served.server._accept()  # nobody is there: nothing happens
+    served.server._accept()  # no front end is there: nothing happens
 
     def fail(_self: socket.socket) -> None:
         raise OSError(24, os.strerror(24))
@@ -258,7 +258,7 @@ async def test_a_device_that_cannot_be_made_ends_the_connection(tmp_path: Path) 
     assert len(problems) == 1
 
 
-async def test_whoever_knows_better_why_a_front_end_broke_off_is_asked(
+async def test_an_owner_that_knows_better_why_a_front_end_broke_off_is_asked(
     tmp_path: Path, device: EchoDevice
 ) -> None:
     lost: list[str] = []

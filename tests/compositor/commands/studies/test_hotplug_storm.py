@@ -34,8 +34,8 @@ RESULT = Storm(10, 20, "sha256:1", 8, 5, (), 0, (0, 0), 0)
     [
         (RESULT._replace(digest="sha256:2"), "the digests of equal storms differ"),
         (
-            RESULT._replace(astray=("guest-1: shows a picture to nobody",)),
-            "guest-1: shows a picture to nobody",
+            RESULT._replace(astray=("guest-1: shows a picture, and has no monitor",)),
+            "guest-1: shows a picture, and has no monitor",
         ),
         (RESULT._replace(leaked=(1, 2)), "1 descriptors and 2 mappings leaked"),
     ],

@@ -46,7 +46,7 @@ def test_every_reach_for_another_guests_memory_is_caught(mode: str) -> None:
     assert isolation(mode) == Isolation(attempts=3, caught=3, harmed=False)
 
 
-def test_a_guest_alone_has_nobody_to_harm() -> None:
+def test_a_guest_alone_has_no_neighbour_to_harm() -> None:
     assert isolation("direct") is None
 
 

@@ -105,7 +105,7 @@ def test_an_empty_directory_may_be_there_already(tmp_path: Path) -> None:
     assert "usr/bin/weston" in files(build_rootfs(target))
 
 
-def test_somebody_elses_directory_is_left_alone(tmp_path: Path) -> None:
+def test_a_foreign_directory_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter").touch()
     for taken in (tmp_path / "home", tmp_path / "home" / "letter"):
