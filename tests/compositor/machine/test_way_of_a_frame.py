@@ -1,4 +1,4 @@
-"""How many calls a frame's way through the house takes, and how deep they nest.
+"""How many calls a frame's way through the rooms takes, and how deep they nest.
 
 A hop is a call from one function of the project to the next. The numbers are bounds: a way that grows longer
 has a reason, or a module too many.
