@@ -38,7 +38,7 @@ class Storm(NamedTuple):
         frames: Frames that were presented, on all outputs.
         digest: The digest of all frames.
         guests: How many guests there were.
-        told: Config changes that guests reacted to.
+        config_changes: Those that guests reacted to.
         astray: Guests that do not show what their monitor asks for, with what is wrong.
         errors: Error responses of the devices.
         leaked: Descriptors and mappings that were there afterwards and not before.
@@ -49,7 +49,7 @@ class Storm(NamedTuple):
     frames: int
     digest: str
     guests: int
-    told: int
+    config_changes: int
     astray: tuple[str, ...]
     errors: int
     leaked: tuple[int, int]
@@ -160,7 +160,7 @@ def table(storms: list[Storm]) -> Table:
     """A row for each storm."""
     columns: dict[str, Callable[[Storm], object]] = {
         "events": lambda storm: storm.events,
-        "told": lambda storm: storm.told,
+        "config changes": lambda storm: storm.config_changes,
         "frames": lambda storm: storm.frames,
         "astray": lambda storm: len(storm.astray),
         "errors": lambda storm: storm.errors,

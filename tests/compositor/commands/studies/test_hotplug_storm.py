@@ -20,9 +20,9 @@ async def test_sixteen_outputs_and_eight_guests_come_through_and_leave_nothing()
         assert result.astray == ()
         assert result.errors == 0
         assert result.leaked[0] == 0
-    assert (one.digest, one.frames, one.told) == (again.digest, again.frames, again.told)
+    assert (one.digest, one.frames, one.config_changes) == (again.digest, again.frames, again.config_changes)
     assert other.digest != one.digest
-    assert one.told > EVENTS / 4
+    assert one.config_changes > EVENTS / 4
     assert again.leaked[1] <= 0
 
 
