@@ -64,8 +64,8 @@ class Way:
 
 
 def served(calls: list[Call]) -> list[Call]:
-    """The calls from the transport's kick, or from its turn to serve it, on."""
-    found = [index for index, (module, _) in enumerate(calls) if module == "virtio/inproc.py"]
+    """The calls from the turn on in which the transport serves a kick, which only asks for that turn."""
+    found = [index for index, (module, _) in enumerate(calls) if module == "virtio/clock/deferred.py"]
     return calls[found[0] :] if found else []
 
 
