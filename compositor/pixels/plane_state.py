@@ -198,9 +198,7 @@ class PlaneState:
         bits = self.rotation.value
         if bits & ~_ALL_BITS or (bits & _ROTATE_BITS).bit_count() != 1:
             raise BadInput(f"rotation {bits:#x} is not one rotation and any reflections")
-        for name, size in (("width", width), ("height", height)):
-            if size > MAX_SIZE:
-                raise BadInput(f"FB_ID: a buffer of {name} {size} is beyond {MAX_SIZE}")
+        check_size(width, height)
         source = self.source_of(width, height)
         _check_crop("SRC_X", source.x, "SRC_W", source.width, width)
         _check_crop("SRC_Y", source.y, "SRC_H", source.height, height)
@@ -210,6 +208,17 @@ class PlaneState:
         shown_width, shown_height = self.size_of(width, height)
         _check_scale("CRTC_W", shown_width, across)
         _check_scale("CRTC_H", shown_height, down)
+
+
+def check_size(width: int, height: int) -> None:
+    """Whether a buffer of this size, in pixels, can be turned, cropped and translucent; any can be as it is.
+
+    Raises:
+        BadInput: It cannot.
+    """
+    for name, size in (("width", width), ("height", height)):
+        if size > MAX_SIZE:
+            raise BadInput(f"FB_ID: a buffer of {name} {size} is beyond {MAX_SIZE}")
 
 
 def _shown_span(begin: int, end: int, start: int, length: int, size: int, reverse: bool) -> tuple[int, int]:

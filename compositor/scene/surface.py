@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from compositor.errors import BadInput
 from compositor.output.frame import Frame
 from compositor.output.layers import Buffer, OutputLayer
 from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
-from compositor.pixels.plane_state import OPAQUE, PlaneState, Rotation, cropped
+from compositor.pixels.plane_state import OPAQUE, PlaneState, Rotation, check_size, cropped
 from compositor.scene.tree import Area, Inherited, Node
 
 
@@ -86,13 +87,18 @@ class Surface(Node):
     def submit(self, buffer: Buffer | None, damage: Rect | None = None) -> None:
         """Show `buffer` from the next commits on; where no output shows it, it is discarded at once.
 
+        The one check is here, before anything changes, and for every way in which a surface can be shown: so
+        none of its outputs refuses it, now or when the surface moves, turns or fades later.
+
         Args:
             buffer: The new content. None shows nothing, and is not a submission.
             damage: What differs from the content before, relative to the buffer; None: everything.
 
         Raises:
-            BadInput: A plane cannot show this buffer.
+            BadInput: Planes do not show buffers of this size; nothing has changed.
         """
+        if buffer is not None:
+            self._check(buffer)
         before, self.buffer = self.buffer, buffer
         if before is None or buffer is None or not buffer.is_like(before):
             self._arrange()
@@ -102,6 +108,12 @@ class Surface(Node):
                 output.show(shown.layer, *self._part(shown, damage), position, plane)
         if buffer is not None and buffer.submission is not None:
             buffer.submission.handed_out()
+
+    def _check(self, buffer: Buffer) -> None:
+        try:
+            check_size(*buffer.size)
+        except BadInput as error:
+            raise BadInput(f'surface "{self.name}": {error}') from None
 
     def discard(self) -> None:
         """Give up what no output has latched yet."""

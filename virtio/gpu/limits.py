@@ -24,7 +24,8 @@ class Limits:
         host_memory_bytes: Host memory for 2D images, host blobs, and copies of what cannot be mapped.
         resources: Live resources. Linux was seen with 70 at once.
         entries: Memory entries of one resource (QEMU's limit; a 64 MiB buffer of single pages).
-        dimension: Pixels of a 2D resource's side.
+        dimension: Pixels along a side, of a 2D resource and of what a scanout shows of a blob. Displays
+            have to show pictures of this size in every way that they offer.
         mappings: Kernel mappings for backings. The kernel grants a process 65530 of them
             (vm.max_map_count), shared by all guests; a backing beyond the share is copied from instead.
         mapped_bytes: Address space for backings, to the same effect. A driver can name one page in many

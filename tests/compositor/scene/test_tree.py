@@ -5,16 +5,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from compositor.errors import Misuse
+from compositor.errors import BadInput, Misuse
 from compositor.output.frame import Frame
 from compositor.output.layers import CURSOR_Z, Buffer
 from compositor.output.output import Output
 from compositor.output.submission import Submission
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
-from compositor.pixels.plane_state import TRANSFORMS, Rotation
+from compositor.pixels.plane_state import MAX_SIZE, OPAQUE, TRANSFORMS, Rotation
 from compositor.scene.surface import Surface
 from compositor.scene.tree import Node, SceneTree
+from virtio.gpu.limits import Limits
 
 
 class TwoOutputs:
@@ -323,3 +324,28 @@ def test_a_picture_is_turned_while_it_is_shown(two: TwoOutputs) -> None:
     node.turn(Rotation.ROTATE_90)
     assert two.shown(0) == [("a", Rect(0, 0, 16, 32))]
     assert two.repaint(0).snapshot()[31, 0, 0] == 9
+
+
+def test_a_buffer_that_planes_do_not_show_is_refused_before_anything_changes(two: TwoOutputs) -> None:
+    """Even where it could be shown as it is: later the surface may turn or fade, and must not fail then."""
+    node = two.node("a", outputs=(0, 1))
+    two.submit(node, 9)
+    two.repaint(0)
+    before = node.buffer
+    with pytest.raises(BadInput, match=r'surface "a": FB_ID: a buffer of width 32768 is beyond 32767'):
+        node.submit(picture(7, MAX_SIZE + 1, 1))
+    assert node.buffer is before
+    two.repaint(1)
+    assert two.heard == ["a latched", "a presented"]
+
+
+def test_the_largest_scanout_of_a_device_can_be_shown_in_every_way(two: TwoOutputs) -> None:
+    largest = Limits().dimension
+    node = two.node("a", outputs=(0,))
+    node.submit(picture(9, largest, 1))
+    for rotation in TRANSFORMS.values():
+        node.turn(rotation)
+        for clip in (None, Rect(0, 0, 1, 1), Rect(-5, -5, 1 << 40, 1 << 40)):
+            node.set_clip(clip)
+            node.set_alpha(0x8000 if clip is None else OPAQUE)
+            node.move(-largest, 3)

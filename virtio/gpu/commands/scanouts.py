@@ -17,14 +17,19 @@ SMALLEST_SIDE = 16
 """Pixels of a scanout's side, at least (QEMU's limit; Linux framebuffers have 32 or more)."""
 
 
-def _require_shown(rect: Rect, width: int, height: int, what: str) -> None:
+def _require_shown(session: Session, rect: Rect, width: int, height: int, what: str) -> None:
     """Check the part of an image that a scanout is to show.
 
     Raises:
-        CommandFault: It is too small, or outside of the image (ERR_INVALID_PARAMETER).
+        CommandFault: It is too small or too large, or outside of the image (ERR_INVALID_PARAMETER).
     """
     if min(rect.width, rect.height) < SMALLEST_SIDE:
         raise invalid_parameter(f"{rect.width}x{rect.height} pixels of {what} are too few for a scanout")
+    if max(rect.width, rect.height) > session.limits.dimension:
+        raise invalid_parameter(
+            f"{rect.width}x{rect.height} pixels of {what}: a scanout shows {session.limits.dimension} "
+            "along each side at most"
+        )
     if not inside(rect, width, height):
         raise invalid_parameter(f"{rect} is outside of {what}, {width}x{height}")
 
@@ -40,7 +45,7 @@ def set_scanout(session: Session, command: SetScanout, _request: bytes) -> Answe
         raise invalid_parameter(f"resource {command.resource_id} is a blob, which has no format")
     if resource.backing is None:
         raise unspecified(f"resource {command.resource_id} has no backing")
-    _require_shown(command.rect, resource.width, resource.height, f"2D resource {command.resource_id}")
+    _require_shown(session, command.rect, resource.width, resource.height, f"2D resource {command.resource_id}")
     return _after(session.scanouts.show(command.scanout_id, resource, command.rect))
 
 
@@ -58,7 +63,7 @@ def set_scanout_blob(session: Session, command: SetScanoutBlob, _request: bytes)
     if blob.backing is None:
         raise unspecified(f"blob {command.resource_id} has no backing")
     layout = BlobLayout(command.rect, pixel_format(command.format), command.strides[0], command.offsets[0])
-    _require_shown(command.rect, command.width, command.height, f"blob {command.resource_id}")
+    _require_shown(session, command.rect, command.width, command.height, f"blob {command.resource_id}")
     if layout.stride < command.width * BYTES_PER_PIXEL:
         raise invalid_parameter(f"stride {layout.stride} is less than {command.width} pixels")
     return _after(session.scanouts.show_blob(command.scanout_id, blob, layout))

@@ -243,3 +243,15 @@ def test_a_scanout_is_one_of_three_things(make_machine: MakeMachine) -> None:
     assert machine.device.scanouts[0] is DISABLED
     assert isinstance(machine.device.scanouts[1], Bound)
     assert isinstance(machine.device.scanouts[2], BoundBlob)
+
+
+def test_a_scanout_larger_than_displays_show_is_refused(make_machine: MakeMachine) -> None:
+    """What displays cannot turn or blend must not get as far as a flush."""
+    machine = make_machine(THREE, limits=Limits(dimension=64))
+    machine.create_blob(5, machine.pages(*range(8)))
+    machine.show_blob(5, 64, 64)
+    for size in ((65, 16), (16, 65)):
+        refused = machine.send(Command.SET_SCANOUT_BLOB, machine.scanout_blob(5, *size)).response
+        assert refused == Response.ERR_INVALID_PARAMETER
+    machine.flush(5, Rect(0, 0, 64, 64))
+    assert machine.display.flushes == [(0, Rect(0, 0, 64, 64))]
