@@ -1,4 +1,10 @@
-"""One scanout of a guest on our outputs: a node of the scene tree for its image, and one for its cursor."""
+"""One scanout of a guest on our outputs: a node of the scene tree for its image, and one for its cursor.
+
+    surface -> screen -> cursor
+
+A cursor belongs to its scanout, as KMS clips one to its CRTC: it is shown where the scanout's picture is, cut
+at its edges, stacked just above it, and not at all while the scanout shows nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +13,10 @@ from compositor.adapter.placement import Placement, display_mode, place_name
 from compositor.output.frame import Frame
 from compositor.output.layers import Buffer
 from compositor.pixels.format import PixelFormat
-from compositor.pixels.geometry import Rect
+from compositor.pixels.geometry import EMPTY, Rect
 from compositor.pixels.plane_state import turned
 from compositor.scene.surface import Surface
-from compositor.scene.tree import SceneTree
+from compositor.scene.tree import Node, SceneTree
 from virtio.fence import Producer
 from virtio.gpu.display import CursorImage, DisplayMode
 
@@ -46,18 +52,14 @@ class Head:
             rotation=place.rotation,
             on_frame=self._count,
         )
-        self.cursor = Surface(
-            f"{name}-cursor",
-            x=place.x,
-            y=place.y,
-            outputs=place.outputs,
-            alpha=place.alpha,
-            rotation=place.rotation,
-        )
+        self._screen = Node(clip=EMPTY)  # what the picture covers
+        self.cursor = Surface(f"{name}-cursor", rotation=place.rotation, cursor=True)
         self._cursor_at = (0, 0)  # on the scanout
         self.flips = FlipQueue(guest, self.surface, Producer(name, place_name(place, tree.outputs)))
+        self._screen.add(self.cursor)
+        self.surface.add(self._screen)
+        self.surface.on_resized = self._resized
         tree.content.add(self.surface)
-        tree.cursors.add(self.cursor)
 
     def mode(self) -> DisplayMode:
         """What the guest is told about the monitor behind this scanout."""
@@ -67,12 +69,12 @@ class Head:
         """Appear elsewhere; the caller tells the guest."""
         self.place = place
         self.flips.producer = self.flips.producer._replace(owner=place_name(place, self._tree.outputs))
+        self.surface.set_outputs(place.outputs)
+        self.surface.set_alpha(place.alpha)
         for node in (self.surface, self.cursor):
-            node.set_outputs(place.outputs)
-            node.set_alpha(place.alpha)
             node.turn(place.rotation)
         self.surface.move(place.x, place.y)
-        self.move_cursor(*self._cursor_at)
+        self._resized()
         self.surface.set_clip(place.clip_rect)
         if place.z != self.surface.z:
             self.surface.restack(place.z)
@@ -96,14 +98,22 @@ class Head:
     def move_cursor(self, x: int, y: int) -> None:
         """Move its upper left corner to (x, y) of the scanout; either may be negative."""
         self._cursor_at = x, y
-        image = self.flips.image
-        if image is not None and self.cursor.buffer is not None:
-            height, width = image.pixels.shape[:2]
-            picture = Rect(x, y, *self.cursor.buffer.size)
-            x, y = turned(picture, self.surface.plane, (width, height))[:2]
-        self.cursor.move(self.place.x + x, self.place.y + y)
+        self._place_cursor()
+
+    def _resized(self) -> None:
+        """What the scanout's picture covers has changed: so has what its cursor is cut at."""
+        shown, plane = self.surface.buffer, self.surface.plane
+        self._screen.set_clip(EMPTY if shown is None else Rect(0, 0, *plane.size_of(*shown.size)))
+        self._place_cursor()
+
+    def _place_cursor(self) -> None:
+        """Put the cursor where it belongs on the turned picture, anew when any of the two has changed."""
+        x, y = self._cursor_at
+        shown, cursor = self.surface.buffer, self.cursor.buffer
+        if shown is not None and cursor is not None:
+            x, y = turned(Rect(x, y, *cursor.size), self.surface.plane, shown.size)[:2]
+        self.cursor.move(x, y)
 
     def remove(self) -> None:
         """Take both nodes out of the tree; fences that still wait are signalled."""
         self.flips.close()
-        self.cursor.remove()

@@ -20,8 +20,6 @@ from compositor.pixels.incoming import Incoming
 from compositor.pixels.plane_state import PlaneState
 from compositor.render.layer import AS_IT_IS, Layer
 
-CURSOR_Z = 1_000_000  # a cursor is a layer above all others
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buffer:
@@ -68,18 +66,21 @@ class OutputLayer:
     Args:
         name: The surface's, for statistics and messages; unique on the output.
         z: Stacking order; of equals, the one that was added later is above.
+        cursor: Whether it moves more often than it changes, and so wants the cursor plane.
 
     Attributes:
         name: As given.
+        cursor: As given.
         buffer: What it shows; None: nothing.
         plane: How it shows the buffer.
         position: (x, y) of its upper left corner on the output, pixels; may lie outside.
     """
 
-    __slots__ = ("name", "buffer", "plane", "position", "_z", "_pending", "_layer", "_wish")
+    __slots__ = ("name", "cursor", "buffer", "plane", "position", "_z", "_pending", "_layer", "_wish")
 
-    def __init__(self, name: str, *, z: int = 0) -> None:
+    def __init__(self, name: str, *, z: int = 0, cursor: bool = False) -> None:
         self.name = name
+        self.cursor = cursor
         self._z = z
         self.buffer: Buffer | None = None
         self.plane: PlaneState = AS_IT_IS
@@ -127,7 +128,7 @@ class OutputLayer:
             layer, plane = self.layer, self.plane
             pixel_format = layer.format if isinstance(layer.format, PixelFormat) else None
             scale = (1.0, 1.0) if plane.is_identity else None
-            self._wish = Wish(self.bounds, pixel_format, layer.is_opaque, self.z >= CURSOR_Z, scale)
+            self._wish = Wish(self.bounds, pixel_format, layer.is_opaque, self.cursor, scale)
         return self._wish
 
     @property

@@ -164,17 +164,19 @@ def _fit(
         return None, Why.BELOW
     misfits = [_misfit(plane, wish) for plane in free]
     for plane, misfit in zip(free, misfits, strict=True):
-        if misfit is None and _stacks({**given, index: plane}):
+        if misfit is None and _stacks(wishes, {**given, index: plane}):
             return plane, Why.IS_CURSOR if wish.cursor else Why.SAVES
     return None, next((misfit for misfit in misfits if misfit is not None), Why.ORDER)
 
 
-def _stacks(given: dict[int, Plane]) -> bool:
-    """Whether the planes can be put in the order of their layers."""
-    z = 0
+def _stacks(wishes: Sequence[Wish], given: dict[int, Plane]) -> bool:
+    """Whether the planes can be put in the order of their layers, as far as these lie over each other."""
+    places: dict[int, int] = {}
     for index in sorted(given):
         lowest, highest = given[index].zpos
-        z = max(z + 1, lowest)
-        if z > highest:
+        bounds = wishes[index].bounds
+        below = [z for i, z in places.items() if not wishes[i].bounds.intersect(bounds).empty]
+        places[index] = max(max(below, default=0) + 1, lowest)
+        if places[index] > highest:
             return False
     return True

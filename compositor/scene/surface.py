@@ -48,10 +48,12 @@ class Surface(Node):
     Args:
         name: For statistics and messages.
         rotation: How buffers are turned, about the upper left corner.
+        cursor: See `OutputLayer`.
         on_frame: Called with every frame of every output that it is on.
 
     Attributes:
         name: As given.
+        on_resized: Called when what it covers has changed with its buffer.
         buffer: What it shows; None: nothing.
         plane: How its buffer is turned; the node covers what that gives.
     """
@@ -67,12 +69,15 @@ class Surface(Node):
         outputs: Sequence[int] | None = None,
         alpha: int = OPAQUE,
         rotation: Rotation = Rotation.ROTATE_0,
+        cursor: bool = False,
         on_frame: Callable[[Frame], None] | None = None,
     ) -> None:
         super().__init__(x=x, y=y, z=z, clip=clip, outputs=outputs, alpha=alpha)
         self.name = name
         self.plane = PlaneState(rotation=rotation)
         self.buffer: Buffer | None = None
+        self.on_resized: Callable[[], None] = _unheard
+        self._cursor = cursor
         self._on_frame = on_frame
         self._shown: dict[Output, _Shown] = {}
         self._inherited = Inherited()
@@ -102,6 +107,7 @@ class Surface(Node):
         before, self.buffer = self.buffer, buffer
         if before is None or buffer is None or not buffer.is_like(before):
             self._arrange()
+            self.on_resized()
         else:
             for output, shown in tuple(self._shown.items()):
                 position, plane, _ = shown.viewport
@@ -170,7 +176,9 @@ class Surface(Node):
             self._leave(output)
 
     def _appear(self, output: Output, viewport: Viewport) -> _Shown:
-        shown = self._shown[output] = _Shown(OutputLayer(self.name, z=self._level), viewport)
+        shown = self._shown[output] = _Shown(
+            OutputLayer(self.name, z=self._level, cursor=self._cursor), viewport
+        )
         output.add(shown.layer)
         if self._on_frame is not None:
             output.listeners.append(self._on_frame)
@@ -219,6 +227,10 @@ class Surface(Node):
         if plane.is_in_place:
             return Viewport(position, plane, part)
         return Viewport(position, cropped(plane, part, self.buffer.size))
+
+
+def _unheard() -> None:
+    """Not every owner asks."""
 
 
 def _window(buffer: Buffer, crop: Rect) -> Buffer:

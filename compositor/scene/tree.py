@@ -1,6 +1,6 @@
 """The scene of a machine: a tree of nodes, each with a place relative to its parent.
 
-    content, cursors -> nodes -> surfaces -> a layer on each output -> Output.commit
+    content -> nodes -> surfaces -> a layer on each output -> Output.commit
 
 Children are stacked above each other and inherit position, clip, opacity and outputs. The tree is flattened
 when it changes, not when it is painted: a commit finds the layers of an output and nothing else.
@@ -9,11 +9,9 @@ when it changes, not when it is painted: a commit finds the layers of an output 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from typing import NamedTuple
 
 from compositor.errors import Misuse
-from compositor.output.layers import CURSOR_Z
 from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import OPAQUE
@@ -198,16 +196,14 @@ class SceneTree:
 
     Attributes:
         outputs: As given.
-        content: What guests show.
-        cursors: Above all of that.
+        content: What guests show, cursors included.
     """
 
     def __init__(self, outputs: Sequence[Output]) -> None:
         self.outputs = outputs
-        self.content, self.cursors = Node(), Node()
+        self.content = Node()
         self._areas: Sequence[Area] = ()
-        for root in (self.content, self.cursors):
-            root.on_changed = self._arrange
+        self.content.on_changed = self._arrange
         self.outputs_changed()
 
     def outputs_changed(self) -> None:
@@ -218,12 +214,10 @@ class SceneTree:
 
     def _arrange(self) -> None:
         """Flatten the tree again."""
-        content = enumerate(self.content.flattened(Inherited()))
-        cursors = enumerate(self.cursors.flattened(Inherited()), CURSOR_Z)
-        placed = [(level, node, parent) for level, (node, parent) in chain(content, cursors)]
-        for level, node, _ in placed:
+        placed = list(self.content.flattened(Inherited()))
+        for level, (node, _) in enumerate(placed):
             node.stack(level)
         for output in self.outputs:
             output.restack()
-        for _, node, parent in placed:
+        for node, parent in placed:
             node.place(parent, self._areas)

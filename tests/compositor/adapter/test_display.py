@@ -180,11 +180,13 @@ def test_an_unbound_scanout_goes_dark_at_once_and_says_so_before(on_flush: Bench
 def test_the_cursors_corner_lies_on_the_position_in_its_scanouts_window(on_flush: Bench) -> None:
     on_flush.display.set_scanout(0, on_flush.image(0))
     on_flush.display.flush(0, FULL)
+    on_flush.display.set_scanout(1, on_flush.image(0, width=32, height=16))
+    on_flush.display.flush(1, Rect(0, 0, 32, 16))
     picture = CursorImage(np.full((4, 4, 4), 255, np.uint8), hot_x=1, hot_y=2)
     on_flush.display.set_cursor(1, picture, 10, 6)
     assert lit(on_flush.frames[-1]) == (8 + 10, 4 + 6, 4, 4)
-    on_flush.display.move_cursor(1, -9, -3)
-    assert lit(on_flush.frames[-1]) == (0, 1, 3, 4)
+    on_flush.display.move_cursor(1, -1, -3)
+    assert lit(on_flush.frames[-1]) == (8, 4, 3, 1)
     on_flush.display.set_cursor(1, None, 0, 0)
     assert lit(on_flush.frames[-1]) is None
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor.errors import BadInput
-from compositor.output.layers import CURSOR_Z, Buffer, OutputLayer
+from compositor.output.layers import Buffer, OutputLayer
 from compositor.output.submission import Discarded, Submission
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import EMPTY, Rect
@@ -214,9 +214,9 @@ def test_it_is_the_same_to_renderers_and_planes_until_it_looks_different() -> No
     assert layer.wish.bounds == Rect(0, 0, 8, 4)
 
 
-@pytest.mark.parametrize(("z", "cursor"), [(CURSOR_Z - 1, False), (CURSOR_Z, True), (CURSOR_Z + 3, True)])
-def test_a_cursor_is_what_lies_above_all_else(z: int, cursor: bool) -> None:
-    layer = OutputLayer("watched", z=z)
+@pytest.mark.parametrize("cursor", [False, True])
+def test_a_cursor_wants_the_cursor_plane(cursor: bool) -> None:
+    layer = OutputLayer("watched", cursor=cursor)
     layer.show(buffer())
     assert layer.wish.cursor is cursor
 

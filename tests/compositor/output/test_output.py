@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from compositor.errors import BadInput, Misuse
 from compositor.output.frame import Frame
-from compositor.output.layers import CURSOR_Z, Buffer, OutputLayer
+from compositor.output.layers import Buffer, OutputLayer
 from compositor.output.mode import Mode
 from compositor.output.output import Output
 from compositor.output.plane import PRIMARY_ONLY, PlaneBudget
@@ -37,9 +37,16 @@ def buffer(
 
 
 def add(
-    output: Output, name: str, content: Buffer | None = None, *, x: int = 0, y: int = 0, z: int = 0
+    output: Output,
+    name: str,
+    content: Buffer | None = None,
+    *,
+    x: int = 0,
+    y: int = 0,
+    z: int = 0,
+    cursor: bool = False,
 ) -> OutputLayer:
-    layer = OutputLayer(name, z=z)
+    layer = OutputLayer(name, z=z, cursor=cursor)
     output.add(layer)
     output.show(layer, content, position=(x, y))
     return layer
@@ -180,7 +187,7 @@ def test_a_frame_that_is_skipped_is_asked_for_again() -> None:
 
 def test_changes_out_of_sight_ask_for_nothing() -> None:
     output = Output(MODE)
-    cursor = add(output, "cursor", buffer(size=(4, 4)), x=-10, z=CURSOR_Z)
+    cursor = add(output, "cursor", buffer(size=(4, 4)), x=-10, z=9, cursor=True)
     commit(output)
     output.on_needs_frame = lambda: pytest.fail("asked for a frame")
     output.move(cursor, WIDTH, 3)
@@ -286,7 +293,7 @@ def names(output: Output) -> list[str]:
 
 def test_layers_stack_by_z_and_then_by_the_order_they_came_in() -> None:
     output = Output(MODE)
-    for name, z in (("cursor", CURSOR_Z), ("b", 1), ("a", 0), ("c", 1), ("below", -5)):
+    for name, z in (("cursor", 9), ("b", 1), ("a", 0), ("c", 1), ("below", -5)):
         output.add(OutputLayer(name, z=z))
     assert names(output) == ["below", "a", "b", "c", "cursor"]
 
@@ -529,7 +536,7 @@ def test_a_cursor_without_a_plane_interrupts_direct_scanout_and_the_picture_stay
     output, content = Output(MODE, planes=PRIMARY_ONLY), buffer()
     add(output, "guest-0", content)
     assert commit(output).direct
-    cursor = add(output, "cursor", buffer(1, size=(4, 4)), x=3, y=3, z=CURSOR_Z)
+    cursor = add(output, "cursor", buffer(1, size=(4, 4)), x=3, y=3, z=9, cursor=True)
     frame = commit(output)
     assert not frame.direct
     expected = content.pixels.copy()
@@ -595,7 +602,7 @@ def test_a_cursor_has_a_plane_and_moves_without_a_repaint() -> None:
     output = Output(MODE)
     add(output, "guest-0", buffer())
     add(output, "window", buffer(1, size=(9, 9)), x=1, z=1)
-    cursor = add(output, "cursor", cursor_buffer(), x=3, y=3, z=CURSOR_Z)
+    cursor = add(output, "cursor", cursor_buffer(), x=3, y=3, z=9, cursor=True)
     assert not commit(output).direct
     for x in range(20):
         output.move(cursor, x, x // 2)
@@ -613,7 +620,7 @@ def test_a_cursor_has_a_plane_and_moves_without_a_repaint() -> None:
 def test_a_cursor_on_its_plane_leaves_direct_scanout_alone() -> None:
     output, content = Output(MODE), buffer()
     add(output, "guest-0", content)
-    cursor = add(output, "cursor", cursor_buffer(), x=3, y=3, z=CURSOR_Z)
+    cursor = add(output, "cursor", cursor_buffer(), x=3, y=3, z=9, cursor=True)
     frame = commit(output)
     assert frame.direct
     assert np.shares_memory(frame.front, content.pixels)
@@ -630,7 +637,7 @@ def test_a_screen_with_one_plane_gets_everything_composed() -> None:
     output.one_plane = True
     add(output, "guest-0", buffer())
     assert commit(output).direct
-    cursor = add(output, "cursor", cursor_buffer(), z=CURSOR_Z)
+    cursor = add(output, "cursor", cursor_buffer(), z=9, cursor=True)
     frame = commit(output)
     assert not frame.direct
     assert not frame.above
@@ -670,7 +677,7 @@ def test_looks_at_frames_count_what_they_write() -> None:
     add(output, "guest-0", buffer())
     commit(output)
     assert output.readback_bytes == 0
-    cursor = add(output, "cursor", cursor_buffer(), z=CURSOR_Z)
+    cursor = add(output, "cursor", cursor_buffer(), z=9, cursor=True)
     frame, screen = commit(output), 4 * WIDTH * HEIGHT
     for _ in range(2):
         assert frame.pixels.shape == (HEIGHT, WIDTH, 4)
@@ -733,7 +740,7 @@ class Stage:
 
     def __init__(self, output: Output) -> None:
         self.output = output
-        self.cursor = add(output, "cursor", cursor_buffer(), z=CURSOR_Z)
+        self.cursor = add(output, "cursor", cursor_buffer(), z=9, cursor=True)
         self.contents = [buffer(n, size=(12, 9)) for n in range(3)]
         self.windows = [add(output, f"s{n}", self.contents[n], x=4 * n, z=n) for n in range(3)]
         self.full = add(output, "full", z=-1)

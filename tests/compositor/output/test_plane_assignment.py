@@ -68,9 +68,11 @@ def test_a_layer_may_be_freed_by_the_one_above_it() -> None:
 def test_planes_that_cannot_be_stacked_are_not_given() -> None:
     base = PlaneBudget.of_counts(2).planes
     low, high = replace(base[1], zpos=(1, 1)), replace(base[2], zpos=(1, 1))
-    wishes = [window(0, 0, 50, 50), window(60, 0, 20, 20)]
-    result = assign(PlaneBudget((base[0], low, high)), wishes, SCREEN, black=True)
-    assert [name for name, _ in outcome(result)] == ["overlay-0", None]
+    budget, large = PlaneBudget((base[0], low, high)), window(0, 0, 50, 50)
+    result = assign(budget, [large, window(40, 0, 20, 20)], SCREEN, black=True)
+    assert [name for name, _ in outcome(result)] == [None, "overlay-0"]
+    beside = assign(budget, [large, window(60, 0, 20, 20)], SCREEN, black=True)
+    assert [name for name, _ in outcome(beside)] == ["overlay-0", "overlay-1"]
 
 
 def test_with_alpha_only_the_lowest_on_black_is_scanned_out() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from compositor.errors import BadInput, Misuse
 from compositor.output.frame import Frame
-from compositor.output.layers import CURSOR_Z, Buffer
+from compositor.output.layers import Buffer
 from compositor.output.output import Output
 from compositor.output.submission import Submission
 from compositor.pixels.format import PixelFormat
@@ -247,17 +247,16 @@ def test_damage_is_cut_to_the_crop(two: TwoOutputs) -> None:
     assert two.repaint(0).damage == ()
 
 
-def test_siblings_are_stacked_by_z_then_by_age_and_cursors_are_above_all(two: TwoOutputs) -> None:
+def test_siblings_are_stacked_by_z_then_by_age_with_what_belongs_to_them(two: TwoOutputs) -> None:
     below, above = two.node("below"), two.node("above")
     high = two.node("high", z=5)
     cursor = Surface("cursor")
-    two.tree.cursors.add(cursor)
+    above.add(cursor)
     for node in (cursor, high, above, below):
         node.submit(picture())
-    assert two.names(0) == ["below", "above", "high", "cursor"]
-    assert cursor.layers[two.left].z >= CURSOR_Z
+    assert two.names(0) == ["below", "above", "cursor", "high"]
     below.restack(0)
-    assert two.names(0) == ["above", "below", "high", "cursor"]
+    assert two.names(0) == ["above", "cursor", "below", "high"]
     above.restack(5)
     assert two.names(0) == ["below", "high", "above", "cursor"]
 

@@ -45,7 +45,9 @@ def set_scanout(session: Session, command: SetScanout, _request: bytes) -> Answe
         raise invalid_parameter(f"resource {command.resource_id} is a blob, which has no format")
     if resource.backing is None:
         raise unspecified(f"resource {command.resource_id} has no backing")
-    _require_shown(session, command.rect, resource.width, resource.height, f"2D resource {command.resource_id}")
+    _require_shown(
+        session, command.rect, resource.width, resource.height, f"2D resource {command.resource_id}"
+    )
     return _after(session.scanouts.show(command.scanout_id, resource, command.rect))
 
 

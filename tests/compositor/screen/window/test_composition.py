@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from compositor import Machine, Placement
 from compositor.errors import BadInput, ScreenError
 from compositor.output.frame import Frame
-from compositor.output.layers import CURSOR_Z, Buffer, OutputLayer
+from compositor.output.layers import Buffer, OutputLayer
 from compositor.output.mode import Mode
 from compositor.output.output import Output
 from compositor.output.primary_plane import BACKGROUND
@@ -44,7 +44,7 @@ class Desktop:
         turned = Buffer(pixels(90, 60, 3), PixelFormat.ABGR8888)
         self.turned = self.add("turned", 2, turned, (100, -8), PlaneState(rotation=Rotation.ROTATE_90))
         cursor = Buffer(pixels(16, 16, 4), PixelFormat.ARGB8888)
-        self.cursor = self.add("cursor", CURSOR_Z, cursor, (60, 50))
+        self.cursor = self.add("cursor", 9, cursor, (60, 50), is_cursor=True)
 
     def add(
         self,
@@ -53,8 +53,10 @@ class Desktop:
         buffer: Buffer,
         position: tuple[int, int] = (0, 0),
         plane: PlaneState = PlaneState(),  # noqa: B008 - frozen
+        *,
+        is_cursor: bool = False,
     ) -> OutputLayer:
-        layer = OutputLayer(name, z=z)
+        layer = OutputLayer(name, z=z, cursor=is_cursor)
         self.output.add(layer)
         self.output.show(layer, buffer, None, position, plane)
         return layer

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from compositor import Machine
-from compositor.output.layers import CURSOR_Z, Buffer, OutputLayer
+from compositor.output.layers import Buffer, OutputLayer
 from compositor.output.output import Output
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import Rect
@@ -54,7 +54,7 @@ def test_the_window_shows_the_guests_pages_before_with_and_after_a_cursor(
 ) -> None:
     """With a cursor it is a composed frame; the window follows there and back again."""
     output, random = Output("320x240"), np.random.default_rng(5)
-    layer, cursor = OutputLayer("guest-0"), OutputLayer("cursor", z=CURSOR_Z)
+    layer, cursor = OutputLayer("guest-0"), OutputLayer("cursor", z=9, cursor=True)
     output.add(layer)
     output.add(cursor)
     screen = open_screen(output)
