@@ -18,7 +18,7 @@ from compositor.observe.statistics import GuestStatistics
 from compositor.output.layers import Buffer
 from compositor.output.submission import Discarded, Feedback, PresentationFlags, Presented, Submission
 from compositor.pixels.format import PixelFormat
-from compositor.pixels.geometry import Rect
+from compositor.pixels.geometry import EMPTY, Rect
 from compositor.scene.surface import Surface
 from virtio.fence import Fence, Producer
 from virtio.gpu.display import DeferredTransfer, ScanoutImage
@@ -79,6 +79,7 @@ class FlipQueue:
         self._last: Flip | None = None  # not discarded: on the screen, or on its way there
         self._waiting: deque[Flip] = deque()  # behind the pending one
         self._pending: Flip | None = None  # with the surface, and not latched
+        self._missed = EMPTY  # what flips of `image` changed that were given up while they waited
         self._out: set[Flip] = set()  # those that the host is not through with
 
     def set_image(self, image: ScanoutImage | None) -> Fence | None:
@@ -87,7 +88,7 @@ class FlipQueue:
         Returns:
             Under `SyncPolicy.OUT_FENCE`, the fence that gives back what was shown before.
         """
-        self.image = image
+        self.image, self._missed = image, EMPTY
         if image is None:
             self._show_nothing()
             return None
@@ -120,12 +121,12 @@ class FlipQueue:
         if policy is not SyncPolicy.QUEUE:
             self._discard_waiting()
         elif (self._pending is not None) + len(self._waiting) >= QUEUE_DEPTH:
-            self._waiting.pop().submission.handed_out()  # to no output
+            self._give_up_newest()
         last = self._last
         # Another image, as after a page flip, differs everywhere, whatever the driver says it painted.
-        changed = Rect(*damage) if last is not None and image is last.image else None
-        flip = self._flip(image, changed, now_ns, incoming)
-        flip.previous, self._last = last, flip
+        same = last is not None and image is last.image
+        flip = self._flip(image, Rect(*damage).union(self._missed) if same else None, now_ns, incoming)
+        flip.previous, self._last, self._missed = last, flip, EMPTY
         flip.order(policy, self._release, self.producer)
         flip.watch()
         self._release = None
@@ -207,8 +208,15 @@ class FlipQueue:
     def _discard_waiting(self) -> None:
         """Give up all that no output has latched, the newest first: `_last` falls back step by step."""
         while self._waiting:
-            self._waiting.pop().submission.handed_out()  # to no output
+            self._give_up_newest()
         self._surface.discard()
+
+    def _give_up_newest(self) -> None:
+        """Show the flip that waits last on no output; what it changed is for the next one to show."""
+        flip = self._waiting.pop()
+        if flip.image is self.image and flip.damage is not None:
+            self._missed = self._missed.union(flip.damage)
+        flip.submission.handed_out()
 
     def _discard(self, flip: Flip) -> None:
         self._guest.statistics.discarded()

@@ -97,6 +97,8 @@ def describe_output(output: Output) -> dict[str, Any]:
         "position": output.position,
         "plugged": output.plugged,
         **({"linear_light": True} if output.linear_light else {}),
+        # What is composed is read when it is damaged, what is scanned out whenever one looks.
+        **({} if output.direct_scanout else {"direct_scanout": False}),
     }
 
 
@@ -115,4 +117,5 @@ def make_output(monitor: dict[str, Any]) -> Output:
         position=None if position is None else (position[0], position[1]),
         plugged=monitor.get("plugged", True),
         linear_light=monitor.get("linear_light", False),
+        direct_scanout=monitor.get("direct_scanout", True),
     )
