@@ -16,9 +16,13 @@ class MemoryImage:
 
     Args:
         size: Bytes; they begin as zeros, and cost the host nothing until they are visible.
+
+    Attributes:
+        size: As given.
     """
 
     def __init__(self, size: int) -> None:
+        self.size = size
         self._data = np.zeros(size, np.uint8)
         self._words = np.empty(0, np.bool_)  # scratch: new memory costs page faults
 
@@ -83,6 +87,14 @@ class MemoryImage:
             copy = fresh[changed]
             known[changed] = copy
         return changed, copy.reshape(-1).view(np.uint8).data
+
+
+def everything(offset: int, stride: int, rows: NDArray[np.uint8]) -> tuple[list[Extent], bytes]:
+    """As `MemoryImage.update`, where no copy is kept: all of the rectangle, as if it had changed."""
+    height, width = rows.shape
+    if stride == width:
+        height, width = 1, rows.size
+    return [(offset + row * stride, width) for row in range(height)], rows.tobytes()
 
 
 def _any_of_each(different: NDArray[np.bool_]) -> NDArray[np.bool_]:

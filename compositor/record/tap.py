@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.adapter.placement import Placement
-from compositor.record.changes import MemoryImage
+from compositor.record.changes import MemoryImage, everything
 from compositor.record.journal import Journal
 from compositor.record.records import CommandRecord, ContentRecord, Kind
 from virtio.gpu.backing import Backing, ContiguousBacking
@@ -44,6 +44,9 @@ from virtio.gpu.wire import (
 )
 from virtio.ring.chain import Chain
 
+_KNOWN_BYTES = 1 << 31
+"""Of a guest's resources that copies are kept of; a guest names sizes far beyond its memory."""
+
 _CURSOR_ROW = CURSOR_SIDE * BYTES_PER_PIXEL
 _OK = Response.OK_NODATA.to_bytes(4, "little")
 
@@ -67,7 +70,7 @@ class GuestTap:
         self._journal = journal
         self._outputs = list(outputs)
         self._session: Session | None = None
-        self._images: dict[int, tuple[Backing, MemoryImage]] = {}
+        self._images: dict[int, tuple[Backing, MemoryImage | None]] = {}
         self._visible: dict[int, BoundBlob] = {}
         self._looked: set[int] = set()  # while the current command was carried out
         self._command: tuple[int, int, int, bytes] | None = None
@@ -201,13 +204,21 @@ class GuestTap:
         self, resource_id: int, backing: Backing, offset: int, stride: int, rows: NDArray[np.uint8]
     ) -> None:
         """Record what is new in a rectangle of a resource's memory."""
-        known = self._images.get(resource_id)
-        if known is None or known[0] is not backing:
-            known = self._images[resource_id] = backing, MemoryImage(backing.size)
-        extents, data = known[1].update(offset, stride, rows)
+        image = self._image(resource_id, backing)
+        extents, data = (everything if image is None else image.update)(offset, stride, rows)
         if extents:
             self.copied_bytes += 2 * len(data)
             self._journal.write_content(self.guest, ContentRecord(resource_id, extents, data))
+
+    def _image(self, resource_id: int, backing: Backing) -> MemoryImage | None:
+        """The copy of a resource's memory; None where that is beyond what is kept, as long as it has it."""
+        known = self._images.get(resource_id)
+        if known is None or known[0] is not backing:
+            others = (image for number, (_, image) in self._images.items() if number != resource_id)
+            kept = sum(image.size for image in others if image is not None)
+            image = MemoryImage(backing.size) if kept + backing.size <= _KNOWN_BYTES else None
+            known = self._images[resource_id] = backing, image
+        return known[1]
 
 
 def _rows(

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compositor.record.changes import BLOCK, MemoryImage
+from compositor.record.changes import BLOCK, MemoryImage, everything
 
 
 @st.composite
@@ -55,3 +55,13 @@ def test_padding_between_rows_is_never_looked_at() -> None:
         *((row * 1000, whole) for row in range(5)),
         *((row * 1000 + whole, 600 - whole) for row in range(5)),
     ]
+
+
+@given(st.data())
+def test_all_of_a_rectangle_is_where_it_was(data: st.DataObject) -> None:
+    memory = np.random.default_rng(1).integers(0, 256, SIZE, np.uint8)
+    offset, stride, height, width = data.draw(rectangles(SIZE))
+    rows = np.ndarray((height, width), np.uint8, memory, offset, (stride, 1))
+    extents, content = everything(offset, stride, rows)
+    found = b"".join(memory[first : first + length].tobytes() for first, length in extents)
+    assert found == content == rows.tobytes()
