@@ -92,27 +92,27 @@ class Head:
 
     def set_cursor(self, image: CursorImage | None, x: int, y: int) -> None:
         """Show the cursor with its upper left corner at (x, y) of the scanout, or hide it."""
-        self.cursor.submit(None if image is None else Buffer(image.pixels, PixelFormat.ARGB8888))
-        self.move_cursor(x, y)
+        self._cursor_at = x, y
+        buffer = None if image is None else Buffer(image.pixels, PixelFormat.ARGB8888)
+        self.cursor.submit(buffer, at=self._cursor_position(buffer))
 
     def move_cursor(self, x: int, y: int) -> None:
         """Move its upper left corner to (x, y) of the scanout; either may be negative."""
         self._cursor_at = x, y
-        self._place_cursor()
+        self.cursor.move(*self._cursor_position(self.cursor.buffer))
 
     def _resized(self) -> None:
         """What the scanout's picture covers has changed: so has what its cursor is cut at."""
         shown, plane = self.surface.buffer, self.surface.plane
         self._screen.set_clip(EMPTY if shown is None else Rect(0, 0, *plane.size_of(*shown.size)))
-        self._place_cursor()
+        self.move_cursor(*self._cursor_at)
 
-    def _place_cursor(self) -> None:
-        """Put the cursor where it belongs on the turned picture, anew when any of the two has changed."""
-        x, y = self._cursor_at
-        shown, cursor = self.surface.buffer, self.cursor.buffer
-        if shown is not None and cursor is not None:
-            x, y = turned(Rect(x, y, *cursor.size), self.surface.plane, shown.size)[:2]
-        self.cursor.move(x, y)
+    def _cursor_position(self, cursor: Buffer | None) -> tuple[int, int]:
+        """Where the cursor belongs on the turned picture."""
+        shown, (x, y) = self.surface.buffer, self._cursor_at
+        if shown is None or cursor is None:
+            return x, y
+        return turned(Rect(x, y, *cursor.size), self.surface.plane, shown.size)[:2]
 
     def remove(self) -> None:
         """Take both nodes out of the tree; fences that still wait are signalled."""

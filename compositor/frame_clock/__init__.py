@@ -7,9 +7,9 @@ ready, within its limits. A frame clock decides when the compositor begins a fra
 `Paced` has a pipeline: painting takes time, is begun so long before (or after) a vblank as its `Pacing`
 says, and the frame appears at the first vblank that finds it finished.
 `OnDemand` follows the guest: a frame is presented as soon as it is flushed, but never sooner than
-`min_interval_ns` after the last one. A real kernel's virtio-gpu driver has a vblank timer of its own with no
-phase in common with the host's; a fixed grid would halve its rate for an unlucky phase (its flip waits for
-the flush's fence), so real guests get this one.
+`min_interval_ns` after the last one; cursors that move alone share a frame in each refresh. A real kernel's
+virtio-gpu driver has a vblank timer of its own with no phase in common with the host's; a fixed grid would
+halve its rate for an unlucky phase (its flip waits for the flush's fence), so real guests get this one.
 `Recorded` is for replays, which know when a frame was presented.
 
 

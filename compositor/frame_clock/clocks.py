@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from compositor.output.frame import Frame
@@ -22,6 +23,10 @@ class Scheduler(Protocol):
 
 class Stage(Protocol):
     """What paints and shows."""
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether no guest waits for the repaint that is wanted: nothing but cursors has changed."""
 
     def repaint(self) -> Frame | None:
         """Commit a frame that is shown at once; None when there is nothing to do."""
@@ -88,12 +93,17 @@ class AtVblank:
 
 
 class OnDemand:
-    """Repaints at once, or when the work that this is has taken its time, at most every `min_interval_ns`."""
+    """Repaints at once, or when the work that this is has taken its time, at most every `min_interval_ns`.
+
+    A guest may move its cursor any number of times between two flushes, and waits for none of them: a repaint
+    that can wait comes a refresh after the last frame at the earliest, as on a monitor of the guest's own.
+    """
 
     def __init__(
         self,
         clock: Scheduler,
         stage: Stage,
+        grid: VblankGrid,
         *,
         min_interval_ns: int = 0,
         latency_ns: int = 0,
@@ -101,28 +111,37 @@ class OnDemand:
         self.missed_vblanks = 0
         self._clock = clock
         self._stage = stage
+        self._grid = grid
         self._min_interval_ns = min_interval_ns
         self._latency_ns = latency_ns
-        self._earliest_ns = 0
-        self._scheduled = False
+        self._earliest_ns = self._next_refresh_ns = 0
+        self._due_ns: int | None = None
 
     def schedule(self) -> None:
         """Repaint after the latency, or as soon as the last frame has been shown for long enough."""
-        if self._scheduled:
-            return
         now_ns = self._clock.now_ns()
         due_ns = max(now_ns + self._latency_ns, self._earliest_ns)
+        if self._stage.can_wait:
+            due_ns = max(due_ns, self._next_refresh_ns)
+        if self._due_ns is not None and self._due_ns <= due_ns:
+            return
         if now_ns >= due_ns:
             self._run()
         else:
-            self._scheduled = True
-            self._clock.call_at(due_ns, self._run)
+            self._due_ns = due_ns
+            self._clock.call_at(due_ns, partial(self._keep, due_ns))
+
+    def _keep(self, due_ns: int) -> None:
+        if due_ns == self._due_ns:  # else something urgent came before
+            self._run()
 
     def _run(self) -> None:
-        self._scheduled = False
-        self._earliest_ns = self._clock.now_ns() + self._min_interval_ns
+        self._due_ns = None
+        now_ns = self._clock.now_ns()
+        self._earliest_ns = now_ns + self._min_interval_ns
         frame = self._stage.repaint()
         if frame is not None:
+            self._next_refresh_ns = now_ns + self._grid.period_ns
             self._stage.show(frame, frame.present_time_ns)
 
     def cancel(self) -> None:

@@ -103,7 +103,10 @@ class Presenter:
             return self.recorded
         if repaint == "flush" and self.output.pacing is None and self._panel is self.output.grid:
             latency_ns = self._timing.frame_ns + self._timing.scanout_ns
-            return OnDemand(self._scheduler, self, min_interval_ns=min_interval_ns, latency_ns=latency_ns)
+            grid = self.output.grid
+            return OnDemand(
+                self._scheduler, self, grid, min_interval_ns=min_interval_ns, latency_ns=latency_ns
+            )
         if pacing is not None:
             return Paced(self._scheduler, self._panel, self, pacing, self._timing)
         return AtVblank(self._scheduler, self.output.grid, self)
@@ -127,6 +130,11 @@ class Presenter:
         """The monitor is gone; frames that wait for their vblank are discarded."""
         self.output.unplug()
         self.close()
+
+    @property
+    def can_wait(self) -> bool:
+        """For the frame clock: whether only cursors have changed."""
+        return self.output.can_wait
 
     def repaint(self) -> Frame | None:
         """For the frame clock: commit what is damaged, to be shown at once; None when nothing is."""

@@ -38,7 +38,9 @@ class Output:
         commit_seq: Number of the last commit; commits count from 1.
         grid: The vblanks of its mode's refresh rate.
         on_needs_frame: Called when the output differs from the screen, once until the next commit, which may
-            happen within the call. An output that is not plugged in does not call it.
+            happen within the call; and once more when that cannot wait any longer. An output that is not
+            plugged in does not call it.
+        can_wait: Whether nothing has changed since the last commit but cursors.
         on_blank: Called before a guest takes its picture off the output.
         listeners: Called with every frame that is presented, in order, before its buffers are released.
         planes: What its display engine can do.
@@ -112,6 +114,7 @@ class Output:
         self._front: Front | None = None
         self._damage = Region([self.mode.rect])
         self._asked = False  # for a frame, and no commit since
+        self.can_wait = True
         self._arrangement: Arrangement | None = None  # None: not known since more than a content changed
         self._arranged_for: object = None
         self._visible = VisiblePicture()
@@ -281,12 +284,13 @@ class Output:
         visible = self._damaged(damage, layer)
         if layer is None or not layer.is_arranged:
             self._arrangement = None
-        self._ask(visible=visible or (layer is not None and layer.pending))
+        pending = layer is not None and layer.pending
+        self._ask(visible=visible or pending, waits=layer is not None and layer.cursor and not pending)
 
-    def _ask(self, *, visible: bool) -> None:
-        """Ask for a frame that shows a change, once until the next commit."""
-        if visible and not self._asked:
-            self._asked = True
+    def _ask(self, *, visible: bool, waits: bool = False) -> None:
+        """Ask for a frame that shows a change, once until the next commit, or twice: the second is urgent."""
+        if visible and (not self._asked or (self.can_wait and not waits)):
+            self._asked, self.can_wait = True, self.can_wait and waits
             if self.plugged:
                 self.on_needs_frame()
 
@@ -319,7 +323,7 @@ class Output:
         Returns:
             The frame, or None when nothing changed, which costs nothing.
         """
-        self._asked = False
+        self._asked, self.can_wait = False, True
         if not self.needs_frame:
             return None
         arrangement = self._arrange()

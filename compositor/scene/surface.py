@@ -89,7 +89,9 @@ class Surface(Node):
         """Its layer on each output that it is on."""
         return {output: shown.layer for output, shown in self._shown.items()}
 
-    def submit(self, buffer: Buffer | None, damage: Rect | None = None) -> None:
+    def submit(
+        self, buffer: Buffer | None, damage: Rect | None = None, *, at: tuple[int, int] | None = None
+    ) -> None:
         """Show `buffer` from the next commits on; where no output shows it, it is discarded at once.
 
         The one check is here, before anything changes, and for every way in which a surface can be shown: so
@@ -98,6 +100,7 @@ class Surface(Node):
         Args:
             buffer: The new content. None shows nothing, and is not a submission.
             damage: What differs from the content before, relative to the buffer; None: everything.
+            at: Where it lies from then on, as for `move`, of a surface without children; None: where it is.
 
         Raises:
             BadInput: Planes do not show buffers of this size; nothing has changed.
@@ -105,9 +108,13 @@ class Surface(Node):
         if buffer is not None:
             self._check(buffer)
         before, self.buffer = self.buffer, buffer
+        moved = at is not None and at != self.position
+        self._x, self._y = at or self.position
         if before is None or buffer is None or not buffer.is_like(before):
             self._arrange()
             self.on_resized()
+        elif moved:
+            self._arrange()
         else:
             for output, shown in tuple(self._shown.items()):
                 position, plane, _ = shown.viewport

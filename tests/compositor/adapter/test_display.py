@@ -184,10 +184,13 @@ def test_the_cursors_corner_lies_on_the_position_in_its_scanouts_window(on_flush
     on_flush.display.flush(1, Rect(0, 0, 32, 16))
     picture = CursorImage(np.full((4, 4, 4), 255, np.uint8), hot_x=1, hot_y=2)
     on_flush.display.set_cursor(1, picture, 10, 6)
+    on_flush.vblank()
     assert lit(on_flush.frames[-1]) == (8 + 10, 4 + 6, 4, 4)
     on_flush.display.move_cursor(1, -1, -3)
+    on_flush.vblank()
     assert lit(on_flush.frames[-1]) == (8, 4, 3, 1)
     on_flush.display.set_cursor(1, None, 0, 0)
+    on_flush.vblank()
     assert lit(on_flush.frames[-1]) is None
 
 

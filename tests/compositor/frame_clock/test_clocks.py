@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
@@ -11,7 +12,7 @@ class Painter:
     """A stage whose frames are mocks; there is something to paint until it is `idle`."""
 
     def __init__(self, clock: Scheduler) -> None:
-        self.idle = False
+        self.idle = self.can_wait = False
         self.log: list[tuple[str, Any]] = []
         self.times: list[int] = []
         self._clock = clock
@@ -71,7 +72,7 @@ def test_a_late_repaint_counts_the_vblanks_it_missed() -> None:
 def test_on_demand_repaints_at_once_but_not_too_often() -> None:
     calendar = Calendar()
     painter = Painter(calendar)
-    clock = OnDemand(calendar, painter, min_interval_ns=10)
+    clock = OnDemand(calendar, painter, VblankGrid(60_000), min_interval_ns=10)
     for when in (5, 6, 7, 30):
         calendar.call_at(when, clock.schedule)
     run(calendar)
@@ -81,7 +82,7 @@ def test_on_demand_repaints_at_once_but_not_too_often() -> None:
 def test_on_demand_without_an_interval_repaints_inside_the_call() -> None:
     calendar = Calendar()
     painter = Painter(calendar)
-    clock = OnDemand(calendar, painter)
+    clock = OnDemand(calendar, painter, VblankGrid(60_000))
     clock.schedule()
     clock.schedule()
     assert [what for what, _ in painter.log] == ["at once", "shown"] * 2
@@ -90,11 +91,26 @@ def test_on_demand_without_an_interval_repaints_inside_the_call() -> None:
 def test_on_demand_with_a_latency_repaints_once_for_all_that_comes_meanwhile() -> None:
     calendar = Calendar()
     painter = Painter(calendar)
-    clock = OnDemand(calendar, painter, latency_ns=10)
+    clock = OnDemand(calendar, painter, VblankGrid(60_000), latency_ns=10)
     for when in (5, 6, 14, 15):
         calendar.call_at(when, clock.schedule)
     run(calendar)
     assert painter.times == [15]
+
+
+def test_on_demand_lets_what_can_wait_wait_for_a_refresh_but_nothing_else() -> None:
+    calendar = Calendar()
+    painter = Painter(calendar)
+    clock = OnDemand(calendar, painter, VblankGrid(100_000))  # 10 ms
+
+    def schedule(*, can_wait: bool) -> None:
+        painter.can_wait = can_wait
+        clock.schedule()
+
+    for when_ms, can_wait in ((1, True), (2, True), (3, True), (4, False), (5, True), (40, True)):
+        calendar.call_at(when_ms * 1_000_000, partial(schedule, can_wait=can_wait))
+    run(calendar)
+    assert painter.times == [1_000_000, 4_000_000, 14_000_000, 40_000_000]
 
 
 def test_what_has_nothing_to_paint_shows_nothing() -> None:
@@ -103,7 +119,7 @@ def test_what_has_nothing_to_paint_shows_nothing() -> None:
     painter.idle = True
     recorded = Recorded(calendar, painter)
     AtVblank(calendar, VblankGrid(60_000), painter).schedule()
-    OnDemand(calendar, painter).schedule()
+    OnDemand(calendar, painter, VblankGrid(60_000)).schedule()
     run(calendar)
     recorded.commit()
     recorded.show()

@@ -723,7 +723,7 @@ def test_however_it_came_about_a_frame_equals_a_full_repaint(
         if step != ("commit",):
             stage.change(step)
             continue
-        assert asked in ([], [True])
+        assert asked in ([], [True], [True, True])  # for a cursor, then for more
         frame = output.commit(0, deferred=deferred)
         if frame is not None:
             frame.release()
@@ -879,3 +879,21 @@ def test_test_and_commit_share_one_check() -> None:
         output.test(output.stage(mode=Mode(7, 7)))
     with pytest.raises(BadInput, match="width 7 is not"):
         Output(Mode(7, 7))
+
+
+def test_a_cursor_alone_can_wait_and_what_comes_on_top_asks_again() -> None:
+    output = Output(MODE)
+    surface = add(output, "a", buffer(1))
+    cursor = add(output, "cursor", cursor_buffer(), cursor=True, z=9)
+    commit(output)
+    asked: list[bool] = []
+    output.on_needs_frame = lambda: asked.append(output.can_wait)
+    for x in (1, 2, 3):
+        output.move(cursor, x, 0)
+    assert asked == [True]
+    show(output, surface, submitted(lambda _feedback: None, 2))
+    output.move(cursor, 4, 0)
+    assert asked == [True, False]
+    commit(output)
+    output.move(cursor, 5, 0)
+    assert asked == [True, False, True]
