@@ -59,6 +59,12 @@ class RunOptions(OutputOptions):
     timeout: Annotated[
         float | None, typer.Option(metavar="S", help="Give up after S seconds of real time.")
     ] = None
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", help="Virtual time: a guest silent for S real seconds is hung; by default 30."
+        ),
+    ] = None
 
     def check(self) -> None:
         """Refuse what cannot work before it costs the user any time.
@@ -70,6 +76,7 @@ class RunOptions(OutputOptions):
             ("--seconds", self.seconds),
             ("--frames", self.frames),
             ("--timeout", self.timeout),
+            ("--patience", self.patience),
             ("--screenshot-at", self.screenshot_at),
         ):
             if value is not None and value <= 0:

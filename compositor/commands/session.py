@@ -18,6 +18,7 @@ from compositor.commands.options import Interrupted, RunOptions
 from compositor.errors import BadInput, RunFailed
 from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
 from compositor.machine import Machine
+from compositor.machine.machine import PATIENCE_S
 from compositor.machine.presenter import Repaint
 from compositor.machine.run import StopReason
 from compositor.observe.statistics import write_json
@@ -74,6 +75,7 @@ def run_session(
         echo=echo if console else lambda _text: None,
         on_screenshot=save_numbered,
         record=run.record,
+        patience_s=PATIENCE_S if run.patience is None else run.patience,
     )
     asyncio.run(_session(machine, run, start))
 

@@ -244,7 +244,8 @@ class _Watchdog:
         return (
             f"stuck at {now_s:.9f} s of virtual time: {' and '.join(self._calendar.held_by)} "
             f"for {self._patience_s:g} s of real time now, and says nothing: its process was stopped, or "
-            "computes without any system call, which stops time for all; its console may say why"
+            "computes without any system call, which stops time for all; its console may say why. On a "
+            "loaded host, --patience S waits longer"
         )
 
     def close(self) -> None:

@@ -107,6 +107,7 @@ def test_compare_says_what_differs_and_paints_it(run: Run) -> None:
         ("run gears --outputs " + ",".join(["64x64"] * 17), "17 outputs: a machine has 1 to 16"),
         ("run gears --seconds 0", "--seconds 0: must be above 0"),
         ("run gears --frames -1", "--frames -1: must be above 0"),
+        ("run gears --patience 0", "--patience 0: must be above 0"),
         ("run gears --screenshot-at 2", "--screenshot-at needs --screenshot"),
         ("run gears --screenshot nowhere/a.png", "there is no directory nowhere"),
         ("run gears --stats .", "is a directory; name a file"),

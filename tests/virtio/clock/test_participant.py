@@ -170,3 +170,17 @@ def test_one_runs_at_a_time_in_the_order_of_time_then_request(wishes: list[list[
         players[index].place.wait()
     assert sorted(seen) == expected
     assert [when for when, _ in seen] == sorted(when for when, _ in seen)
+
+
+def test_a_guest_on_a_loaded_host_is_heard_of_long_before_it_is_taken_for_hung() -> None:
+    """A kernel may need 30 s of real time for a second of its own: it is bound to come earlier."""
+    calendar = Calendar()
+    player = Player(calendar)
+    player.begin()
+    for turn in range(50):
+        assert calendar.run_next()
+        _, _, bound_ns = player.told[-1]
+        assert bound_ns == (turn + 1) * 20_000_000
+        player.place.update(bound_ns)
+        player.place.request(bound_ns)
+        player.place.wait()
