@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from virtio.errors import Misuse, ScanoutError
 
-__all__ = ["BadInput", "Misuse", "RunFailed", "ScanoutError", "ScreenError"]
+__all__ = ["BadInput", "GuestFailed", "Misuse", "RunFailed", "ScanoutError", "ScreenError"]
 
 
 class BadInput(ScanoutError):
@@ -17,6 +17,10 @@ class BadInput(ScanoutError):
 
 class RunFailed(ScanoutError):
     """The run did not do what was asked of it (a guest died, a limit passed): exit status 1."""
+
+
+class GuestFailed(RunFailed):
+    """Something went wrong in a guest's turn and ended that guest; the machine goes on with others."""
 
 
 class ScreenError(ScanoutError):

@@ -7,6 +7,9 @@ through the loop that serves it.
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class ScanoutError(Exception):
     """Base of every error that this program raises on purpose.
@@ -47,3 +50,12 @@ class Misuse(ScanoutError):
 
 class InternalError(ScanoutError):
     """This program broke an invariant of its own. Please report it."""
+
+
+def one_line(error: BaseException) -> str:
+    """What was raised, for a message; where, too, if this program does not raise it on purpose."""
+    if isinstance(error, ScanoutError):
+        return str(error)
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else text

@@ -99,9 +99,12 @@ async def _session(machine: Machine, run: RunOptions, start: Start) -> None:
             finally:
                 _write_results(machine, run)
         _summarise(machine, run)
+        failed = [guest.failure for guest in machine.guests if guest.failure is not None]
     if reason is StopReason.INTERRUPTED:
         raise Interrupted
     _check(machine, run, reason)
+    if failed:
+        raise failed[0]
 
 
 async def _limited(machine: Machine, run: RunOptions, start: Start) -> StopReason:

@@ -40,7 +40,6 @@ class Guests:
         command_ns: The time from a kick to the device's work, on the virtual clock.
         report: Gets one line for everything that goes wrong with a guest and is dealt with.
         echo: Gets the consoles of real guests.
-        on_fault: Called when a guest breaks the rules of virtual time.
         on_picture: Called when a guest says that its picture stays as it is.
 
     Attributes:
@@ -60,13 +59,12 @@ class Guests:
         command_ns: int,
         report: Callable[[str], None],
         echo: Callable[[str], None],
-        on_fault: Callable[[ScanoutError], None],
         on_picture: Callable[[], None],
     ) -> None:
         self.all: list[Attachment] = []
         self._tree, self._seed, self._command_ns = tree, seed, command_ns
         self._report, self._echo = report, echo
-        self._on_fault, self._on_picture = on_fault, on_picture
+        self._on_picture = on_picture
         self._kernels: list[TimeTravel] = []
 
     async def attach(
@@ -145,10 +143,14 @@ class Guests:
             yield None
             return
         kernel = TimeTravel(self.clock, name, broadcast=self._broadcast)
-        pace = CalendarPace(self.clock, kernel, on_fault=self._on_fault, latency_ns=self._command_ns)
+
+        def on_fault(error: ScanoutError) -> None:
+            next(guest for guest in self.all if guest.name == name).fail(error)
+
+        pace = CalendarPace(self.clock, kernel, on_fault=on_fault, latency_ns=self._command_ns)
         self._kernels.append(kernel)
         try:
-            yield TimeKeeping(kernel, pace, guest_seed(self._seed, len(self.all)), self._on_fault)
+            yield TimeKeeping(kernel, pace, guest_seed(self._seed, len(self.all)), on_fault)
         except BaseException:
             kernel.participant.leave()  # the others must not wait for it
             raise

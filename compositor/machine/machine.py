@@ -122,6 +122,7 @@ class Machine:
                 timing,
                 window,
                 self._digest,
+                on_fault=self._runs.fail,
                 on_closed=self._window_closed,
                 on_screenshot=on_screenshot,
                 renderer=renderer,
@@ -134,7 +135,6 @@ class Machine:
             command_ns=timing.command_ns,
             report=report,
             echo=echo,
-            on_fault=self._runs.fail,
             on_picture=self._picture_is_up,
         )
         self.report = report

@@ -54,6 +54,8 @@ class Presenter:
             repaint begins, for the next vblank to show. 0: at the very vblank that shows it.
         timing: What painting costs on the virtual clock.
         exact: Whether the run's clock is also the monitor's, as the virtual one is.
+        on_fault: Called with what a repaint raises within the call that asks for it, which is some guest's
+            turn; None: that call raises it.
 
     Attributes:
         output: As given.
@@ -78,6 +80,7 @@ class Presenter:
         repaint_delay_ns: int = 0,
         timing: TimingModel = INFINITELY_FAST,
         exact: bool = False,
+        on_fault: Callable[[BaseException], None] | None = None,
     ) -> None:
         self.output = output
         output.one_plane = screen.one_plane
@@ -93,9 +96,17 @@ class Presenter:
         if pacing is None and (repaint_delay_ns or timing.frame_ns or self._panel is not output.grid):
             pacing = Pacing(delay_ns=repaint_delay_ns)
         self._clock = self._frame_clock(repaint, pacing, min_interval_ns)
-        output.on_needs_frame = self._clock.schedule
+        self._on_fault = on_fault
+        output.on_needs_frame = self._clock.schedule if on_fault is None else self._schedule
         synced = repaint == "vblank" or isinstance(self._clock, Paced)
         self._flags = (PresentationFlags.VSYNC if synced else NO_FLAGS) | (_MODELLED if exact else NO_FLAGS)
+
+    def _schedule(self) -> None:
+        try:
+            self._clock.schedule()
+        except Exception as error:
+            assert self._on_fault is not None
+            self._on_fault(error)
 
     def _frame_clock(self, repaint: Repaint, pacing: Pacing | None, min_interval_ns: int) -> FrameClock:
         if repaint == "recorded":
@@ -190,6 +201,7 @@ class Presenting:
         timing: What the host's work costs.
         window: Whether there is a window for each output.
         digest: Where frames are counted.
+        on_fault: Called with what goes wrong in a repaint inside of a guest's turn: it is the host's fault.
         on_closed: Called when a user closed a window, or with the error of its driver.
         on_screenshot: Called when a user asks for a screenshot in a window: the output's name, its picture.
         renderer: Who composes what windows show.
@@ -200,6 +212,7 @@ class Presenting:
     timing: TimingModel
     window: bool
     digest: Digest | None
+    on_fault: Callable[[BaseException], None]
     on_closed: Callable[[BaseException | None], None]
     on_screenshot: Callable[[str, NDArray[np.uint8]], None] | None
     renderer: Renderer
@@ -224,6 +237,7 @@ class Presenting:
             repaint_delay_ns=self.delay_ns,
             timing=self.timing,
             exact=isinstance(clock, Calendar),
+            on_fault=self.on_fault,
         )
         output.listeners.append(pictures.presented)
         output.on_blank = lambda: pictures.keep(output.name)

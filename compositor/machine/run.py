@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
-from compositor.errors import RunFailed
+from compositor.errors import GuestFailed, RunFailed
 from compositor.machine.attachment import Attachment
 from compositor.output.frame import Frame
 from compositor.output.output import Output
@@ -99,11 +99,15 @@ class Run:
             watchdog.close()
 
     def is_over(self) -> bool:
-        """Whether the run has stopped; it stops with the last guest."""
+        """Whether the run has stopped; it stops with the last guest, or fails of that."""
         if not self.stopped.done() and self._ends:
             for end in [end for end in self._ends if end.done()]:
-                end.result()  # raises what the guest died of
                 self._ends.remove(end)
+                try:
+                    end.result()  # raises what the guest died of
+                except GuestFailed:
+                    if not self._ends and not self._forever:
+                        raise
             if not self._ends and not self._forever:
                 self.stop(StopReason.GUESTS)
         return self.stopped.done()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from compositor import Machine
-from compositor.errors import RunFailed
+from compositor.errors import GuestFailed, RunFailed
 from compositor.frame_clock.timing import TimingModel
 from compositor.machine.run import StopReason
 from guest import SimulatedGuest, UmlGuest
@@ -22,7 +22,6 @@ from guest.linux import GuestDied, UmlOptions, expected, find_kernel
 from guest.linux.options import VirtualTime
 from guest.linux.payload import build_initrd
 from guest.linux.uml import kernel_command_line
-from virtio.errors import ProtocolFault
 
 pytestmark = pytest.mark.real
 Run = Callable[..., Any]
@@ -139,7 +138,7 @@ async def test_a_kernel_that_breaks_the_protocol_ends_the_run(monkeypatch: pytes
         await machine.run(frames=10)
         # What the kernel wrote last is in the past: as if it had gone back.
         machine.clock.advance_to(machine.clock.now_ns() + 10)  # type: ignore[attr-defined]
-        with pytest.raises(ProtocolFault, match="uml: went back in time"):
+        with pytest.raises(GuestFailed, match="uml: went back in time"):
             await machine.run(frames=10)
 
 

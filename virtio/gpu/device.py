@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,10 @@ def _no_fault(_message: str) -> None:
     """Not every host listens."""
 
 
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
 class GpuDevice:
     """A virtio-gpu device without 3D; implements `virtio.device.Device`.
 
@@ -84,6 +89,7 @@ class GpuDevice:
     Attributes:
         last_fault: Why the last refused command was refused.
         on_fault: Called with every such reason.
+        on_failure: Called with what goes wrong when a fence of the display's signals, outside of `process`.
         tap: Hears of everything that the driver does.
         host_visible: The window onto host blobs; None without `host_memory`, and before `activate`.
         blocking: While the display works on a flush, take no further command from the control queue. QEMU
@@ -110,7 +116,7 @@ class GpuDevice:
             )
         self._config = ConfigSpace(self._scanout_count)
         self._statistics = Statistics()
-        self._timelines = Timelines(self._notify)
+        self._timelines = Timelines(self._notify, self._fail)
         self._session: Session | None = None
         self._serving: int | None = None
         self._awaited: Sequence[Fence] = ()  # by the control queue, when `blocking`
@@ -123,6 +129,7 @@ class GpuDevice:
         self.resume: Callable[[int], None] = _no_notify
         self.config_changed: Callable[[], None] = _no_config_change
         self.on_fault: Callable[[str], None] = _no_fault
+        self.on_failure: Callable[[Exception], None] = _raise
         self.last_fault: str | None = None
         self.tap: Tap | None = None
 
@@ -208,8 +215,8 @@ class GpuDevice:
         if self._session is not None:
             if self.tap is not None:
                 self.tap.reset()
-            self._session.close()
-            self._session = None
+            session, self._session = self._session, None
+            session.close()
 
     def process(self, index: int, queue: SplitQueue) -> bool:
         """Serve every available buffer of a queue.
@@ -318,6 +325,9 @@ class GpuDevice:
         self.last_fault = f"{command}: {fault}"
         self.on_fault(self.last_fault)
         return Answer(fault.response)
+
+    def _fail(self, error: Exception) -> None:
+        self.on_failure(error)
 
     def _notify(self, parked: Parked) -> None:
         """A parked response was given, at any time: also while either queue is being served."""

@@ -55,10 +55,13 @@ class Timelines:
 
     Args:
         on_answered: Called with each response that was given to the driver because its turn had come.
+        on_failure: Called with what goes wrong then, which is nothing to the signaller of a fence.
     """
 
-    def __init__(self, on_answered: Callable[[Parked], None]) -> None:
-        self._on_answered = on_answered
+    def __init__(
+        self, on_answered: Callable[[Parked], None], on_failure: Callable[[Exception], None]
+    ) -> None:
+        self._on_answered, self._on_failure = on_answered, on_failure
         self._lines: dict[TimelineKey, deque[Parked]] = {}
 
     def __len__(self) -> int:
@@ -79,10 +82,13 @@ class Timelines:
 
     def _signaled(self, key: TimelineKey, line: deque[Parked], parked: Parked, _fence: Fence) -> None:
         parked.waiting -= 1
-        while line and not line[0].waiting:
-            first = line.popleft()
-            first.answer()
-            self._on_answered(first)
+        try:
+            while line and not line[0].waiting:
+                first = line.popleft()
+                first.answer()
+                self._on_answered(first)
+        except Exception as error:
+            self._on_failure(error)
         if not line and self._lines.get(key) is line:
             del self._lines[key]
 

@@ -88,6 +88,8 @@ class Session:
 
     def close(self) -> None:
         """Screens go dark, and all that the driver made is given back."""
-        self.scanouts.disable_all()
-        self.cursors.hide_all()
-        self.resources.clear()
+        try:
+            self.scanouts.disable_all()
+            self.cursors.hide_all()
+        finally:  # whatever the display makes of it
+            self.resources.clear()

@@ -13,7 +13,7 @@ from typing import Protocol
 from virtio.aio import Doorbell, Loop, Stream, ring
 from virtio.descriptors import close_fds
 from virtio.device import Device
-from virtio.errors import DriverFault, ProtocolFault
+from virtio.errors import DriverFault, ProtocolFault, one_line
 from virtio.vhost_user.backend import Backend
 from virtio.vhost_user.channel import BackendChannel
 from virtio.vhost_user.gpu_socket import GpuSocket
@@ -83,10 +83,12 @@ class Connection:
         if self.backend is None:
             try:
                 self._begin()
-            finally:
-                if self.backend is None:
-                    close_fds(fds)
-                    self.close()
+            except Exception as error:
+                self._fail(error)
+            if self.backend is None:
+                close_fds(fds)
+                self.close()
+                return
         self._guard(lambda backend: self._feed(backend, data, fds))
 
     def _begin(self) -> None:
@@ -119,7 +121,7 @@ class Connection:
             self._process(index)
 
     def _guard(self, step: Callable[[Backend], None]) -> None:
-        """Do one step for the front end; a fault that no reply could carry ends the connection."""
+        """Do one step for the front end; whatever goes wrong and no reply could carry ends the connection."""
         if self.backend is None:
             return
         try:
@@ -127,6 +129,12 @@ class Connection:
         except DriverFault as fault:
             self.report(f"{fault}; the connection is closed")
             self.close()
+        except Exception as error:  # ours, and other guests must not suffer from it either
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.report(f"{one_line(error)}; the connection is closed")
+        self.close()
 
     # What the back end wants done: `Host`.
 
@@ -192,6 +200,9 @@ class Connection:
                 self.report(str(fault))
                 stream.close()
                 ended()
+            except Exception as error:
+                self._fail(error)
+                return
             self._pump_gpu()
 
         stream = Stream(
@@ -233,7 +244,10 @@ class Connection:
         self._close_gpu()
         backend, self.backend = self.backend, None
         if backend is not None:
-            backend.close()
+            try:
+                backend.close()
+            except Exception as error:
+                self.report(f"{one_line(error)}; while its device was reset")
         self._owner.ended(self)
 
 

@@ -293,10 +293,12 @@ class Rings:
             self._halt(vring)
             vring.close()
         self._device.notify = _unheard
-        self._device.reset()
-        if self.memory is not None:
-            self.memory.close()
-            self.memory = None
+        memory, self.memory = self.memory, None
+        try:
+            self._device.reset()
+        finally:
+            if memory is not None:
+                memory.close()
 
 
 def _lies_inside(vring: Vring, memory: GuestMemory) -> bool:

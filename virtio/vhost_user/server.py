@@ -109,6 +109,11 @@ class VhostUserServer:
         listener.close()
         self._closed.set()
 
+    def hang_up(self) -> None:
+        """End the connection that is being served; the next front end may come."""
+        if self._live is not None:
+            self._live.close()
+
     async def wait_closed(self) -> None:
         """Until `close` was called; with `once` that is when the first front end has gone."""
         await self._closed.wait()

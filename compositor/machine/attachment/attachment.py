@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from compositor.adapter.display import GuestDisplay, Placement
 from compositor.adapter.late import Patience
 from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
+from compositor.errors import GuestFailed
 from compositor.observe.statistics import GuestStatistics
 from compositor.output.submission import Feedback, Presented
 from compositor.record.recorder import Recorder
 from compositor.scene.tree import SceneTree
 from guest.workloads.stamp import read_stamp
 from virtio.clock import Clock
+from virtio.clock.guarded import GuardedClock
+from virtio.errors import one_line
 from virtio.fence import Fence, Producer
 from virtio.gpu.device import GpuDevice
 from virtio.gpu.statistics import Statistics as DeviceStatistics
@@ -28,7 +31,8 @@ class Attachment:
         name: Unique on the machine.
         kind: "simulated", "uml", "qemu" or "vhost-user".
         display: The guest's place on the screens.
-        ended: A task, done when the guest ended by itself, with what it died of; None: it never does.
+        ended: Done when the guest has ended, with what it died of; None: it never does.
+        failure: What went wrong in a turn of its own, and ended it.
         policies: The sync policies that a guest of this kind can live with.
         patience: How long a guest of this kind waits for a flush; None: for ever.
     """
@@ -48,7 +52,9 @@ class Attachment:
         self.name = name
         self.kind = kind
         self._clock = clock
-        self.ended: asyncio.Task[None] | None = None
+        self.ended: asyncio.Future[None] | None = None
+        self.failure: GuestFailed | None = None
+        self._end: Callable[[], object] = lambda: None  # ends it at once, or begins to
         self._collected = GuestStatistics(name, kind)
         self.display = GuestDisplay(
             name,
@@ -57,7 +63,7 @@ class Attachment:
             statistics=self._collected,
             now_ns=clock.now_ns,
             read_stamp=read_stamp,
-            call_at=clock.call_at,
+            call_at=GuardedClock(clock, self.fail).call_at,
         )
         self.display.late.patience = self.patience
         self._tap = None if recorder is None else recorder.guest(name, kind, places)
@@ -68,12 +74,14 @@ class Attachment:
 
     def make_device(self) -> GpuDevice:
         """A fresh device on this guest's display; what the last one counted is kept."""
+        self.failure = None
         if self._device is not None:
             self._past.commands += self._device.commands
             self._past.errors += self._device.errors
             self._past.transfer_bytes += self._device.transfer_bytes
             self._past.cursor_bytes += self._device.cursor_bytes
         self._device = GpuDevice(self.display, host_memory=self.kind == "simulated")
+        self._device.on_failure = self.fail
         self._device.blocking = self.display.policy is SyncPolicy.BLOCKING
         if self._tap is not None:
             self._tap.sync_set(self.display.policy.value)
@@ -162,9 +170,17 @@ class Attachment:
         """
         self.put(scanout_id, self.display.on_top(scanout_id))
 
+    def fail(self, error: Exception) -> None:
+        """Something went wrong in the guest's turn: end it, with one line; the machine goes on."""
+        if self.failure is None:
+            self.failure = GuestFailed(f"{self.name} was ended: {one_line(error)}")
+            self.failure.__cause__ = error
+            self.display.report(str(self.failure))
+            self._end()
+
     async def close(self) -> None:
         """End the guest and take it off the screens."""
-        if self.ended is not None:
+        if isinstance(self.ended, asyncio.Task):
             self.ended.cancel()
             await asyncio.wait([self.ended])
         await self._resources.aclose()

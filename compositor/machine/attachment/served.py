@@ -99,6 +99,8 @@ class ServedAttachment(Attachment):
             pace=None if time is None else time.pace,
         )
         server.start()
+        self._server = server
+        self._end = lambda: asyncio.get_running_loop().call_soon(server.hang_up)  # not inside of its device
         self._resources.callback(server.close)
         if once and time is None:
             self.ended = asyncio.create_task(server.wait_closed())
@@ -110,13 +112,22 @@ class ServedAttachment(Attachment):
             Misuse: The socket cannot be opened; the message says why.
         """
         gone = asyncio.Event()
-        self._expect(time, path, on_end=gone.set)
+        server = self._expect(time, path, on_end=gone.set)
+
+        def end() -> None:
+            server.close()
+            self._server.close()
+            gone.set()
+
+        self._end = end
         time.kernel.participant.be_patient(patient=True)  # until the user has typed its command
 
         async def until_gone() -> None:
             await gone.wait()
             await self._away.wait()
             time.kernel.participant.leave()
+            if self.failure is not None:
+                raise self.failure
 
         self.ended = asyncio.create_task(until_gone())
 
@@ -154,17 +165,19 @@ class ServedAttachment(Attachment):
             self._expect(time, directory / "time", on_end=lambda: None)
             virtual = VirtualTime(directory / "time", time.seed)
         process = await guest.launch(directory / "gpu", workdir, echo, virtual)
+        self._end = process.finish
         self._resources.push_async_callback(process.stop)
         off = SwitchOff(process, self._clock, report)
         self.ended = asyncio.create_task(self._until_ended(process, time, off))
 
-    def _expect(self, time: TimeKeeping, path: Path, *, on_end: Notice) -> None:
+    def _expect(self, time: TimeKeeping, path: Path, *, on_end: Notice) -> TimeTravelServer:
         """Let the kernel come for its time."""
         server = TimeTravelServer(path, time.kernel, on_fault=time.on_fault, on_end=on_end)
         # The guest's memory will need it, and while the kernel boots this process has nothing else to do.
         time.kernel.on_started = partial(_soon, sigbus.prepare)
         self._resources.callback(time.kernel.close)
         self._resources.callback(server.close)
+        return server
 
     async def _until_ended(self, process: GuestProcess, time: TimeKeeping | None, off: SwitchOff) -> None:
         with closing(off):
@@ -172,6 +185,8 @@ class ServedAttachment(Attachment):
             if time is not None:
                 await self._away.wait()  # what its end means to the screens belongs to this moment, too
                 time.kernel.participant.leave()
+        if self.failure is not None:
+            raise self.failure
         if status:
             last = process.console.last_lines(1)
             how = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"

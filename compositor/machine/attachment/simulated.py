@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from compositor.adapter.display import Placement
 from compositor.adapter.late import Patience
@@ -14,6 +16,7 @@ from compositor.scene.tree import SceneTree
 from guest.draw_loop import DrawLoop
 from guest.simulated import SimulatedGuest
 from virtio.clock import Clock
+from virtio.clock.guarded import GuardedClock
 
 
 class SimulatedAttachment(Attachment):
@@ -43,13 +46,24 @@ class SimulatedAttachment(Attachment):
             self.display.late.patience = Patience(guest.patience_ns, "the guest")
         guest.on_fault = lambda line: self.display.report(f"{name}: {line}")
         self._resources.callback(guest.close)
-        guest.attach(self.make_device(), default_seed=seed, clock=clock)
+        guest_clock = GuardedClock(clock, self.fail)
+        guest.attach(self.make_device(), default_seed=seed, clock=guest_clock)
         if guest.has_gpu:
             guest.renderer.driver.on_job = self._collected.gpu_jobs.add
         takes_time = guest.has_gpu or guest.render_ns
-        loop = DrawLoop(guest, clock, None if takes_time else self._next_vblank_ns)
-        self._resources.callback(loop.close)
+        self._loop = DrawLoop(guest, guest_clock, None if takes_time else self._next_vblank_ns)
+        self._resources.callback(self._loop.close)
+        self._end = lambda: clock.call_at(clock.now_ns(), self._switch_off)  # not inside of its device
+        self.ended = self._failed = asyncio.get_running_loop().create_future()
         guest.start()
+
+    def _switch_off(self) -> None:
+        assert self.failure is not None
+        for close in (self._loop.close, self.guest.close):
+            with suppress(Exception):  # that it is broken is known
+                close()
+        self._failed.set_exception(self.failure)
+        self._failed.exception()  # maybe no run is left that asks
 
     def set_sync(self, policy: SyncPolicy | str) -> None:
         """As `Attachment.set_sync`; the guest learns of it too."""

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from compositor import Machine
-from compositor.errors import BadInput
+from compositor.errors import BadInput, GuestFailed
 from compositor.machine.run import StopReason
 from virtio.clock.time_travel import Op
-from virtio.errors import ProtocolFault
 
 MESSAGE = struct.Struct("=IIQ")
 
@@ -82,9 +81,9 @@ async def test_a_kernel_that_goes_back_in_time_ends_this_run_and_all_that_follow
         await kernel.sleep_until(50)
         kernel.writer.write(MESSAGE.pack(Op.UPDATE, 9, 49))
         line = "guest: went back in time: it says that it is at 49 ns, and 50 ns have passed"
-        with pytest.raises(ProtocolFault, match=line):
+        with pytest.raises(GuestFailed, match=line):
             await run
-        with pytest.raises(ProtocolFault, match=line):
+        with pytest.raises(GuestFailed, match=line):
             await machine.run(seconds=1)
 
 

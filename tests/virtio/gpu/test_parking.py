@@ -27,7 +27,8 @@ class Line:
 
     def __init__(self) -> None:
         self.released: list[bytes] = []
-        self.timelines = Timelines(lambda parked: self.released.append(parked.response))
+        self.failures: list[Exception] = []
+        self.timelines = Timelines(lambda parked: self.released.append(parked.response), self.failures.append)
 
     def park(self, name: bytes, *fences: Fence, key: TimelineKey = None) -> None:
         ring = cast(Any, Ring())
@@ -119,7 +120,7 @@ def test_a_release_can_park_the_next_response() -> None:
         if response.response == b"first":
             parked.park(b"next", following)
 
-    parked.timelines = Timelines(release)
+    parked.timelines = Timelines(release, parked.failures.append)
     first = Fence()
     parked.park(b"first", first)
     first.signal()

@@ -270,3 +270,32 @@ async def test_an_owner_that_knows_better_why_a_front_end_broke_off_is_asked(
             frontend.send(bytes(5))  # not a whole header
         await asyncio.wait_for(server.wait_closed(), 10)
     assert lost == ["connection ended in a message header, after 5 of 12 bytes"]
+
+
+@pytest.mark.parametrize("method", ["process", "activate", "reset"])
+async def test_whatever_a_device_raises_ends_its_connection_and_no_other(
+    serve: Serve, guest: Guest, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object) -> None:
+        raise IndexError("list index\nout of range")
+
+    left, right = serve("left"), serve("right")
+    async with await VhostUserFrontend.connect(right.server.path) as other:
+        async with await VhostUserFrontend.connect(left.server.path) as broken:
+            await broken.negotiate()
+            monkeypatch.setattr(left.devices[0], method, explode)
+            use = asyncio.create_task(echo(broken, guest, b"left"))
+            if method == "reset":
+                await use
+                broken.close()
+            await left.until_gone()
+            use.cancel()
+            await asyncio.gather(use, return_exceptions=True)
+        (line,) = left.errors
+        assert "IndexError: list index out of range (test_server.py, line" in line
+        guest.renew(0)
+        assert await echo(other, guest, b"right") == b"right"
+    guest.renew(0)
+    async with await VhostUserFrontend.connect(left.server.path) as following:
+        assert await echo(following, guest, b"left again") == b"left again"
+    assert right.errors == []
