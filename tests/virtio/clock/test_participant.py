@@ -175,7 +175,7 @@ def test_one_runs_at_a_time_in_the_order_of_time_then_request(wishes: list[list[
 def test_a_guest_on_a_loaded_host_is_heard_of_long_before_it_is_taken_for_hung() -> None:
     """A kernel may need 30 s of real time for a second of its own: it is bound to come earlier."""
     calendar = Calendar()
-    player = Player(calendar)
+    player = RecordingParticipant(calendar)
     player.begin()
     for turn in range(50):
         assert calendar.run_next()
