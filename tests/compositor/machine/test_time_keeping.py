@@ -11,6 +11,7 @@ import pytest
 from compositor import Machine
 from compositor.errors import BadInput, GuestFailed
 from compositor.machine.run import StopReason
+from guest import SimulatedGuest
 from virtio.clock.time_travel import Op
 
 MESSAGE = struct.Struct("=IIQ")
@@ -85,6 +86,18 @@ async def test_a_kernel_that_goes_back_in_time_ends_this_run_and_all_that_follow
             await run
         with pytest.raises(GuestFailed, match=line):
             await machine.run(seconds=1)
+
+
+async def test_a_kernel_that_goes_back_in_time_ends_alone(tmp_path: Path) -> None:
+    async with kept(tmp_path) as (machine, kernel):
+        other = await machine.attach(SimulatedGuest("gears"))
+        run = asyncio.create_task(machine.run(seconds=0.5))
+        await kernel.say(Op.START)
+        await kernel.sleep_until(50)
+        kernel.writer.write(MESSAGE.pack(Op.UPDATE, 9, 49))
+        assert await run is StopReason.SECONDS
+        assert other.statistics().frames["presented"] >= 29
+        assert machine.guests[0].failure is not None
 
 
 async def test_a_socket_for_time_needs_the_virtual_clock(tmp_path: Path) -> None:
