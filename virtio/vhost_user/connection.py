@@ -6,12 +6,13 @@ this connection. The loop, and the guests on other connections, never see it.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from virtio.aio import Doorbell, Loop, Stream, ring
-from virtio.descriptors import close_fds
+from virtio.aio import Doorbell, Loop, Stream
+from virtio.descriptors import close_fds, ring
 from virtio.device import Device
 from virtio.errors import DriverFault, ProtocolFault
 from virtio.vhost_user.backend import Backend
@@ -238,13 +239,17 @@ class Connection:
 
 
 def _adopt_socket(fd: int) -> socket.socket:
-    """Take ownership of a descriptor, which is closed when it is no socket.
+    """Take ownership of a descriptor, which is closed when it is no Unix stream socket.
 
     Raises:
-        OSError: It is no socket.
+        OSError: It is none. What others do without being asked to wait (linger, compute) is not known.
     """
     try:
-        return socket.socket(fileno=fd)
+        sock = socket.socket(fileno=fd)
     except OSError:
         close_fds([fd])
         raise
+    if (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_STREAM):
+        sock.close()
+        raise OSError(errno.EPROTOTYPE, "it is no Unix stream socket")
+    return sock

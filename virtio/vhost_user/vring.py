@@ -8,9 +8,7 @@ guest, and then nothing that is in flight may be lost.
 
 from __future__ import annotations
 
-import os
-
-from virtio.descriptors import close_fds
+from virtio.descriptors import close_fds, require_bell
 from virtio.errors import MemoryFault, QueueFault
 from virtio.memory import GuestMemory
 from virtio.ring.chain import Chain
@@ -139,7 +137,7 @@ class Vring:
         if fd is None:
             return
         try:
-            os.set_blocking(fd, False)  # UML's are sockets: a guest that does not read must not stop us
+            require_bell(fd)
         except OSError:
             close_fds([fd])
             raise
