@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import stat
 from typing import Self
 
 from virtio.closing import Closing
 from virtio.errors import Misuse
+
+PAGE = mmap.PAGESIZE
+"""Bytes in a page of this host: the grain of every mapping but those of huge pages."""
 
 
 class SharedHandle(Closing):
@@ -19,15 +23,20 @@ class SharedHandle(Closing):
     Attributes:
         size: Bytes in the file when the handle was made; `current_size` asks the kernel again.
         can_shrink: Whether its owner may cut the file short while it is mapped: nothing seals it
-            against that. Loads beyond the new end then raise SIGBUS (see `virtio.memory.sigbus`).
+            against that. Loads beyond the new end then raise SIGBUS (see `virtio.memory.sigbus`). Huge pages
+            can go for good under any seal: a hole is punched, and another takes the page.
+        page: Bytes of its pages, in which alone it can be mapped; more than the host's in a hugetlbfs.
     """
 
-    __slots__ = ("size", "can_shrink", "_fd")
+    __slots__ = ("size", "can_shrink", "page", "_fd")
 
     def __init__(self, fd: int) -> None:
         self._fd = -1  # `__del__` must find it, also when the lines below raise
+        # In this order. A file is cut first, and sealed then; so a size that was read after the seals holds.
+        seals = _seals(fd)
+        self.page = PAGE if seals is None else os.fstatvfs(fd).f_bsize
+        self.can_shrink = self.page > PAGE or not (seals or 0) & fcntl.F_SEAL_SHRINK
         self.size = os.fstat(fd).st_size
-        self.can_shrink = not _seals(fd) & fcntl.F_SEAL_SHRINK
         self._fd = fd
 
     @classmethod
@@ -119,9 +128,9 @@ class SharedHandle(Closing):
         return f"<SharedHandle fd {self._fd}, {self.size} bytes>"
 
 
-def _seals(fd: int) -> int:
-    """The file's seals; 0 for a file that cannot have any."""
+def _seals(fd: int) -> int | None:
+    """The file's seals; None for a file that cannot have any, which is in no memory file system."""
     try:
         return fcntl.fcntl(fd, fcntl.F_GET_SEALS)
     except OSError:
-        return 0
+        return None

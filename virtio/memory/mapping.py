@@ -23,9 +23,7 @@ from numpy.typing import NDArray
 
 from virtio.errors import Misuse, Unmappable
 from virtio.memory import sigbus
-
-PAGE = _mmap.PAGESIZE
-"""Bytes in a page of this host: the grain of every mapping."""
+from virtio.memory.handle import PAGE
 
 Piece = tuple[int, int, int]
 """(file descriptor, offset in the file, bytes)."""
@@ -94,9 +92,9 @@ class _Range:
         self._watch: sigbus.Watch | None = None
         _live[address] = pieces
 
-    def watch(self, protection: int, truncated: NDArray[np.uint8]) -> None:
+    def watch(self, protection: int, truncated: NDArray[np.uint8], page: int) -> None:
         """Survive that the files become shorter: see `virtio.memory.sigbus`."""
-        self._watch = sigbus.Watch(self._address, self._size, protection, truncated)
+        self._watch = sigbus.Watch(self._address, self._size, protection, truncated, page)
 
     def array(self, start: int, size: int, *, writable: bool) -> NDArray[np.uint8]:
         """Bytes `start` to `start + size`, as an array that keeps the range alive."""
@@ -123,7 +121,7 @@ def joins_at_pages(pieces: Sequence[Piece]) -> bool:
 
 
 def map_pieces(
-    pieces: Sequence[Piece], *, writable: bool, truncated: NDArray[np.uint8] | None
+    pieces: Sequence[Piece], *, writable: bool, truncated: NDArray[np.uint8] | None, page: int = PAGE
 ) -> NDArray[np.uint8]:
     """Map pieces of files one behind the other.
 
@@ -132,6 +130,8 @@ def map_pieces(
         writable: Map for writing too.
         truncated: Where any of the files can shrink: one byte, set to 1 when an access hit memory that
             a file no longer has.
+        page: Bytes in a page of the files. There is one piece only where that is more than `PAGE`: the
+            kernel would map a huge page whole, over what lies behind it.
 
     Returns:
         (sum of bytes,) uint8.
@@ -142,17 +142,18 @@ def map_pieces(
     if sum(_live.values()) + len(pieces) > _mapping_limit():
         raise Unmappable(f"cannot map {len(pieces)} pieces: this process holds too many mappings already")
     protection = _mmap.PROT_READ | _mmap.PROT_WRITE if writable else _mmap.PROT_READ
-    head = pieces[0][1] % PAGE
+    head = pieces[0][1] % page
     size = sum(length for _, _, length in pieces)
     if len(pieces) == 1:
         # The kernel chooses the place, for hugetlbfs has alignment rules of its own.
         fd, offset, _ = pieces[0]
-        address = _map(0, (fd, offset - head, head + size), protection, _mmap.MAP_SHARED)
-        owner = _Range(address, head + size, 1)
+        extent = -(-(head + size) // page) * page
+        address = _map(0, (fd, offset - head, extent), protection, _mmap.MAP_SHARED)
+        owner = _Range(address, extent, 1)
     else:
         owner = _map_over_reservation(pieces, head, size, protection)
     if truncated is not None:
-        owner.watch(protection, truncated)
+        owner.watch(protection, truncated, page)
     return owner.array(head, size, writable=writable)
 
 
