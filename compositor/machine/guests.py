@@ -109,7 +109,7 @@ class Guests:
             try:
                 served.listen(path, once=once or time is not None, report=self._report, time=time)
                 if time is not None and time_travel is not None:
-                    served.keep_time(time, time_travel)
+                    served.keep_time(time, time_travel, self._report)
             except Misuse as error:  # a path that the user gave cannot be listened on
                 raise BadInput(str(error)) from None
         return served

@@ -29,10 +29,13 @@ class Owner(Protocol):
     """What a connection asks of its server."""
 
     def admit(self, connection: Connection) -> Device | None:
-        """The first bytes came: a device to serve, or None when this one has to go."""
+        """The first message came: a device to serve, or None when this one has to go."""
 
     def report(self, line: str) -> None:
         """Tell the user."""
+
+    def strange(self, line: str) -> None:
+        """Tell the user of a connection that ended before its first message."""
 
     def lost(self, line: str) -> None:
         """Tell the user that the front end broke the connection off, unless a better reason is known."""
@@ -45,7 +48,7 @@ class Connection:
     """A front end that is connected. Implements `Host` for its back end.
 
     Attributes:
-        device: The device that it got with its first bytes, None before.
+        device: The device that it got with its first message, None before.
         backend: Serves that device while the connection is open.
         gpu: QEMU's display, while there is one.
     """
@@ -81,33 +84,45 @@ class Connection:
     # What comes from the front end.
 
     def _receive(self, data: bytes, fds: list[int]) -> None:
+        if self.backend is not None:
+            self._pace.listen()
+        try:
+            messages = self._decoder.feed(data, fds)
+        except ProtocolFault as fault:
+            tell = self._owner.strange if self.backend is None else self.report
+            tell(f"{fault}; the connection is closed")
+            self.close()
+            return
+        for message in messages:  # one at most: no read crosses a message
+            self._take(message)
+
+    def _take(self, message: Message) -> None:
         if self.backend is None:
             try:
                 self._begin()
             finally:
                 if self.backend is None:
-                    close_fds(fds)
+                    message.close()
                     self.close()
-        self._guard(lambda backend: self._feed(backend, data, fds))
+        self._guard(lambda backend: backend.handle(message))
 
     def _begin(self) -> None:
         self.device = self._owner.admit(self)
         if self.device is not None:
             self.backend = Backend(self.device, self, inband=self._inband)
             self.backend.channel.owes = lambda answer: self._pace.owes(answer=answer)
-
-    def _feed(self, backend: Backend, data: bytes, fds: list[int]) -> None:
-        self._pace.listen()
-        for message in self._decoder.feed(data, fds):
-            backend.handle(message)
+            self._pace.listen()
 
     def _end(self, error: OSError | None) -> None:
+        if self.backend is None:
+            self.close()
+            return
         try:
             self._decoder.end()
         except ProtocolFault as fault:
             self._owner.lost(str(fault))
         else:
-            if error is not None and self.backend is not None:
+            if error is not None:
                 self._owner.lost(f"connection lost: {error.strerror}")
         self.close()
 

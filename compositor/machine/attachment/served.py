@@ -103,14 +103,14 @@ class ServedAttachment(Attachment):
         if once and time is None:
             self.ended = asyncio.create_task(server.wait_closed())
 
-    def keep_time(self, time: TimeKeeping, path: Path) -> None:
+    def keep_time(self, time: TimeKeeping, path: Path, report: Report) -> None:
         """Be the calendar, too, for a kernel that the user starts; it has ended when it has gone.
 
         Raises:
             Misuse: The socket cannot be opened; the message says why.
         """
         gone = asyncio.Event()
-        self._expect(time, path, on_end=gone.set)
+        self._expect(time, path, on_end=gone.set, report=report)
         time.kernel.participant.be_patient(patient=True)  # until the user has typed its command
 
         async def until_gone() -> None:
@@ -151,16 +151,16 @@ class ServedAttachment(Attachment):
         virtual = None
         if time is not None:
             # When it has gone, time stands still until `_until_ended` knows why.
-            self._expect(time, directory / "time", on_end=lambda: None)
+            self._expect(time, directory / "time", on_end=lambda: None, report=report)
             virtual = VirtualTime(directory / "time", time.seed)
         process = await guest.launch(directory / "gpu", workdir, echo, virtual)
         self._resources.push_async_callback(process.stop)
         off = SwitchOff(process, self._clock, report)
         self.ended = asyncio.create_task(self._until_ended(process, time, off))
 
-    def _expect(self, time: TimeKeeping, path: Path, *, on_end: Notice) -> None:
+    def _expect(self, time: TimeKeeping, path: Path, *, on_end: Notice, report: Report) -> None:
         """Let the kernel come for its time."""
-        server = TimeTravelServer(path, time.kernel, on_fault=time.on_fault, on_end=on_end)
+        server = TimeTravelServer(path, time.kernel, on_fault=time.on_fault, on_end=on_end, report=report)
         # The guest's memory will need it, and while the kernel boots this process has nothing else to do.
         time.kernel.on_started = partial(_soon, sigbus.prepare)
         self._resources.callback(time.kernel.close)

@@ -37,8 +37,7 @@ class Peer:
     def report(self, line: str) -> None:
         self.reports.append(line)
 
-    def lost(self, line: str) -> None:
-        self.reports.append(line)
+    strange = lost = report
 
     def ended(self, connection: Connection) -> None:
         assert connection is self.connection
@@ -206,6 +205,17 @@ async def test_a_stream_out_of_step_ends_the_connection(connect: Connect) -> Non
     await peer.until_over()
     (line,) = peer.reports
     assert line.endswith("message version 3, expected 1; the connection is closed")
+
+
+async def test_descriptors_that_ride_on_half_a_message_are_bounded(connect: Connect) -> None:
+    peer, (ours, theirs) = connect(), socket.socketpair()
+    for byte in Message(Request.SET_MEM_TABLE, bytes(8)).encode()[:9]:
+        socket.send_fds(peer.sock, [bytes([byte])], [theirs.fileno()])
+    theirs.close()
+    await peer.until_over()
+    assert peer.reports == ["a message with more than 8 file descriptors; the connection is closed"]
+    assert ours.recv(1) == b"", "all are closed"
+    ours.close()
 
 
 async def test_the_same_line_is_reported_once_and_there_are_not_endless_many(connect: Connect) -> None:
