@@ -274,6 +274,7 @@ class Machine:
         once: bool = False,
         places: Sequence[Placement] | None = None,
         time_travel: Path | None = None,
+        any_file: bool = False,
     ) -> Attachment:
         """Be the vhost-user device for a VMM that connects to `path`, and, without `once`, for the next.
 
@@ -282,12 +283,14 @@ class Machine:
             once: For the first VMM only.
             places: As for `attach`.
             time_travel: Where a UML kernel comes for its time, on the virtual clock; it is served once.
+            any_file: Its memory may be any file, not only one of a memory file system (memfd, /dev/shm,
+                hugetlbfs). A file whose file system does not answer stops this machine.
 
         Raises:
             BadInput: A placement is impossible, a socket cannot be opened, or `time_travel` does not go with
                 the machine's clock; the message says why.
         """
-        return self._guests.serve(path, once=once, places=places, time_travel=time_travel)
+        return self._guests.serve(path, once=once, places=places, time_travel=time_travel, any_file=any_file)
 
     def replay(self, recording: Recording) -> Player:
         """Feed a recording to this machine, whose outputs are the recording's, while it runs.

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from virtio.budget import Budget
 from virtio.errors import Misuse
 from virtio.fence import Fence
 from virtio.gpu.commands import CONTROL, CURSOR, UNKNOWN, Answer, Entry
@@ -102,6 +103,7 @@ class GpuDevice:
     ) -> None:
         self._display = display
         self._limits = limits
+        self.address_space = Budget(limits.address_space_bytes)
         self._host_memory = host_memory
         self._scanout_count = len(display.modes())
         if not 1 <= self._scanout_count <= MAX_SCANOUTS:

@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from virtio.budget import Budget
 from virtio.closing import Closing
 from virtio.errors import MemoryFault, Misuse, Unmappable
 from virtio.memory.handle import PAGE, SharedHandle
@@ -28,6 +29,7 @@ Run = tuple[int, int]
 # What stands in the tables of a memory without regions, or closed: nothing is inside of it.
 _NO_SPAN = (0, -1, memoryview(b""))
 _NO_FILE = (0, -1, -1, 0)
+_UNLIMITED = Budget(1 << 64)
 
 
 class GuestMemory(Closing):
@@ -41,15 +43,20 @@ class GuestMemory(Closing):
         regions: Ordered by guest address; their handles live as long as this object is open.
     """
 
-    __slots__ = ("regions", "_truncated", "_guarded_by", "_page", "_starts", "_spans", "_files")
+    __slots__ = ("regions", "_truncated", "_guarded_by", "_page", "_space", "_starts", "_spans", "_files")
 
-    def __init__(self, regions: Iterable[Region]) -> None:
+    def __init__(self, regions: Iterable[Region], space: Budget | None = None) -> None:
         """Map all regions.
+
+        Args:
+            regions: In any order.
+            space: Address space that the guest may take; None: without a limit, for guests of this process.
 
         Raises:
             MemoryFault: The table is wrong (see `virtio.memory.region.validate`), or the kernel refused it.
         """
         self.regions = _with_own_handles(sorted(regions, key=lambda region: region.guest_address))
+        self._space = space or _UNLIMITED
         self._truncated = np.zeros(1, np.uint8)
         shrinkable = any(region.handle.can_shrink for region in self.regions)
         self._guarded_by = self._truncated if shrinkable else None
@@ -70,7 +77,12 @@ class GuestMemory(Closing):
 
     def _map_region(self, region: Region) -> memoryview:
         piece = (region.handle.fd, region.offset, region.size)
-        return map_pieces([piece], writable=True, truncated=self._guarded_by, page=self._page).data
+        return self._map([piece], writable=True).data
+
+    def _map(self, pieces: Sequence[Piece], *, writable: bool) -> NDArray[np.uint8]:
+        return map_pieces(
+            pieces, writable=writable, truncated=self._guarded_by, space=self._space, page=self._page
+        )
 
     def view(self, address: int, length: int) -> memoryview:
         """Bytes of the guest's memory, writable, aliased.
@@ -167,8 +179,7 @@ class GuestMemory(Closing):
         pieces = self._pieces(runs)
         if not self._joins(pieces):
             raise Unmappable(f"{len(runs)} runs of guest memory cannot be mapped: some meet inside a page")
-        data = map_pieces(pieces, writable=writable, truncated=self._guarded_by, page=self._page)
-        return Mapping(data, len(pieces))
+        return Mapping(self._map(pieces, writable=writable), len(pieces))
 
     def is_mappable(self, runs: Sequence[Run]) -> bool:
         """Whether `map_scattered` would try (the kernel can still refuse)."""

@@ -9,6 +9,7 @@ import stat
 from typing import Self
 
 from virtio.closing import Closing
+from virtio.descriptors import is_shared_memory
 from virtio.errors import Misuse
 
 PAGE = mmap.PAGESIZE
@@ -64,20 +65,26 @@ class SharedHandle(Closing):
             raise
 
     @classmethod
-    def adopt(cls, fd: int) -> Self:
+    def adopt(cls, fd: int, *, any_file: bool = False) -> Self:
         """Take ownership of a descriptor, for one that came over a socket.
 
+        Args:
+            fd: A file that is memory: a memfd, or a file of a tmpfs or hugetlbfs.
+            any_file: Or any other, whose file system may let this process wait.
+
         Raises:
-            Misuse: It is not a file, or not open for reading and writing, so that it cannot be
+            Misuse: It is not such a file, or not open for reading and writing, so that it cannot be
                 mapped. The descriptor then still belongs to the caller.
         """
         try:
-            is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+            os.get_inheritable(fd)  # `fcntl` has no OSError for a negative one
             access = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+            is_file = is_shared_memory(fd) or (any_file and stat.S_ISREG(os.fstat(fd).st_mode))
         except OSError as error:
             raise Misuse(f"file descriptor {fd} cannot be memory: {error.strerror}") from error
         if not is_file:
-            raise Misuse(f"file descriptor {fd} cannot be memory: it is not a file")
+            kinds = "a file" if any_file else "a file of memory (memfd, /dev/shm, hugetlbfs)"
+            raise Misuse(f"file descriptor {fd} cannot be memory: it is not {kinds}")
         if access != os.O_RDWR:
             raise Misuse(f"file descriptor {fd} cannot be memory: it is not open for reading and writing")
         return cls(fd)

@@ -60,6 +60,7 @@ class Connection:
         owner: Owner,
         *,
         inband: bool = False,
+        any_file: bool = False,
         pace: Pace | None = None,
     ) -> None:
         """Take ownership of `sock` and start listening."""
@@ -69,6 +70,7 @@ class Connection:
         self._loop = loop
         self._owner = owner
         self._inband = inband
+        self._any_file = any_file
         self._pace = pace or Immediate(loop.call_soon)
         self._closed = False
         self._decoder = Decoder()
@@ -109,7 +111,7 @@ class Connection:
     def _begin(self) -> None:
         self.device = self._owner.admit(self)
         if self.device is not None:
-            self.backend = Backend(self.device, self, inband=self._inband)
+            self.backend = Backend(self.device, self, inband=self._inband, any_file=self._any_file)
             self.backend.channel.owes = lambda answer: self._pace.owes(answer=answer)
             self._pace.listen()
 

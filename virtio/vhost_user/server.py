@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -46,6 +47,7 @@ class VhostUserServer:
         on_disconnect: Callable[[Device], None] | None = None,
         once: bool = False,
         inband: bool = False,
+        any_file: bool = False,
         pace: Pace | None = None,
     ) -> None:
         """Configure a server; `start` or `async with` opens the socket.
@@ -60,6 +62,8 @@ class VhostUserServer:
             on_disconnect: Gets the device when its front end is gone; it has been reset.
             once: Close after the first front end has gone.
             inband: Offer in-band notifications, for guests in simulated time.
+            any_file: Take plain files as guest memory, too; a front end whose file system does not answer
+                then stops this process.
             pace: When the work of connections happens; None: as soon as the loop comes to it.
         """
         self.path = Path(path)
@@ -69,8 +73,7 @@ class VhostUserServer:
         self._on_connect = on_connect
         self._on_disconnect = on_disconnect
         self._once = once
-        self._inband = inband
-        self._pace = pace
+        self._connect = partial(Connection, inband=inband, any_file=any_file, pace=pace)
         self._acceptor: Acceptor | None = None
         self._connections: set[Connection] = set()
         self._reported: set[str] = set()
@@ -121,7 +124,7 @@ class VhostUserServer:
         return self._live
 
     def _accept(self, sock: socket.socket) -> None:
-        connection = Connection(self._loop, sock, self, inband=self._inband, pace=self._pace)
+        connection = self._connect(self._loop, sock, self)
         self._connections.add(connection)
         self._strangers.add(connection)
 

@@ -77,9 +77,11 @@ class ServedAttachment(Attachment):
         report: Report,
         time: TimeKeeping | None = None,
         on_lost: Report | None = None,
+        any_file: bool = False,
     ) -> None:
         """Open the socket; with `once` the guest has ended when the first VMM has gone.
 
+        With `any_file` its memory may be a plain file: see `virtio.vhost_user.memory_table.Terms`.
         `on_lost` gets the line when a VMM breaks its connection off; None: `report` does.
 
         Raises:
@@ -96,6 +98,7 @@ class ServedAttachment(Attachment):
             on_connect=lambda _device: self._away.clear(),
             on_disconnect=lambda _device: self._away.set(),
             inband=time is not None,
+            any_file=any_file,
             pace=None if time is None else time.pace,
         )
         server.start()
@@ -145,7 +148,15 @@ class ServedAttachment(Attachment):
         workdir = directory / "guest"
         workdir.mkdir()
         # Why the connection broke off is what its process died of; or this machine ended it.
-        self.listen(directory / "gpu", once=False, report=report, time=time, on_lost=lambda _line: None)
+        # And where there is no /dev/shm, we put its memory into a plain file.
+        self.listen(
+            directory / "gpu",
+            once=False,
+            report=report,
+            time=time,
+            on_lost=lambda _line: None,
+            any_file=True,
+        )
         if guest.final_picture is not None:
             echo = _TextSeen(echo, guest.final_picture, on_picture)
         virtual = None

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from virtio.budget import Budget
 from virtio.errors import Unmappable
 from virtio.memory import PAGE, GuestMemory, Region, SharedHandle, sigbus
 from virtio.memory.mapping import map_pieces
@@ -203,7 +204,13 @@ def test_a_file_that_is_cut_and_sealed_between_the_looks_of_its_handle_can_shrin
 def test_a_fault_replaces_whole_pages_of_the_mappings_own_size(shrinking: Shrinking, pages: int) -> None:
     """As the kernel demands of huge pages, but never what lies before the mapping."""
     handle, truncated = shrinking(8 * PAGE), np.zeros(1, np.uint8)
-    data = map_pieces([(handle.fd, 0, 8 * PAGE)], writable=True, truncated=truncated, page=pages * PAGE)
+    data = map_pieces(
+        [(handle.fd, 0, 8 * PAGE)],
+        writable=True,
+        truncated=truncated,
+        space=Budget(8 * pages * PAGE),
+        page=pages * PAGE,
+    )
     data[:] = 255
     os.ftruncate(handle.fd, 6 * PAGE)
     assert data[6 * PAGE] == 0

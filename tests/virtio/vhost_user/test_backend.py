@@ -199,7 +199,7 @@ def test_descriptors_that_are_no_memory_are_refused(host: RecordingHost, guest: 
     assert host.ack(Request.SET_MEM_TABLE, table(one(), one(PAGE, user=8 * PAGE)), fds=fds) == 1
     (line,) = host.reports
     assert line.startswith("memory region at 0x1000: file descriptor ")
-    assert line.endswith("cannot be memory: it is not a file")
+    assert line.endswith("cannot be memory: it is not a file of memory (memfd, /dev/shm, hugetlbfs)")
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
