@@ -1,4 +1,4 @@
-"""Accepting connections from strangers: anybody who may connect to a socket, and may then say nothing.
+"""Accepting connections from strangers: programs that may connect to a socket, and may then say nothing.
 
 A connection counts from its first whole message. Before it may be another server, which looks whether this
 socket is stale, or a program that means no device at all.
@@ -105,7 +105,7 @@ class Acceptor:
         self._accepted(sock)
 
     def _back_off(self, error: OSError) -> None:
-        """Whoever waits is still there, so that the loop would spin, and fill the user's screen."""
+        """The connections that wait are still there: the loop would spin, and fill the user's screen."""
         self._loop.remove_reader(self._listener.socket)
         self._retry = self._loop.call_later(_RETRY_S, self._listen)
         if not self._reported:

@@ -97,20 +97,26 @@ def ring(fd: int) -> bool:
         False when its other end is gone. A full one counts as rung: its owner will wake up anyway.
     """
     try:
-        return eventfd.signal(fd) or _write_now(fd, _ONE) > 0
+        return eventfd.signal(fd) or write_now(fd, _ONE) > 0
     except BlockingIOError:
         return True
     except OSError:
         return False
 
 
-def _write_now(fd: int, data: bytes) -> int:
+def write_now(fd: int, data: bytes) -> int:
+    """Write as much of `data` as there is room for; returns how much that was.
+
+    Raises:
+        BlockingIOError: There is no room.
+        OSError: It cannot be written to.
+    """
     try:
         return os.pwritev(fd, [data], -1, os.RWF_NOWAIT)
     except OSError as error:
         if error.errno != errno.EOPNOTSUPP:
             raise
-    # A pipe before Linux 6.4; or an eventfd, where asynchronous I/O is forbidden.
+    # A terminal; a pipe before Linux 6.4; or an eventfd, where asynchronous I/O is forbidden.
     _require(fd, select.POLLOUT)
     return os.write(fd, data)
 

@@ -11,7 +11,6 @@ as it goes. On the real clock it passes by itself.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from compositor.machine.pictures import Pictures
 from compositor.machine.presenter import Presenting, Repaint
 from compositor.machine.replay import Player
 from compositor.machine.run import Runs, StopReason, listening
+from compositor.machine.standard_error import report_line
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
 from compositor.output.frame import Frame
@@ -48,11 +48,6 @@ from virtio.clock.real import RealClock
 
 # Seconds of real time after which a guest that stops time, and says nothing, is taken for hung.
 PATIENCE_S = 30.0
-
-
-def report_line(line: str) -> None:
-    """The default for what goes wrong and is dealt with: one line on standard error."""
-    print(f"scanout: {line}", file=sys.stderr)
 
 
 class Machine:
