@@ -53,7 +53,6 @@ SHARED = {
 }
 # What runs an event loop or owns one of its objects; everything else is sans-IO.
 SHELLS = {
-    "virtio.accept",
     "virtio.vhost_user.server",
     "virtio.vhost_user.frontend",
     "virtio.vhost_user.dialogue",

@@ -6,11 +6,11 @@ socket is stale, or a program that means no device at all.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from virtio.aio import Loop, TimerHandle
 from virtio.listener import UnixListener
 
 # Strangers at the same time, and the seconds that each has for its first message. The seconds are those of
@@ -31,9 +31,9 @@ class Stranger(Protocol):
 class Strangers:
     """The connections that have said nothing yet. When there are too many, the oldest has to go."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._timers: dict[Stranger, asyncio.TimerHandle] = {}
+        self._timers: dict[Stranger, TimerHandle] = {}
 
     def add(self, stranger: Stranger) -> None:
         """One more; it is closed unless `forget` comes in time."""
@@ -62,7 +62,7 @@ class Acceptor:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        loop: Loop,
         listener: UnixListener,
         accepted: Callable[[socket.socket], None],
         report: Callable[[str], None],
@@ -80,7 +80,7 @@ class Acceptor:
         self._accepted = accepted
         self._report = report
         self._reported = False
-        self._retry: asyncio.TimerHandle | None = None
+        self._retry: TimerHandle | None = None
         self._listen()
 
     def close(self) -> None:

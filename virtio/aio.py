@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from virtio.descriptors import close_fds, read_now, require_bell
 
 Loop = asyncio.AbstractEventLoop
+TimerHandle = asyncio.TimerHandle
 
 # Linux's SCM_MAX_FD: no message carries more descriptors.
 _MAX_FDS = 253

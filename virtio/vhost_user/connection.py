@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from virtio.aio import Doorbell, Loop, Stream
+from virtio.aio import Doorbell, Loop, Stream, TimerHandle
 from virtio.descriptors import close_fds, ring
 from virtio.device import Device
 from virtio.errors import DriverFault, ProtocolFault
@@ -21,6 +21,8 @@ from virtio.vhost_user.gpu_socket import GpuSocket
 from virtio.vhost_user.messages import PAYLOAD_LIMIT, BackendRequest, Decoder, Message
 from virtio.vhost_user.pace import Immediate, Pace
 
+# Seconds of real time from a kick until the queue must hold something.
+_SILENCE_S = 2.0
 # Lines about one connection; a peer that errs without end is heard often enough.
 _REPORTS = 32
 
@@ -77,6 +79,7 @@ class Connection:
         self._kicks: dict[int, Doorbell] = {}
         self._scheduled: set[int] = set()
         self._reported: set[str] = set()
+        self._silence: TimerHandle | None = None
         self._channel: Stream | None = None
         self._gpu_stream: Stream | None = None
         self._stream = Stream(
@@ -131,6 +134,22 @@ class Connection:
     def _process(self, index: int) -> None:
         self._guard(lambda backend: backend.rings.process(index))
 
+    def _kicked(self, index: int) -> None:
+        self._process(index)
+        if self._silence is None and self._is_silent(index):
+            self._silence = self._loop.call_later(_SILENCE_S, self._tell_of_silence, index)
+
+    def _is_silent(self, index: int) -> bool:
+        return self.backend is not None and self.backend.rings.is_silent(index)
+
+    def _tell_of_silence(self, index: int) -> None:
+        """A private mapping is not seen from here: what the driver writes, the VMM alone has."""
+        if self._is_silent(index):
+            self.report(
+                f"queue {index} was kicked, but nothing was ever available in it: if the guest's memory is "
+                "not shared, share it (QEMU: share=on)"
+            )
+
     def _process_scheduled(self) -> None:
         scheduled, self._scheduled = self._scheduled, set()
         for index in sorted(scheduled):
@@ -167,7 +186,7 @@ class Connection:
 
     def watch_kick(self, index: int, fd: int) -> None:
         """Serve the queue whenever its kick descriptor is rung."""
-        self._kicks[index] = Doorbell(self._loop, fd, lambda: self._process(index))
+        self._kicks[index] = Doorbell(self._loop, fd, lambda: self._kicked(index))
 
     def unwatch_kick(self, index: int) -> None:
         """Stop listening; harmless when nothing was listened to."""
@@ -244,6 +263,8 @@ class Connection:
         if self._closed:
             return
         self._closed = True
+        if self._silence is not None:
+            self._silence.cancel()
         self._stream.close()
         self._decoder.close()
         if self._channel is not None:

@@ -133,6 +133,42 @@ async def test_a_kick_is_served_and_called(connect: Connect, guest: Guest) -> No
     os.close(call)
 
 
+async def test_memory_that_is_not_shared_is_one_line(
+    connect: Connect, guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The VMM has mapped it privately (share=off): kicks come, but all memory stays as it was here."""
+    monkeypatch.setattr("virtio.vhost_user.connection._SILENCE_S", 0)
+    peer = connect()
+    kick, call = await start(peer, guest)
+    for _ in range(3):
+        os.eventfd_write(kick, 1)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    (line,) = peer.reports
+    assert line.startswith("queue 0 was kicked, but nothing was ever available in it: if the guest's memory")
+    assert line.endswith("is not shared, share it (QEMU: share=on)")
+    os.close(kick)
+    os.close(call)
+
+
+async def test_a_kick_that_comes_before_its_buffers_is_no_sign_of_unshared_memory(
+    connect: Connect, guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("virtio.vhost_user.connection._SILENCE_S", 1000)
+    peer = connect()
+    kick, call = await start(peer, guest)
+    os.eventfd_write(kick, 1)
+    while peer.connection._silence is None:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    guest.submit(0, b"late")
+    os.eventfd_write(kick, 1)
+    await readable(call)
+    peer.connection._tell_of_silence(0)
+    assert peer.reports == []
+    os.close(kick)
+    os.close(call)
+
+
 async def test_messages_cut_anywhere_are_understood(connect: Connect, guest: Guest) -> None:
     peer = connect()
     stream = Message(Request.SET_OWNER).encode() + Message(Request.GET_QUEUE_NUM).encode()
