@@ -68,13 +68,20 @@ def serve(
         Path | None,
         typer.Option(metavar="SOCKET2", help="Keep the time of a UML kernel, on the virtual clock."),
     ] = None,
+    any_memory_file: Annotated[
+        bool,
+        typer.Option(
+            "--any-memory-file",
+            help="Guest memory may be a file of any file system, which can then stop the device.",
+        ),
+    ] = False,
     *,
     run: RunOptions,
 ) -> None:
     """Be the vhost-user virtio-gpu device for a VMM that connects to SOCKET."""
     from compositor.commands.serve import serve
 
-    serve(socket, once=once, time_travel=time_travel, run=run)
+    serve(socket, once=once, time_travel=time_travel, any_memory_file=any_memory_file, run=run)
 
 
 @app.command()

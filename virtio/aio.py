@@ -1,7 +1,8 @@
 """The asyncio shell's two fds: a Unix stream that carries descriptors, and a doorbell.
 
-Both are driven by the loop's readiness callbacks and never block. Bytes in, descriptors in and the end of the
-stream are handed to plain functions, so that everything behind them stays free of I/O.
+Both are driven by the loop's readiness callbacks and never block, not even when a peer that has the
+descriptor too clears its O_NONBLOCK. Bytes in, descriptors in and the end of the stream are handed to plain
+functions, so that everything behind them stays free of I/O.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from virtio.descriptors import close_fds
+from virtio.descriptors import close_fds, read_now, require_bell
 
 Loop = asyncio.AbstractEventLoop
+TimerHandle = asyncio.TimerHandle
 
 # Linux's SCM_MAX_FD: no message carries more descriptors.
 _MAX_FDS = 253
 _ANCILLARY = socket.CMSG_SPACE(_MAX_FDS * array.array("i").itemsize)
+# A peer that holds this very socket can make it a blocking one, but not a single call on it.
+_RECEIVE = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+_SEND = socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT
 # Reads per callback: one busy peer must leave the loop to the others.
 _BURST = 16
 # While this much waits to be sent, a peer that does not read is not read from either.
@@ -105,7 +110,7 @@ class Stream:
         for _ in range(_BURST):
             wanted = self._wanted()
             try:
-                data, ancillary, flags, _ = self._sock.recvmsg(wanted, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+                data, ancillary, flags, _ = self._sock.recvmsg(wanted, _ANCILLARY, _RECEIVE)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -124,7 +129,7 @@ class Stream:
     def _try_send(self, data: memoryview, fds: Sequence[int]) -> int:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
-            return self._sock.sendmsg([data], ancillary, socket.MSG_NOSIGNAL)
+            return self._sock.sendmsg([data], ancillary, _SEND)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -170,7 +175,7 @@ class Doorbell:
         Raises:
             OSError: The descriptor cannot be waited on.
         """
-        os.set_blocking(fd, False)
+        require_bell(fd)
         self._loop = loop
         self._fd = fd
         self._rung = rung
@@ -178,7 +183,7 @@ class Doorbell:
 
     def _on_readable(self) -> None:
         try:
-            data = os.read(self._fd, 8)
+            data = read_now(self._fd, 8)
         except BlockingIOError:
             return
         except OSError:
@@ -193,18 +198,3 @@ class Doorbell:
         if self._fd >= 0:
             self._loop.remove_reader(self._fd)
             self._fd = -1
-
-
-def ring(fd: int) -> bool:
-    """Ring a doorbell.
-
-    Returns:
-        False when its other end is gone. A full one counts as rung: its owner will wake up anyway.
-    """
-    try:
-        os.write(fd, (1).to_bytes(8, "little"))
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return True

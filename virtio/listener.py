@@ -15,7 +15,7 @@ _PATH_LIMIT = 107
 
 
 class UnixListener:
-    """Listens on `path`, without ever blocking. `close` it.
+    """Listens on `path`, without ever blocking, for its owner alone (0600). `close` it.
 
     Args:
         path: Where; a socket that a dead listener left may be there.
@@ -34,6 +34,7 @@ class UnixListener:
         self._path = path
         try:
             _remove_stale(path)
+            os.fchmod(self.socket.fileno(), 0o600)  # the file gets it when it is made, whatever the umask
             self.socket.bind(str(path))
             self.socket.listen(backlog)
         except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from compositor.machine import Machine
 from compositor.machine.machine import PATIENCE_S
 from compositor.machine.presenter import Repaint
 from compositor.machine.run import StopReason
+from compositor.machine.standard_error import write_text
 from compositor.observe.statistics import write_json
 from compositor.output.output import Output
 from compositor.pixels.screenshot import save_png
@@ -169,8 +169,7 @@ def interruptible(machine: Machine) -> Iterator[None]:
 
 def echo(text: str) -> None:
     """A guest's console, on standard error, as it comes."""
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    write_text(text)
 
 
 def save_numbered(output: str, picture: NDArray[np.uint8]) -> None:

@@ -94,7 +94,13 @@ class Guests:
         return served
 
     def serve(
-        self, path: Path, *, once: bool, places: Sequence[Placement] | None, time_travel: Path | None
+        self,
+        path: Path,
+        *,
+        once: bool,
+        places: Sequence[Placement] | None,
+        time_travel: Path | None,
+        any_file: bool,
     ) -> Attachment:
         """See `Machine.serve`."""
         if time_travel is None:
@@ -105,9 +111,11 @@ class Guests:
         with self._time_keeping(name) as time:
             served = self._served(name, "vhost-user", places)
             try:
-                served.listen(path, once=once or time is not None, report=self._report, time=time)
+                served.listen(
+                    path, once=once or time is not None, report=self._report, time=time, any_file=any_file
+                )
                 if time is not None and time_travel is not None:
-                    served.keep_time(time, time_travel)
+                    served.keep_time(time, time_travel, self._report)
             except Misuse as error:  # a path that the user gave cannot be listened on
                 raise BadInput(str(error)) from None
         return served

@@ -11,7 +11,6 @@ as it goes. On the real clock it passes by itself.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from compositor.machine.pictures import Pictures
 from compositor.machine.presenter import Presenting, Repaint
 from compositor.machine.replay import Player
 from compositor.machine.run import Runs, StopReason, listening
+from compositor.machine.standard_error import report_line
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
 from compositor.output.frame import Frame
@@ -48,11 +48,6 @@ from virtio.clock.real import RealClock
 
 # Seconds of real time after which a guest that stops time, and says nothing, is taken for hung.
 PATIENCE_S = 30.0
-
-
-def report_line(line: str) -> None:
-    """The default for what goes wrong and is dealt with: one line on standard error."""
-    print(f"scanout: {line}", file=sys.stderr)
 
 
 class Machine:
@@ -274,6 +269,7 @@ class Machine:
         once: bool = False,
         places: Sequence[Placement] | None = None,
         time_travel: Path | None = None,
+        any_file: bool = False,
     ) -> Attachment:
         """Be the vhost-user device for a VMM that connects to `path`, and, without `once`, for the next.
 
@@ -282,12 +278,14 @@ class Machine:
             once: For the first VMM only.
             places: As for `attach`.
             time_travel: Where a UML kernel comes for its time, on the virtual clock; it is served once.
+            any_file: Its memory may be any file, not only one of a memory file system (memfd, /dev/shm,
+                hugetlbfs). A file whose file system does not answer stops this machine.
 
         Raises:
             BadInput: A placement is impossible, a socket cannot be opened, or `time_travel` does not go with
                 the machine's clock; the message says why.
         """
-        return self._guests.serve(path, once=once, places=places, time_travel=time_travel)
+        return self._guests.serve(path, once=once, places=places, time_travel=time_travel, any_file=any_file)
 
     def replay(self, recording: Recording) -> Player:
         """Feed a recording to this machine, whose outputs are the recording's, while it runs.

@@ -14,6 +14,8 @@ import mmap
 import os
 import struct
 
+from virtio.memory import SharedHandle
+
 _VERSION = 2
 _HEADER = struct.Struct("=IIQQHH")  # version, length, free_until, current_time, running_id, max_clients
 _FREE_UNTIL, _CURRENT_TIME, _RUNNING = 8, 16, 24
@@ -40,10 +42,10 @@ class SharedTime:
     """
 
     def __init__(self) -> None:
-        memory = os.memfd_create("scanout-time", os.MFD_CLOEXEC)
-        os.ftruncate(memory, _SIZE)
-        self._map = mmap.mmap(memory, _SIZE)
-        self.fds = [memory, os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)]
+        self._memory = SharedHandle.create(_SIZE, name="scanout-time")  # which no kernel can cut short
+        self._map = mmap.mmap(self._memory.fd, _SIZE)
+        self._log = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        self.fds = [self._memory.fd, self._log]
         _HEADER.pack_into(self._map, 0, _VERSION, _SIZE, 0, 0, CALENDAR, 2)
         _U32.pack_into(self._map, _OURS + _CAPABILITIES, _TIME_SHARE)
 
@@ -81,10 +83,11 @@ class SharedTime:
 
     def close(self) -> None:
         """Give the memory back; once more does nothing."""
-        fds, self.fds = self.fds, []
-        for fd in fds:
-            os.close(fd)
-        self._map.close()
+        if self.fds:
+            self.fds = []
+            self._memory.close()
+            os.close(self._log)
+            self._map.close()
 
 
 class KernelTime:

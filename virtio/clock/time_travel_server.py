@@ -1,19 +1,25 @@
-"""The asyncio shell of `time_travel`: a Unix socket on which one kernel is expected."""
+"""The asyncio shell of `time_travel`: a Unix socket on which one kernel is expected.
+
+The kernel is the first that says START. Until then connections are strangers (`virtio.accept`).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from virtio.accept import Acceptor, Strangers
 from virtio.aio import Stream
-from virtio.clock.time_travel import MESSAGE_SIZE, TimeTravel
+from virtio.clock.time_travel import MESSAGE, MESSAGE_SIZE, Op, TimeTravel
 from virtio.descriptors import close_fds
 from virtio.errors import ProtocolFault
 from virtio.listener import UnixListener
 
 # Messages read at once; a kernel has one or two on the way.
 _READ_SIZE = 64 * MESSAGE_SIZE
+_BACKLOG = 16
 
 
 class TimeTravelServer:
@@ -26,6 +32,7 @@ class TimeTravelServer:
         *,
         on_fault: Callable[[ProtocolFault], None],
         on_end: Callable[[], None],
+        report: Callable[[str], None],
     ) -> None:
         """Open the socket, on the running loop.
 
@@ -34,6 +41,7 @@ class TimeTravelServer:
             kernel: What to connect.
             on_fault: Called when the kernel breaks the protocol; its connection is closed then.
             on_end: Called when the kernel has closed its end.
+            report: Gets one line, once, when connections cannot be accepted.
 
         Raises:
             Misuse: The socket cannot be opened; the message says why.
@@ -43,50 +51,61 @@ class TimeTravelServer:
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._stream: Stream | None = None
-        self._listener: UnixListener | None = UnixListener(path, 1)
-        self._loop.add_reader(self._listener.socket, self._accept)
+        self._strangers = Strangers(self._loop)
+        listener = UnixListener(path, _BACKLOG)
+        self._acceptor: Acceptor | None = Acceptor(self._loop, listener, self._accept, report)
 
     def close(self) -> None:
         """End the connection and remove the socket; once more does nothing."""
         self._stop_listening()
         self._disconnect()
 
-    def _accept(self) -> None:
-        """One at a time: a client that says nothing may be a server, which looks whether this one lives."""
-        assert self._listener is not None
-        try:
-            sock, _ = self._listener.socket.accept()
-        except OSError:
-            return  # gone again; or no descriptor is left, and then the kernel still waits
-        self._loop.remove_reader(self._listener.socket)
-        self._stream = Stream(
-            self._loop, sock, received=self._receive, ended=self._end, wanted=lambda: _READ_SIZE
+    def _accept(self, sock: socket.socket) -> None:
+        said = bytearray()
+        stream = Stream(
+            self._loop,
+            sock,
+            received=lambda data, fds: self._receive(stream, said, data, fds),
+            ended=lambda _error: self._end(stream),
+            wanted=lambda: _READ_SIZE,
         )
+        self._strangers.add(stream)
 
-    def _receive(self, data: bytes, fds: list[int]) -> None:
+    def _receive(self, stream: Stream, said: bytearray, data: bytes, fds: list[int]) -> None:
         close_fds(fds)
-        assert self._stream is not None
-        if self._listener is not None:
-            self._stop_listening()  # one kernel is expected, and a second gets a refusal
-            self._kernel.connect(self._stream.send)
+        if stream is self._stream:
+            self._hear(data)
+            return
+        said += data
+        if len(said) < MESSAGE_SIZE:
+            return
+        self._strangers.forget(stream)
+        if MESSAGE.unpack_from(said)[0] != Op.START:
+            stream.close()
+            return
+        self._stop_listening()  # one kernel is expected, and a second gets a refusal
+        self._stream = stream
+        self._kernel.connect(stream.send)
+        self._hear(bytes(said))
+
+    def _hear(self, data: bytes) -> None:
         try:
             self._kernel.receive(data)
         except ProtocolFault as fault:
             self._disconnect()
             self._on_fault(fault)
 
-    def _end(self, _error: OSError | None) -> None:
-        self._disconnect()
-        if self._listener is None:
+    def _end(self, stream: Stream) -> None:
+        self._strangers.forget(stream)
+        if stream is self._stream:
+            self._disconnect()
             self._on_end()
-        else:
-            self._loop.add_reader(self._listener.socket, self._accept)
 
     def _stop_listening(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            self._loop.remove_reader(listener.socket)
-            listener.close()
+        self._strangers.close()
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is not None:
+            acceptor.close()
 
     def _disconnect(self) -> None:
         stream, self._stream = self._stream, None

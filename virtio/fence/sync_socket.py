@@ -84,7 +84,7 @@ class HolderEnd(_Socket):
         here, or a holder that polls would spin.
         """
         try:
-            record = self.recv(_RECORD.size + 1, socket.MSG_PEEK)
+            record = self.recv(_RECORD.size + 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return 0, None
         except OSError:
@@ -112,7 +112,7 @@ class ProducerEnd(_Socket):
         """Send the record and close; on a closed end, nothing."""
         time = _NO_TIME if timestamp_ns is None else timestamp_ns
         with suppress(OSError):  # no holder is left, or this end was closed
-            self.send(_RECORD.pack(status, time), socket.MSG_NOSIGNAL)
+            self.send(_RECORD.pack(status, time), socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
         self.close()
 
     def is_heard(self) -> bool:

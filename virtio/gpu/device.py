@@ -17,6 +17,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from virtio.budget import Budget
 from virtio.errors import Misuse
 from virtio.fence import Fence
 from virtio.gpu.commands import CONTROL, CURSOR, UNKNOWN, Answer, Entry
@@ -108,6 +109,7 @@ class GpuDevice:
     ) -> None:
         self._display = display
         self._limits = limits
+        self.address_space = Budget(limits.address_space_bytes)
         self._host_memory = host_memory
         self._scanout_count = len(display.modes())
         if not 1 <= self._scanout_count <= MAX_SCANOUTS:

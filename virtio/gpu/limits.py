@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from virtio.budget import Budget
 from virtio.gpu.errors import out_of_memory
 
 _CACHE_LINE = 64  # bytes
@@ -30,6 +31,9 @@ class Limits:
             (vm.max_map_count), shared by all guests; a backing beyond the share is copied from instead.
         mapped_bytes: Address space for backings, to the same effect. A driver can name one page in many
             entries, so the size of its memory is no bound.
+        address_space_bytes: Address space for the guest's memory, twice where a new table of it replaces an
+            old one, and for all that is mapped from it. The kernel grants a process 128 TiB, shared by all
+            guests, and sparse files cost a VMM nothing.
     """
 
     host_memory_bytes: int = 1 << 30
@@ -38,28 +42,7 @@ class Limits:
     dimension: int = 16_384
     mappings: int = 16_384
     mapped_bytes: int = 1 << 36
-
-
-class Budget:
-    """An amount that is taken from and given back, up to a limit."""
-
-    __slots__ = ("limit", "used")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
-
-    def has(self, amount: int) -> bool:
-        """Whether `amount` more is within the limit."""
-        return self.used + amount <= self.limit
-
-    def take(self, amount: int) -> None:
-        """Count `amount`; the caller has asked `has`."""
-        self.used += amount
-
-    def give(self, amount: int) -> None:
-        """Count `amount` as free again."""
-        self.used -= amount
+    address_space_bytes: int = 1 << 42
 
 
 class Ledger:

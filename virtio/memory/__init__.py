@@ -2,8 +2,8 @@
 
 from virtio.errors import Unmappable
 from virtio.memory.guest import GuestMemory, Run
-from virtio.memory.handle import SharedHandle
-from virtio.memory.mapping import PAGE, Mapping
+from virtio.memory.handle import PAGE, SharedHandle
+from virtio.memory.mapping import Mapping
 from virtio.memory.region import MAX_REGIONS, Region
 
 __all__ = ["SharedHandle", "Region", "GuestMemory", "Run", "Mapping", "Unmappable", "PAGE", "MAX_REGIONS"]

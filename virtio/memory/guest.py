@@ -16,9 +16,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from virtio.budget import Budget
 from virtio.closing import Closing
 from virtio.errors import MemoryFault, Misuse, Unmappable
-from virtio.memory.handle import SharedHandle
+from virtio.memory.handle import PAGE, SharedHandle
 from virtio.memory.mapping import Mapping, Piece, joins_at_pages, map_pieces
 from virtio.memory.region import Region, validate
 
@@ -28,6 +29,7 @@ Run = tuple[int, int]
 # What stands in the tables of a memory without regions, or closed: nothing is inside of it.
 _NO_SPAN = (0, -1, memoryview(b""))
 _NO_FILE = (0, -1, -1, 0)
+_UNLIMITED = Budget(1 << 64)
 
 
 class GuestMemory(Closing):
@@ -41,24 +43,29 @@ class GuestMemory(Closing):
         regions: Ordered by guest address; their handles live as long as this object is open.
     """
 
-    __slots__ = ("regions", "_truncated", "_guarded_by", "_starts", "_spans", "_files")
+    __slots__ = ("regions", "_truncated", "_guarded_by", "_page", "_space", "_starts", "_spans", "_files")
 
-    def __init__(self, regions: Iterable[Region]) -> None:
+    def __init__(self, regions: Iterable[Region], space: Budget | None = None) -> None:
         """Map all regions.
+
+        Args:
+            regions: In any order.
+            space: Address space that the guest may take; None: without a limit, for guests of this process.
 
         Raises:
             MemoryFault: The table is wrong (see `virtio.memory.region.validate`), or the kernel refused it.
         """
-        table = sorted(regions, key=lambda region: region.guest_address)
-        validate(table)
-        self.regions = _with_own_handles(table)
+        self.regions = _with_own_handles(sorted(regions, key=lambda region: region.guest_address))
+        self._space = space or _UNLIMITED
         self._truncated = np.zeros(1, np.uint8)
         shrinkable = any(region.handle.can_shrink for region in self.regions)
         self._guarded_by = self._truncated if shrinkable else None
+        self._page = max((region.handle.page for region in self.regions), default=PAGE)
         # Parallel lists, ordered by guest address: first addresses to search in, (first address, size,
         # memory) for access, (first address, size, fd, offset in the file of guest address 0) for mapping.
         self._starts, self._spans, self._files = [0], [_NO_SPAN], [_NO_FILE]
         try:
+            validate(self.regions)  # whose handles have looked at the seals
             spans = [(r.guest_address, r.size, self._map_region(r)) for r in self.regions]
         except MemoryFault:
             self.close()
@@ -70,7 +77,12 @@ class GuestMemory(Closing):
 
     def _map_region(self, region: Region) -> memoryview:
         piece = (region.handle.fd, region.offset, region.size)
-        return map_pieces([piece], writable=True, truncated=self._guarded_by).data
+        return self._map([piece], writable=True).data
+
+    def _map(self, pieces: Sequence[Piece], *, writable: bool) -> NDArray[np.uint8]:
+        return map_pieces(
+            pieces, writable=writable, truncated=self._guarded_by, space=self._space, page=self._page
+        )
 
     def view(self, address: int, length: int) -> memoryview:
         """Bytes of the guest's memory, writable, aliased.
@@ -161,20 +173,23 @@ class GuestMemory(Closing):
 
         Raises:
             MemoryFault: Some of a run lies in no region, or there are no bytes at all.
-            Unmappable: Runs meet inside a page, or the kernel refused; `gather` still works.
+            Unmappable: Runs meet inside a page, or in memory of huge pages, or the kernel refused; `gather`
+                still works.
         """
         pieces = self._pieces(runs)
-        if not joins_at_pages(pieces):
+        if not self._joins(pieces):
             raise Unmappable(f"{len(runs)} runs of guest memory cannot be mapped: some meet inside a page")
-        data = map_pieces(pieces, writable=writable, truncated=self._guarded_by)
-        return Mapping(data, len(pieces))
+        return Mapping(self._map(pieces, writable=writable), len(pieces))
 
     def is_mappable(self, runs: Sequence[Run]) -> bool:
         """Whether `map_scattered` would try (the kernel can still refuse)."""
         try:
-            return joins_at_pages(self._pieces(runs))
+            return self._joins(self._pieces(runs))
         except MemoryFault:
             return False
+
+    def _joins(self, pieces: Sequence[Piece]) -> bool:
+        return len(pieces) == 1 or (self._page == PAGE and joins_at_pages(pieces))
 
     def _pieces(self, runs: Sequence[Run]) -> list[Piece]:
         """The runs as ranges of files; what continues its predecessor in the file is joined with it."""

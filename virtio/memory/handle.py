@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import stat
 from typing import Self
 
 from virtio.closing import Closing
+from virtio.descriptors import is_shared_memory
 from virtio.errors import Misuse
+
+PAGE = mmap.PAGESIZE
+"""Bytes in a page of this host: the grain of every mapping but those of huge pages."""
 
 
 class SharedHandle(Closing):
@@ -19,15 +24,20 @@ class SharedHandle(Closing):
     Attributes:
         size: Bytes in the file when the handle was made; `current_size` asks the kernel again.
         can_shrink: Whether its owner may cut the file short while it is mapped: nothing seals it
-            against that. Loads beyond the new end then raise SIGBUS (see `virtio.memory.sigbus`).
+            against that. Loads beyond the new end then raise SIGBUS (see `virtio.memory.sigbus`). Huge pages
+            can go for good under any seal: a hole is punched, and another takes the page.
+        page: Bytes of its pages, in which alone it can be mapped; more than the host's in a hugetlbfs.
     """
 
-    __slots__ = ("size", "can_shrink", "_fd")
+    __slots__ = ("size", "can_shrink", "page", "_fd")
 
     def __init__(self, fd: int) -> None:
         self._fd = -1  # `__del__` must find it, also when the lines below raise
+        # In this order. A file is cut first, and sealed then; so a size that was read after the seals holds.
+        seals = _seals(fd)
+        self.page = PAGE if seals is None else os.fstatvfs(fd).f_bsize
+        self.can_shrink = self.page > PAGE or not (seals or 0) & fcntl.F_SEAL_SHRINK
         self.size = os.fstat(fd).st_size
-        self.can_shrink = not _seals(fd) & fcntl.F_SEAL_SHRINK
         self._fd = fd
 
     @classmethod
@@ -55,20 +65,26 @@ class SharedHandle(Closing):
             raise
 
     @classmethod
-    def adopt(cls, fd: int) -> Self:
+    def adopt(cls, fd: int, *, any_file: bool = False) -> Self:
         """Take ownership of a descriptor, for one that came over a socket.
 
+        Args:
+            fd: A file that is memory: a memfd, or a file of a tmpfs or hugetlbfs.
+            any_file: Or any other, whose file system may let this process wait.
+
         Raises:
-            Misuse: It is not a file, or not open for reading and writing, so that it cannot be
+            Misuse: It is not such a file, or not open for reading and writing, so that it cannot be
                 mapped. The descriptor then still belongs to the caller.
         """
         try:
-            is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+            os.get_inheritable(fd)  # `fcntl` has no OSError for a negative one
             access = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+            is_file = is_shared_memory(fd) or (any_file and stat.S_ISREG(os.fstat(fd).st_mode))
         except OSError as error:
             raise Misuse(f"file descriptor {fd} cannot be memory: {error.strerror}") from error
         if not is_file:
-            raise Misuse(f"file descriptor {fd} cannot be memory: it is not a file")
+            kinds = "a file" if any_file else "a file of memory (memfd, /dev/shm, hugetlbfs)"
+            raise Misuse(f"file descriptor {fd} cannot be memory: it is not {kinds}")
         if access != os.O_RDWR:
             raise Misuse(f"file descriptor {fd} cannot be memory: it is not open for reading and writing")
         return cls(fd)
@@ -119,9 +135,9 @@ class SharedHandle(Closing):
         return f"<SharedHandle fd {self._fd}, {self.size} bytes>"
 
 
-def _seals(fd: int) -> int:
-    """The file's seals; 0 for a file that cannot have any."""
+def _seals(fd: int) -> int | None:
+    """The file's seals; None for a file that cannot have any, which is in no memory file system."""
     try:
         return fcntl.fcntl(fd, fcntl.F_GET_SEALS)
     except OSError:
-        return 0
+        return None

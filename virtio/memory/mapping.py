@@ -21,11 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from virtio.budget import Budget
 from virtio.errors import Misuse, Unmappable
 from virtio.memory import sigbus
-
-PAGE = _mmap.PAGESIZE
-"""Bytes in a page of this host: the grain of every mapping."""
+from virtio.memory.handle import PAGE
 
 Piece = tuple[int, int, int]
 """(file descriptor, offset in the file, bytes)."""
@@ -87,16 +86,29 @@ class Mapping:
 class _Range:
     """A range of our address space; unmapped when nothing refers to it any more."""
 
-    __slots__ = ("__array_interface__", "_address", "_size", "_watch")
+    __slots__ = ("__array_interface__", "_address", "_size", "_space", "_watch")
 
-    def __init__(self, address: int, size: int, pieces: int) -> None:
-        self._address, self._size = address, size
+    def __init__(self, address: int, size: int, pieces: int, space: Budget) -> None:
+        self._address, self._size, self._space = address, size, space
         self._watch: sigbus.Watch | None = None
         _live[address] = pieces
+        space.take(size)
 
-    def watch(self, protection: int, truncated: NDArray[np.uint8]) -> None:
+    def watch(self, protection: int, truncated: NDArray[np.uint8], page: int) -> None:
         """Survive that the files become shorter: see `virtio.memory.sigbus`."""
-        self._watch = sigbus.Watch(self._address, self._size, protection, truncated)
+        self._watch = sigbus.Watch(self._address, self._size, protection, truncated, page)
+
+    def fill(self, pieces: Sequence[Piece], head: int, protection: int) -> None:
+        """Map pieces over what was reserved; what is half done is unmapped with the range when this raises.
+
+        Later pieces start at a page: `head` is for the first. The kernel rounds the last end up.
+        """
+        address, kernel_mmap, flags = self._address, _kernel_mmap, _mmap.MAP_SHARED | _MAP_FIXED
+        for fd, offset, length in pieces:
+            if kernel_mmap(address, head + length, protection, flags, fd, offset - head) == -1:
+                raise _refusal(fd, offset)
+            address += head + length
+            head = 0
 
     def array(self, start: int, size: int, *, writable: bool) -> NDArray[np.uint8]:
         """Bytes `start` to `start + size`, as an array that keeps the range alive."""
@@ -114,6 +126,7 @@ class _Range:
             self._watch.close()
         _live.pop(self._address, None)
         _kernel_munmap(self._address, self._size)
+        self._space.give(self._size)
 
 
 def joins_at_pages(pieces: Sequence[Piece]) -> bool:
@@ -123,7 +136,12 @@ def joins_at_pages(pieces: Sequence[Piece]) -> bool:
 
 
 def map_pieces(
-    pieces: Sequence[Piece], *, writable: bool, truncated: NDArray[np.uint8] | None
+    pieces: Sequence[Piece],
+    *,
+    writable: bool,
+    truncated: NDArray[np.uint8] | None,
+    space: Budget,
+    page: int = PAGE,
 ) -> NDArray[np.uint8]:
     """Map pieces of files one behind the other.
 
@@ -132,42 +150,41 @@ def map_pieces(
         writable: Map for writing too.
         truncated: Where any of the files can shrink: one byte, set to 1 when an access hit memory that
             a file no longer has.
+        space: Address space of the guest, taken from until the range is unmapped.
+        page: Bytes in a page of the files. There is one piece only where that is more than `PAGE`: the
+            kernel would map a huge page whole, over what lies behind it.
 
     Returns:
         (sum of bytes,) uint8.
 
     Raises:
-        Unmappable: The kernel refused, or this process has too many mappings already.
+        Unmappable: The kernel refused, or this process has too many mappings already, or the guest too much
+            address space.
     """
     if sum(_live.values()) + len(pieces) > _mapping_limit():
         raise Unmappable(f"cannot map {len(pieces)} pieces: this process holds too many mappings already")
     protection = _mmap.PROT_READ | _mmap.PROT_WRITE if writable else _mmap.PROT_READ
-    head = pieces[0][1] % PAGE
+    head = pieces[0][1] % page
     size = sum(length for _, _, length in pieces)
+    extent = -(-(head + size) // page) * page
+    if not space.has(extent):
+        shares = f"the guest has {space.used:#x} of {space.limit:#x}"
+        raise Unmappable(f"{extent:#x} bytes of address space are too many: {shares}")
     if len(pieces) == 1:
         # The kernel chooses the place, for hugetlbfs has alignment rules of its own.
         fd, offset, _ = pieces[0]
-        address = _map(0, (fd, offset - head, head + size), protection, _mmap.MAP_SHARED)
-        owner = _Range(address, head + size, 1)
+        address = _map(0, (fd, offset - head, extent), protection, _mmap.MAP_SHARED)
+        owner = _Range(address, extent, 1, space)
     else:
-        owner = _map_over_reservation(pieces, head, size, protection)
+        owner = _Range(_reserve(extent), extent, len(pieces), space)
+        owner.fill(pieces, head, protection)
     if truncated is not None:
-        owner.watch(protection, truncated)
+        owner.watch(protection, truncated, page)
     return owner.array(head, size, writable=writable)
 
 
-def _map_over_reservation(pieces: Sequence[Piece], head: int, size: int, protection: int) -> _Range:
-    """Reserve, then fill; what is half done is unmapped with the range when this raises."""
-    address = _map(0, (-1, 0, head + size), _PROT_NONE, _mmap.MAP_PRIVATE | _mmap.MAP_ANONYMOUS)
-    owner = _Range(address, head + size, len(pieces))
-    kernel_mmap, flags = _kernel_mmap, _mmap.MAP_SHARED | _MAP_FIXED
-    for fd, offset, length in pieces:
-        # Later pieces start at a page: `head` is for the first. The kernel rounds the last end up.
-        if kernel_mmap(address, head + length, protection, flags, fd, offset - head) == -1:
-            raise _refusal(fd, offset)
-        address += head + length
-        head = 0
-    return owner
+def _reserve(size: int) -> int:
+    return _map(0, (-1, 0, size), _PROT_NONE, _mmap.MAP_PRIVATE | _mmap.MAP_ANONYMOUS)
 
 
 def _map(address: int, piece: Piece, protection: int, flags: int) -> int:

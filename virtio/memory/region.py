@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from virtio.errors import MemoryFault
-from virtio.memory.handle import SharedHandle
-from virtio.memory.mapping import PAGE
+from virtio.memory.handle import PAGE, SharedHandle
 
 MAX_REGIONS = 64
 """Regions of one guest. QEMU sends 8 at most (VHOST_MEMORY_BASELINE_NREGIONS) unless memory is hotplugged."""

@@ -2,11 +2,10 @@
 ; In LLVM's assembly because it must run without the interpreter, on any thread, at any instruction.
 ; All numbers hold for Linux on x86-64 and aarch64.
 
-%watch = type { i64, i64, i64, ptr }        ; first address, end, protection, the byte to set
+%watch = type { i64, i64, i64, ptr, i64 }   ; first address, end, protection, the byte to set, page
 @watches  = global ptr null                 ; -> @count of them; those not in use are all zeros
 @count    = global i64 0
 @previous = global [152 x i8] zeroinitializer  ; struct sigaction: who gets what is not ours; zeros: SIG_DFL
-@page     = global i64 4096
 
 declare i64 @mmap(i64, i64, i32, i32, i32, i64)
 declare i32 @sigaction(i32, ptr, ptr)
@@ -40,9 +39,12 @@ compare:                                             ;   if start <= address < e
   br i1 %inside, label %replace, label %search
 
 replace:                                             ; zeros from the page of the fault to the end
-  %page = load i64, ptr @page
+  %page.at = getelementptr %watch, ptr %watch, i64 0, i32 4
+  %page = load i64, ptr %page.at
   %mask = sub i64 0, %page
-  %from = and i64 %address, %mask
+  %page.start = and i64 %address, %mask
+  %before = icmp ult i64 %page.start, %start         ; the mapping need not begin at a huge page
+  %from = select i1 %before, i64 %start, i64 %page.start
   %size = sub i64 %end, %from
   %protection.at = getelementptr %watch, ptr %watch, i64 0, i32 2
   %protection = load i64, ptr %protection.at

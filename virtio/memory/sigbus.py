@@ -6,8 +6,9 @@ missing part then raises SIGBUS in *this* process, which by default dies of it.
 
 The guard is a signal handler that looks the faulting address up in a table of our mappings, maps zeros
 over the rest of the mapping, from the page of the fault on, notes that it did, and returns: the access
-runs again and reads zeros. Zeroing all the rest, not one page, bounds both the number of signals and the
-number of kernel mappings; a truncated guest's picture is lost anyway.
+runs again and reads zeros. A huge page is replaced as a whole, for the kernel refuses its middle. Zeroing all
+the rest, not one page, bounds both the number of signals and the number of kernel mappings; a truncated
+guest's picture is lost anyway.
 
 Why this is sound: SIGBUS of this kind is synchronous. It interrupts exactly a load or a store to guest
 memory, never `malloc`, a held lock or the interpreter's own structures. And the handler is machine code that
@@ -23,7 +24,6 @@ An access to anything else is handed on: the previous action is put back and the
 from __future__ import annotations
 
 import ctypes
-import mmap
 import signal
 from functools import cache
 from importlib import resources
@@ -57,9 +57,9 @@ class _Guard:
         self._engine = _compile()
         self._action = _SigAction(handler=self._engine.get_function_address("handler"), flags=_SA_SIGINFO)
         self._previous = self._cell("previous", _SigAction)
-        self.table = np.zeros((CAPACITY, 4), np.int64)  # start, end, protection, address of the flag
+        # start, end, protection, address of the flag, page
+        self.table = np.zeros((CAPACITY, 5), np.int64)
         self.free = list(range(CAPACITY - 1, -1, -1))
-        self._cell("page", ctypes.c_int64).value = mmap.PAGESIZE
         self._cell("watches", ctypes.c_void_p).value = self.table.ctypes.data
         self._cell("count", ctypes.c_int64).value = CAPACITY
 
@@ -84,6 +84,7 @@ class Watch:
         size: Bytes.
         protection: `PROT_*` of the mapping, kept by the zeros that replace it.
         truncated: One byte, becomes 1 when an access found the memory gone; kept alive by the watch.
+        page: Bytes in a page of the mapping.
 
     Raises:
         Unmappable: `CAPACITY` mappings are watched already.
@@ -91,7 +92,9 @@ class Watch:
 
     __slots__ = ("_guard", "_truncated", "_slot")
 
-    def __init__(self, address: int, size: int, protection: int, truncated: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, address: int, size: int, protection: int, truncated: NDArray[np.uint8], page: int
+    ) -> None:
         self._guard = guard = _guard()
         guard.install()
         self._truncated = truncated
@@ -101,7 +104,7 @@ class Watch:
             self._slot = guard.free.pop()
         except IndexError:
             raise Unmappable(f"{CAPACITY} mappings of memory that can shrink: no room for more") from None
-        guard.table[self._slot] = (address, address + size, protection, truncated.ctypes.data)
+        guard.table[self._slot] = (address, address + size, protection, truncated.ctypes.data, page)
 
     def close(self) -> None:
         """The mapping is about to go."""

@@ -18,7 +18,7 @@ from virtio.memory import MAX_REGIONS
 from virtio.vhost_user.channel import BackendChannel
 from virtio.vhost_user.host import Host
 from virtio.vhost_user.inband import InbandNotifications
-from virtio.vhost_user.memory_table import add_region, map_table, remove_region
+from virtio.vhost_user.memory_table import Terms, add_region, map_table, remove_region
 from virtio.vhost_user.messages import (
     F_PROTOCOL_FEATURES,
     FLAG_REPLY,
@@ -74,18 +74,20 @@ class Backend:
         rings: The device, its memory and its queues.
     """
 
-    def __init__(self, device: Device, host: Host, *, inband: bool = False) -> None:
+    def __init__(self, device: Device, host: Host, *, inband: bool = False, any_file: bool = False) -> None:
         """Serve `device`.
 
         Args:
             device: Belongs to the connection, and is reset at its end.
             host: Where effects go.
             inband: Offer in-band notifications.
+            any_file: Take plain files as guest memory, too (see `memory_table.Terms`).
         """
         self.channel = BackendChannel()
         self.inband = InbandNotifications(self.channel)
         self.rings = Rings(device, host)
         self.protocol_features = 0
+        self._terms = Terms(device.address_space, any_file=any_file)
         self._device = device
         self._host = host
         self._offered = offered_protocol(inband=inband)
@@ -202,14 +204,16 @@ class Backend:
     # Memory.
 
     def _set_mem_table(self, message: Message) -> None:
-        self.rings.set_memory(map_table(unpack_memory_table(message), message.take_fds()), whole=True)
+        memory = map_table(unpack_memory_table(message), message.take_fds(), self._terms)
+        self.rings.set_memory(memory, whole=True)
 
     def _add_mem_reg(self, message: Message) -> None:
-        memory = add_region(self.rings.memory, unpack_region(message), message.take_fd())
+        memory = add_region(self.rings.memory, unpack_region(message), message.take_fd(), self._terms)
         self.rings.set_memory(memory, whole=False)
 
     def _rem_mem_reg(self, message: Message) -> None:
-        self.rings.set_memory(remove_region(self.rings.memory, unpack_region(message)), whole=False)
+        memory = remove_region(self.rings.memory, unpack_region(message), self._terms)
+        self.rings.set_memory(memory, whole=False)
 
     def _get_max_mem_slots(self, _message: Message) -> bytes:
         return pack_u64(MAX_REGIONS)

@@ -6,12 +6,13 @@ this connection. The loop, and the guests on other connections, never see it.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from virtio.aio import Doorbell, Loop, Stream, ring
-from virtio.descriptors import close_fds
+from virtio.aio import Doorbell, Loop, Stream, TimerHandle
+from virtio.descriptors import close_fds, ring
 from virtio.device import Device
 from virtio.errors import DriverFault, ProtocolFault, one_line
 from virtio.vhost_user.backend import Backend
@@ -20,6 +21,8 @@ from virtio.vhost_user.gpu_socket import GpuSocket
 from virtio.vhost_user.messages import PAYLOAD_LIMIT, BackendRequest, Decoder, Message
 from virtio.vhost_user.pace import Immediate, Pace
 
+# Seconds of real time from a kick until the queue must hold something.
+_SILENCE_S = 2.0
 # Lines about one connection; a peer that errs without end is heard often enough.
 _REPORTS = 32
 
@@ -28,10 +31,13 @@ class Owner(Protocol):
     """What a connection asks of its server."""
 
     def admit(self, connection: Connection) -> Device | None:
-        """The first bytes came: a device to serve, or None when this one has to go."""
+        """The first message came: a device to serve, or None when this one has to go."""
 
     def report(self, line: str) -> None:
         """Tell the user."""
+
+    def strange(self, line: str) -> None:
+        """Tell the user of a connection that ended before its first message."""
 
     def lost(self, line: str) -> None:
         """Tell the user that the front end broke the connection off, unless a better reason is known."""
@@ -44,7 +50,7 @@ class Connection:
     """A front end that is connected. Implements `Host` for its back end.
 
     Attributes:
-        device: The device that it got with its first bytes, None before.
+        device: The device that it got with its first message, None before.
         backend: Serves that device while the connection is open.
         gpu: QEMU's display, while there is one.
     """
@@ -56,6 +62,7 @@ class Connection:
         owner: Owner,
         *,
         inband: bool = False,
+        any_file: bool = False,
         pace: Pace | None = None,
     ) -> None:
         """Take ownership of `sock` and start listening."""
@@ -65,12 +72,14 @@ class Connection:
         self._loop = loop
         self._owner = owner
         self._inband = inband
+        self._any_file = any_file
         self._pace = pace or Immediate(loop.call_soon)
         self._closed = False
         self._decoder = Decoder()
         self._kicks: dict[int, Doorbell] = {}
         self._scheduled: set[int] = set()
         self._reported: set[str] = set()
+        self._silence: TimerHandle | None = None
         self._channel: Stream | None = None
         self._gpu_stream: Stream | None = None
         self._stream = Stream(
@@ -80,40 +89,68 @@ class Connection:
     # What comes from the front end.
 
     def _receive(self, data: bytes, fds: list[int]) -> None:
+        if self.backend is not None:
+            self._pace.listen()
+        try:
+            messages = self._decoder.feed(data, fds)
+        except ProtocolFault as fault:
+            tell = self._owner.strange if self.backend is None else self.report
+            tell(f"{fault}; the connection is closed")
+            self.close()
+            return
+        for message in messages:  # one at most: no read crosses a message
+            self._take(message)
+
+    def _take(self, message: Message) -> None:
         if self.backend is None:
             try:
                 self._begin()
             except Exception as error:
                 self._fail(error)
             if self.backend is None:
-                close_fds(fds)
+                message.close()
                 self.close()
                 return
-        self._guard(lambda backend: self._feed(backend, data, fds))
+        self._guard(lambda backend: backend.handle(message))
 
     def _begin(self) -> None:
         self.device = self._owner.admit(self)
         if self.device is not None:
-            self.backend = Backend(self.device, self, inband=self._inband)
+            self.backend = Backend(self.device, self, inband=self._inband, any_file=self._any_file)
             self.backend.channel.owes = lambda answer: self._pace.owes(answer=answer)
-
-    def _feed(self, backend: Backend, data: bytes, fds: list[int]) -> None:
-        self._pace.listen()
-        for message in self._decoder.feed(data, fds):
-            backend.handle(message)
+            self._pace.listen()
 
     def _end(self, error: OSError | None) -> None:
+        if self.backend is None:
+            self.close()
+            return
         try:
             self._decoder.end()
         except ProtocolFault as fault:
             self._owner.lost(str(fault))
         else:
-            if error is not None and self.backend is not None:
+            if error is not None:
                 self._owner.lost(f"connection lost: {error.strerror}")
         self.close()
 
     def _process(self, index: int) -> None:
         self._guard(lambda backend: backend.rings.process(index))
+
+    def _kicked(self, index: int) -> None:
+        self._process(index)
+        if self._silence is None and self._is_silent(index):
+            self._silence = self._loop.call_later(_SILENCE_S, self._tell_of_silence, index)
+
+    def _is_silent(self, index: int) -> bool:
+        return self.backend is not None and self.backend.rings.is_silent(index)
+
+    def _tell_of_silence(self, index: int) -> None:
+        """A private mapping is not seen from here: what the driver writes, the VMM alone has."""
+        if self._is_silent(index):
+            self.report(
+                f"queue {index} was kicked, but nothing was ever available in it: if the guest's memory is "
+                "not shared, share it (QEMU: share=on)"
+            )
 
     def _process_scheduled(self) -> None:
         scheduled, self._scheduled = self._scheduled, set()
@@ -157,7 +194,7 @@ class Connection:
 
     def watch_kick(self, index: int, fd: int) -> None:
         """Serve the queue whenever its kick descriptor is rung."""
-        self._kicks[index] = Doorbell(self._loop, fd, lambda: self._process(index))
+        self._kicks[index] = Doorbell(self._loop, fd, lambda: self._kicked(index))
 
     def unwatch_kick(self, index: int) -> None:
         """Stop listening; harmless when nothing was listened to."""
@@ -237,6 +274,8 @@ class Connection:
         if self._closed:
             return
         self._closed = True
+        if self._silence is not None:
+            self._silence.cancel()
         self._stream.close()
         self._decoder.close()
         if self._channel is not None:
@@ -252,13 +291,17 @@ class Connection:
 
 
 def _adopt_socket(fd: int) -> socket.socket:
-    """Take ownership of a descriptor, which is closed when it is no socket.
+    """Take ownership of a descriptor, which is closed when it is no Unix stream socket.
 
     Raises:
-        OSError: It is no socket.
+        OSError: It is none. What others do without being asked to wait (linger, compute) is not known.
     """
     try:
-        return socket.socket(fileno=fd)
+        sock = socket.socket(fileno=fd)
     except OSError:
         close_fds([fd])
         raise
+    if (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_STREAM):
+        sock.close()
+        raise OSError(errno.EPROTOTYPE, "it is no Unix stream socket")
+    return sock

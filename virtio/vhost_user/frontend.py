@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from virtio.aio import Doorbell, Stream, ring
-from virtio.descriptors import close_fds
+from virtio.aio import Doorbell, Stream
+from virtio.descriptors import close_fds, ring
 from virtio.errors import Misuse
 from virtio.features import SPLIT_RING
 from virtio.memory import GuestMemory

@@ -26,6 +26,8 @@ F_PROTOCOL_FEATURES = 1 << 30
 
 # The longest in use are a memory table of 8 regions (264 bytes) and a config space of 256 (268 bytes).
 PAYLOAD_LIMIT = 4096
+# SET_MEM_TABLE carries one for each of at most 8 regions.
+FD_LIMIT = 8
 
 
 class Request(IntEnum):
@@ -186,10 +188,13 @@ class Decoder:
             The messages that are whole now.
 
         Raises:
-            ProtocolFault: The stream is out of step: wrong version, or a payload beyond the limit. The
-                descriptors are closed, and the connection is of no further use.
+            ProtocolFault: The stream is out of step: wrong version, a payload or descriptors beyond the
+                limit. The descriptors are closed, and the connection is of no further use.
         """
         self._fds.extend(fds)
+        if len(self._fds) > FD_LIMIT:  # which may ride on each byte of a message that never ends
+            self.close()
+            raise ProtocolFault(f"a message with more than {FD_LIMIT} file descriptors")
         messages = []
         view = memoryview(data)
         while view:

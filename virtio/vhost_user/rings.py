@@ -194,6 +194,8 @@ class Rings:
 
     def _run(self, vring: Vring, memory: GuestMemory) -> None:
         config = vring.config(memory)
+        if vring.queue is not None and not vring.queue.continues(memory, config):
+            self._begin_anew(vring)
         features = self.features | RingFeature.INDIRECT_DESC
         if not self._active:
             self._active = True
@@ -213,6 +215,20 @@ class Rings:
             self._call(vring)
         # Buffers may have come before the device listened.
         self._host.schedule(vring.index)
+
+    def _begin_anew(self, vring: Vring) -> None:
+        """A new driver's life that the position to begin at did not tell."""
+        base = vring.next_available
+        self.reset_device()
+        vring.base = base
+        for other in self._vrings:
+            if other is not vring:
+                self._update(other)
+
+    def is_silent(self, index: int) -> bool:
+        """Whether a queue runs, and its driver has never made a chain available."""
+        queue = self._vrings[index].queue
+        return self._vrings[index].running and queue is not None and not queue.touched
 
     def _halt(self, vring: Vring) -> None:
         if vring.running:

@@ -1,27 +1,29 @@
 """A vhost-user back end on a Unix socket: one guest at a time, the next one when that has gone.
 
-A connection counts from its first byte. Until then it may be another server, which looks whether this socket
-is stale before it takes its place; it gets no device and ends nothing. A front end that
-speaks while another one is served is turned away at once, with a line to the user: left waiting, a QEMU would
-hang in its first request, deaf to signals.
+A connection counts from its first whole message; until then it gets no device and ends nothing
+(`virtio.accept`). A front end that speaks while another one is served is turned away at once, with a line to
+the user: left waiting, a QEMU would hang in its first request, deaf to signals.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from virtio.accept import Acceptor, Strangers
 from virtio.device import Device
 from virtio.listener import UnixListener
 from virtio.vhost_user.connection import Connection
 from virtio.vhost_user.pace import Pace
 
-# Connections that may stay silent at the same time.
-_SILENT_LIMIT = 16
 _BACKLOG = 16
+# Lines about connections that never became front ends.
+_REPORTS = 32
 
 
 class VhostUserServer:
@@ -45,13 +47,14 @@ class VhostUserServer:
         on_disconnect: Callable[[Device], None] | None = None,
         once: bool = False,
         inband: bool = False,
+        any_file: bool = False,
         pace: Pace | None = None,
     ) -> None:
         """Configure a server; `start` or `async with` opens the socket.
 
         Args:
             path: Socket to listen on.
-            make_device: Called for every front end, with its first bytes.
+            make_device: Called for every front end, with its first message.
             on_error: Gets one line for everything that went wrong and was dealt with.
             on_lost: Gets the line when a front end broke the connection off, for owners who may know
                 better why; None: `on_error` gets it.
@@ -59,6 +62,8 @@ class VhostUserServer:
             on_disconnect: Gets the device when its front end is gone; it has been reset.
             once: Close after the first front end has gone.
             inband: Offer in-band notifications, for guests in simulated time.
+            any_file: Take plain files as guest memory, too; a front end whose file system does not answer
+                then stops this process.
             pace: When the work of connections happens; None: as soon as the loop comes to it.
         """
         self.path = Path(path)
@@ -68,10 +73,10 @@ class VhostUserServer:
         self._on_connect = on_connect
         self._on_disconnect = on_disconnect
         self._once = once
-        self._inband = inband
-        self._pace = pace
-        self._listener: UnixListener | None = None
+        self._connect = partial(Connection, inband=inband, any_file=any_file, pace=pace)
+        self._acceptor: Acceptor | None = None
         self._connections: set[Connection] = set()
+        self._reported: set[str] = set()
         self._live: Connection | None = None
         self._closed = asyncio.Event()
 
@@ -95,18 +100,18 @@ class VhostUserServer:
                 such directory. The line says which.
         """
         self._loop = asyncio.get_running_loop()
-        self._listener = UnixListener(self.path, _BACKLOG)
-        self._loop.add_reader(self._listener.socket, self._accept)
+        self._strangers = Strangers(self._loop)
+        listener = UnixListener(self.path, _BACKLOG)
+        self._acceptor = Acceptor(self._loop, listener, self._accept, self.report)
 
     def close(self) -> None:
         """Stop listening, end the connections, and remove the socket, if it is still ours."""
-        listener, self._listener = self._listener, None
-        if listener is None:
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is None:
             return
-        self._loop.remove_reader(listener.socket)
         for connection in list(self._connections):
             connection.close()
-        listener.close()
+        acceptor.close()
         self._closed.set()
 
     def hang_up(self) -> None:
@@ -123,30 +128,22 @@ class VhostUserServer:
         """The front end that is being served."""
         return self._live
 
-    def _accept(self) -> None:
-        assert self._listener is not None
-        try:
-            sock, _ = self._listener.socket.accept()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self.report(f"cannot accept a connection: {error.strerror}")
-            return
-        if len(self._connections) > _SILENT_LIMIT:
-            sock.close()
-            return
-        self._connections.add(Connection(self._loop, sock, self, inband=self._inband, pace=self._pace))
+    def _accept(self, sock: socket.socket) -> None:
+        connection = self._connect(self._loop, sock, self)
+        self._connections.add(connection)
+        self._strangers.add(connection)
 
     # What connections ask: `Owner`.
 
     def admit(self, connection: Connection) -> Device | None:
         """A device for the connection, unless another one is being served."""
+        self._strangers.forget(connection)
         if self._live is not None and self._live.peer_is_gone():
             self._live.close()  # a VMM that was restarted may be heard before the old one's end is
-        if self._listener is None:
+        if self._acceptor is None:
             return None
         if self._live is not None:
-            self.report("a second front end was turned away: one guest is served at a time")
+            self.strange("a second front end was turned away: one guest is served at a time")
             return None
         device = self._make_device()
         if self._on_connect is not None:
@@ -158,6 +155,12 @@ class VhostUserServer:
         """One line to the user, with the socket's name before it."""
         self._on_error(f"{self.path}: {line}")
 
+    def strange(self, line: str) -> None:
+        """A connection that never became a front end went wrong; the same line is told once only."""
+        if line not in self._reported and len(self._reported) < _REPORTS:
+            self._reported.add(line)
+            self.report(line)
+
     def lost(self, line: str) -> None:
         """A front end broke the connection off."""
         if self._on_lost is None:
@@ -168,6 +171,7 @@ class VhostUserServer:
     def ended(self, connection: Connection) -> None:
         """The connection is closed."""
         self._connections.discard(connection)
+        self._strangers.forget(connection)
         if connection is not self._live:
             return
         self._live = None

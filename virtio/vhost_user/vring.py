@@ -8,13 +8,14 @@ guest, and then nothing that is in flight may be lost.
 
 from __future__ import annotations
 
-import os
-
-from virtio.descriptors import close_fds
+from virtio.descriptors import close_fds, require_bell
 from virtio.errors import MemoryFault, QueueFault
 from virtio.memory import GuestMemory
 from virtio.ring.chain import Chain
 from virtio.ring.layout import (
+    USED_ELEMENT,
+    USED_ELEMENT_SIZE,
+    USED_RING_OFFSET,
     QueueConfig,
     available_ring_size,
     descriptor_table_size,
@@ -32,19 +33,22 @@ class LiveQueue(SplitQueue):
         budget: Chains that `pop` may still hand out before it says that there are none. `Rings` sets it
             before it serves the queue, so that one guest with a full ring does not keep the loop from others.
         paused: Chains given back now reach the driver after `resume`.
+        touched: The driver has made a chain available.
         retired: The driver has taken the queue away; what the device still gives back goes nowhere.
     """
 
-    __slots__ = ("_held", "budget", "paused", "retired")
+    __slots__ = ("_held", "_last_used", "budget", "paused", "retired", "touched")
 
     def __init__(
         self, memory: GuestMemory, config: QueueConfig, *, features: int, next_available: int
     ) -> None:
         super().__init__(memory, config, features=features, next_available=next_available)
         self._held: list[tuple[Chain, int]] = []
+        self._last_used: bytes | None = None  # what was written to the used ring
         self.budget = 0
         self.paused = False
         self.retired = False
+        self.touched = False
 
     def pop(self) -> Chain | None:
         """As `SplitQueue.pop`, within the budget."""
@@ -53,6 +57,7 @@ class LiveQueue(SplitQueue):
         chain = super().pop()
         if chain is not None:
             self.budget -= 1
+            self.touched = True
         return chain
 
     def enable_kicks(self) -> bool:
@@ -64,7 +69,26 @@ class LiveQueue(SplitQueue):
         if self.paused:
             self._held.append((chain, length))
         elif not self.retired:
-            super().add_used(chain, length)
+            self._use(chain, length)
+
+    def _use(self, chain: Chain, length: int) -> None:
+        super().add_used(chain, length)
+        self._last_used = USED_ELEMENT.pack(chain.head, length)
+
+    def continues(self, memory: GuestMemory, config: QueueConfig) -> bool:
+        """Whether the used ring, which the device alone writes, still ends with what was last written there.
+
+        A driver that has begun anew has a fresh ring. Its position says nothing when this queue stopped at
+        its beginning: after 65,536 chains.
+        """
+        if self._last_used is None:
+            return True
+        offset = USED_RING_OFFSET + (self.next_used - 1) % config.size * USED_ELEMENT_SIZE
+        try:
+            found = memory.read(config.used_ring + offset, USED_ELEMENT_SIZE)
+        except MemoryFault:
+            return True  # `move` says what is wrong
+        return found == self._last_used
 
     def move(self, memory: GuestMemory, config: QueueConfig, *, features: int) -> None:
         """Go on at the same positions in another mapping of the guest's memory.
@@ -91,7 +115,7 @@ class LiveQueue(SplitQueue):
         self.paused = False
         held, self._held = self._held, []
         for chain, length in held:
-            super().add_used(chain, length)
+            self._use(chain, length)
         return bool(held)
 
     def retire(self) -> None:
@@ -139,7 +163,7 @@ class Vring:
         if fd is None:
             return
         try:
-            os.set_blocking(fd, False)  # UML's are sockets: a guest that does not read must not stop us
+            require_bell(fd)
         except OSError:
             close_fds([fd])
             raise

@@ -77,9 +77,11 @@ class ServedAttachment(Attachment):
         report: Report,
         time: TimeKeeping | None = None,
         on_lost: Report | None = None,
+        any_file: bool = False,
     ) -> None:
         """Open the socket; with `once` the guest has ended when the first VMM has gone.
 
+        With `any_file` its memory may be a plain file: see `virtio.vhost_user.memory_table.Terms`.
         `on_lost` gets the line when a VMM breaks its connection off; None: `report` does.
 
         Raises:
@@ -96,6 +98,7 @@ class ServedAttachment(Attachment):
             on_connect=lambda _device: self._away.clear(),
             on_disconnect=lambda _device: self._away.set(),
             inband=time is not None,
+            any_file=any_file,
             pace=None if time is None else time.pace,
         )
         server.start()
@@ -105,14 +108,14 @@ class ServedAttachment(Attachment):
         if once and time is None:
             self.ended = asyncio.create_task(server.wait_closed())
 
-    def keep_time(self, time: TimeKeeping, path: Path) -> None:
+    def keep_time(self, time: TimeKeeping, path: Path, report: Report) -> None:
         """Be the calendar, too, for a kernel that the user starts; it has ended when it has gone.
 
         Raises:
             Misuse: The socket cannot be opened; the message says why.
         """
         gone = asyncio.Event()
-        server = self._expect(time, path, on_end=gone.set)
+        server = self._expect(time, path, on_end=gone.set, report=report)
 
         def end() -> None:
             server.close()
@@ -156,13 +159,21 @@ class ServedAttachment(Attachment):
         workdir = directory / "guest"
         workdir.mkdir()
         # Why the connection broke off is what its process died of; or this machine ended it.
-        self.listen(directory / "gpu", once=False, report=report, time=time, on_lost=lambda _line: None)
+        # And where there is no /dev/shm, we put its memory into a plain file.
+        self.listen(
+            directory / "gpu",
+            once=False,
+            report=report,
+            time=time,
+            on_lost=lambda _line: None,
+            any_file=True,
+        )
         if guest.final_picture is not None:
             echo = _TextSeen(echo, guest.final_picture, on_picture)
         virtual = None
         if time is not None:
             # When it has gone, time stands still until `_until_ended` knows why.
-            self._expect(time, directory / "time", on_end=lambda: None)
+            self._expect(time, directory / "time", on_end=lambda: None, report=report)
             virtual = VirtualTime(directory / "time", time.seed)
         process = await guest.launch(directory / "gpu", workdir, echo, virtual)
         self._end = process.finish
@@ -170,9 +181,9 @@ class ServedAttachment(Attachment):
         off = SwitchOff(process, self._clock, report)
         self.ended = asyncio.create_task(self._until_ended(process, time, off))
 
-    def _expect(self, time: TimeKeeping, path: Path, *, on_end: Notice) -> TimeTravelServer:
+    def _expect(self, time: TimeKeeping, path: Path, *, on_end: Notice, report: Report) -> TimeTravelServer:
         """Let the kernel come for its time."""
-        server = TimeTravelServer(path, time.kernel, on_fault=time.on_fault, on_end=on_end)
+        server = TimeTravelServer(path, time.kernel, on_fault=time.on_fault, on_end=on_end, report=report)
         # The guest's memory will need it, and while the kernel boots this process has nothing else to do.
         time.kernel.on_started = partial(_soon, sigbus.prepare)
         self._resources.callback(time.kernel.close)

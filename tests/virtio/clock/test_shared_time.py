@@ -1,6 +1,8 @@
 import os
 import struct
 
+import pytest
+
 from virtio.clock.shared_time import SharedTime
 
 
@@ -15,6 +17,13 @@ def test_the_header_is_the_kernels() -> None:
     page.stand(11)
     assert struct.unpack("=QH", os.pread(memory, 10, 16)) == (11, 0)
     page.close()
+    page.close()
+
+
+def test_the_kernel_cannot_cut_the_page_short() -> None:
+    page = SharedTime()
+    with pytest.raises(PermissionError):
+        os.ftruncate(page.fds[0], 0)
     page.close()
 
 

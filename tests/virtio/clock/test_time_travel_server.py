@@ -22,7 +22,10 @@ class Served:
         self.link = TimeTravel(self.calendar, "uml")
         self.faults: list[ProtocolFault] = []
         self.over = asyncio.Event()
-        self.server = TimeTravelServer(path, self.link, on_fault=self._fault, on_end=self.over.set)
+        self.reports: list[str] = []
+        self.server = TimeTravelServer(
+            path, self.link, on_fault=self._fault, on_end=self.over.set, report=self.reports.append
+        )
 
     def _fault(self, fault: ProtocolFault) -> None:
         self.faults.append(fault)
@@ -67,11 +70,28 @@ async def test_a_kernel_is_served_and_its_end_is_heard_of(served: Served, tmp_pa
 
 async def test_a_kernel_that_talks_nonsense_is_disconnected(served: Served, tmp_path: Path) -> None:
     reader, writer = await connect(tmp_path / "time")
-    writer.write(MESSAGE.pack(99, 1, 0))
+    writer.write(MESSAGE.pack(Op.START, 1, 0) + MESSAGE.pack(99, 1, 0))
     await served.ended()
     assert [str(fault) for fault in served.faults] == ["uml: sent time-travel message 99, which there is not"]
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_strangers_do_not_take_the_kernels_place(served: Served, tmp_path: Path) -> None:
+    silent, writer = await connect(tmp_path / "time")
+    writer.write(MESSAGE.pack(Op.START, 1, 0)[:15])
+    babbling, other = await connect(tmp_path / "time")
+    other.write(MESSAGE.pack(99, 1, 0))
+    assert await babbling.read() == b""
+    kernel, own = await connect(tmp_path / "time")
+    own.write(MESSAGE.pack(Op.START, 7, 0))
+    await served.started()
+    assert await silent.read() == b"", "one kernel is expected"
+    served.calendar.run_next()
+    assert MESSAGE.unpack(await kernel.readexactly(16)) == (Op.ACK, 7, 1)
+    assert served.faults == []
+    for each in (writer, other, own):
+        each.close()
 
 
 async def test_descriptors_that_come_along_are_closed(served: Served, tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from virtio.budget import Budget
 from virtio.gpu.errors import CommandFault
-from virtio.gpu.limits import Budget, Ledger, Limits
+from virtio.gpu.limits import Ledger, Limits
 from virtio.gpu.wire import Response
 
 

@@ -38,7 +38,7 @@ def test_unsealed_memory_tells_that_it_can_shrink() -> None:
 def test_a_file_that_knows_no_seals_can_shrink(tmp_path: Path) -> None:
     path = tmp_path / "memory"
     path.write_bytes(bytes(PAGE))
-    with SharedHandle.adopt(os.open(path, os.O_RDWR)) as handle:
+    with SharedHandle.adopt(os.open(path, os.O_RDWR), any_file=True) as handle:
         assert handle.can_shrink
 
 
@@ -72,19 +72,34 @@ def test_adopted_descriptor_is_closed_with_its_owner() -> None:
         assert not is_open(fd)
 
 
-def test_adopting_what_cannot_be_memory_leaves_it_to_the_caller(tmp_path: Path) -> None:
-    path = tmp_path / "memory"
-    path.write_bytes(bytes(PAGE))
+def test_adopting_what_cannot_be_memory_leaves_it_to_the_caller() -> None:
     pipe = os.pipe()
-    read_only = os.open(path, os.O_RDONLY)
+    memory = os.memfd_create("memory")
+    read_only = os.open(f"/proc/self/fd/{memory}", os.O_RDONLY)
     try:
-        with pytest.raises(Misuse, match="it is not a file"):
-            SharedHandle.adopt(pipe[0])
+        for any_file, line in ((False, "it is not a file of memory"), (True, "it is not a file$")):
+            with pytest.raises(Misuse, match=line):
+                SharedHandle.adopt(pipe[0], any_file=any_file)
         with pytest.raises(Misuse, match="not open for reading and writing"):
             SharedHandle.adopt(read_only)
     finally:
-        for fd in (*pipe, read_only):
+        for fd in (*pipe, memory, read_only):
             os.close(fd)  # raises if it was closed before
+
+
+def test_a_file_whose_file_system_may_not_answer_is_memory_only_if_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused without a question to its file system; one in user space (FUSE) answers when it likes."""
+    fd = os.open(tmp_path / "memory", os.O_RDWR | os.O_CREAT)
+    os.ftruncate(fd, PAGE)
+    monkeypatch.setattr("virtio.memory.handle.is_shared_memory", lambda _fd: False)  # tmp_path may be a tmpfs
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fstat", lambda _fd: pytest.fail("its file system was asked"))
+        with pytest.raises(Misuse, match=r"it is not a file of memory \(memfd, /dev/shm, hugetlbfs\)"):
+            SharedHandle.adopt(fd)
+    with SharedHandle.adopt(fd, any_file=True) as handle:
+        assert handle.size == PAGE
 
 
 @pytest.mark.parametrize("fd", [-1, 1_000_000])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import gc
+import mmap
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numba
@@ -16,8 +19,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from virtio.budget import Budget
 from virtio.errors import Unmappable
 from virtio.memory import PAGE, GuestMemory, Region, SharedHandle, sigbus
+from virtio.memory.mapping import map_pieces
+from virtio.memory.region import validate
 
 Shrinking = Callable[[int], SharedHandle]
 
@@ -153,6 +159,98 @@ def test_the_number_of_watched_mappings_is_capped(shrinking: Shrinking) -> None:
         finally:
             guard.free[:] = taken
         memory.map_scattered([(0, PAGE)])
+
+
+def cut_and_seal(fd: int) -> None:
+    """What a hostile peer does between our look at a file's size and our look at its seals."""
+    os.ftruncate(fd, 0)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+
+
+def test_a_file_that_is_cut_and_sealed_behind_the_check_of_its_size_is_guarded(
+    shrinking: Shrinking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = shrinking(8 * PAGE)
+
+    def checked(regions: Sequence[Region]) -> None:
+        validate(regions)
+        cut_and_seal(handle.fd)
+
+    monkeypatch.setattr("virtio.memory.guest.validate", checked)
+    with GuestMemory([Region(0, 8 * PAGE, handle)]) as memory:
+        assert memory._guarded_by is not None
+        assert memory.read(PAGE, 4) == bytes(4)
+        assert memory.truncated
+
+
+def test_a_file_that_is_cut_and_sealed_between_the_looks_of_its_handle_can_shrink(
+    shrinking: Shrinking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle, look = shrinking(8 * PAGE), os.fstat
+    file = look(handle.fd).st_ino
+
+    def look_and_act(fd: int) -> os.stat_result:
+        found = look(fd)
+        if found.st_ino == file:
+            cut_and_seal(fd)
+        return found
+
+    monkeypatch.setattr("os.fstat", look_and_act)
+    with handle.dup() as twin:
+        assert twin.can_shrink
+
+
+@pytest.mark.parametrize("pages", [4, 64])
+def test_a_fault_replaces_whole_pages_of_the_mappings_own_size(shrinking: Shrinking, pages: int) -> None:
+    """As the kernel demands of huge pages, but never what lies before the mapping."""
+    handle, truncated = shrinking(8 * PAGE), np.zeros(1, np.uint8)
+    data = map_pieces(
+        [(handle.fd, 0, 8 * PAGE)],
+        writable=True,
+        truncated=truncated,
+        space=Budget(8 * pages * PAGE),
+        page=pages * PAGE,
+    )
+    data[:] = 255
+    os.ftruncate(handle.fd, 6 * PAGE)
+    assert data[6 * PAGE] == 0
+    start, huge = data.ctypes.data, pages * PAGE
+    kept = max(0, (start + 6 * PAGE) // huge * huge - start) // PAGE
+    assert data[::PAGE].tolist() == [255] * kept + [0] * (8 - kept)
+    assert truncated[0]
+
+
+def huge_memory(pages: int) -> SharedHandle:
+    fd = os.memfd_create("huge", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | os.MFD_HUGETLB)
+    size = pages * os.fstatvfs(fd).f_bsize
+    try:
+        os.ftruncate(fd, size)
+        mmap.mmap(fd, size).close()
+    except OSError:
+        os.close(fd)
+        pytest.skip("no huge pages are to be had (vm.nr_overcommit_hugepages)")
+    return SharedHandle.adopt(fd)
+
+
+def test_huge_pages_that_are_cut_are_survived_and_given_back() -> None:
+    with huge_memory(4) as handle:
+        huge = handle.page
+        assert huge > PAGE
+        assert handle.can_shrink
+        size = 4 * huge - PAGE  # a table may end inside of a page
+        with GuestMemory([Region(0, size, handle)]) as memory:
+            memory.view(0, size)[:] = b"\xff" * size
+            inside = memory.map_scattered([(huge + PAGE, PAGE)]).data
+            assert not memory.is_mappable([(0, PAGE), (2 * PAGE, PAGE)])
+            os.ftruncate(handle.fd, huge)
+            assert memory.read(2 * huge + 5 * PAGE, 4) == bytes(4)
+            assert memory.read(0, huge) == b"\xff" * huge
+            assert not inside.any()
+            assert memory.truncated
+        name = "memfd:huge"
+        del inside, memory
+        gc.collect()
+        assert name not in Path("/proc/self/maps").read_text(encoding="ascii")
 
 
 def test_the_structure_has_the_size_that_the_machine_code_assumes() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from guest.driver.ring import DriverQueue
+from virtio.budget import Budget
 from virtio.device import Device
 from virtio.errors import QueueFault
 from virtio.features import RingFeature
@@ -77,6 +78,7 @@ class EchoDevice:
         self.notify: Callable[[int], None] = lambda _index: None
         self.resume: Callable[[int], None] = lambda _index: None
         self.config_changed: Callable[[], None] = lambda: None
+        self.address_space = Budget(1 << 30)
         self.events: list[str] = []
         self.parking = False
         self.config = bytearray(16)

@@ -37,8 +37,7 @@ class Peer:
     def report(self, line: str) -> None:
         self.reports.append(line)
 
-    def lost(self, line: str) -> None:
-        self.reports.append(line)
+    strange = lost = report
 
     def ended(self, connection: Connection) -> None:
         assert connection is self.connection
@@ -134,6 +133,42 @@ async def test_a_kick_is_served_and_called(connect: Connect, guest: Guest) -> No
     os.close(call)
 
 
+async def test_memory_that_is_not_shared_is_one_line(
+    connect: Connect, guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The VMM has mapped it privately (share=off): kicks come, but all memory stays as it was here."""
+    monkeypatch.setattr("virtio.vhost_user.connection._SILENCE_S", 0)
+    peer = connect()
+    kick, call = await start(peer, guest)
+    for _ in range(3):
+        os.eventfd_write(kick, 1)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    (line,) = peer.reports
+    assert line.startswith("queue 0 was kicked, but nothing was ever available in it: if the guest's memory")
+    assert line.endswith("is not shared, share it (QEMU: share=on)")
+    os.close(kick)
+    os.close(call)
+
+
+async def test_a_kick_that_comes_before_its_buffers_is_no_sign_of_unshared_memory(
+    connect: Connect, guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("virtio.vhost_user.connection._SILENCE_S", 1000)
+    peer = connect()
+    kick, call = await start(peer, guest)
+    os.eventfd_write(kick, 1)
+    while peer.connection._silence is None:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    guest.submit(0, b"late")
+    os.eventfd_write(kick, 1)
+    await readable(call)
+    peer.connection._tell_of_silence(0)
+    assert peer.reports == []
+    os.close(kick)
+    os.close(call)
+
+
 async def test_messages_cut_anywhere_are_understood(connect: Connect, guest: Guest) -> None:
     peer = connect()
     stream = Message(Request.SET_OWNER).encode() + Message(Request.GET_QUEUE_NUM).encode()
@@ -206,6 +241,17 @@ async def test_a_stream_out_of_step_ends_the_connection(connect: Connect) -> Non
     await peer.until_over()
     (line,) = peer.reports
     assert line.endswith("message version 3, expected 1; the connection is closed")
+
+
+async def test_descriptors_that_ride_on_half_a_message_are_bounded(connect: Connect) -> None:
+    peer, (ours, theirs) = connect(), socket.socketpair()
+    for byte in Message(Request.SET_MEM_TABLE, bytes(8)).encode()[:9]:
+        socket.send_fds(peer.sock, [bytes([byte])], [theirs.fileno()])
+    theirs.close()
+    await peer.until_over()
+    assert peer.reports == ["a message with more than 8 file descriptors; the connection is closed"]
+    assert ours.recv(1) == b"", "all are closed"
+    ours.close()
 
 
 async def test_the_same_line_is_reported_once_and_there_are_not_endless_many(connect: Connect) -> None:

@@ -246,3 +246,31 @@ def test_memory_that_is_truncated_in_use_ends_the_connection(host: RecordingHost
         os.ftruncate(handle.fd, 0)
         with pytest.raises(MemoryFault, match="the guest's memory was truncated while in use"):
             host.run()
+
+
+def test_a_driver_that_begins_anew_after_exactly_65536_commands_finds_a_device_that_has_forgotten(
+    host: RecordingHost, guest: Guest, device: EchoDevice
+) -> None:
+    """The positions are the same then, 0; a paused guest's ring still holds the last answer."""
+    last = guest.queues[0]
+    last._next_available = last._last_used = last._avail[1] = last._used[1] = 65_535
+    host.negotiate()
+    host.share(guest)
+    host.set_queue(guest, 0, base=65_535)
+    host.set_queue(guest, 1)
+    for index in range(2):
+        assert host.enable(index) == 0
+    assert host.echo(guest, 0, b"the 65,536th") == [b"the 65,536th"]
+    for _ in range(2):
+        assert [host.stop(index) for index in range(2)] == [0, 0]
+        for index in range(2):
+            host.set_queue(guest, index)
+        assert device.events == ["activate"], "paused, and not begun anew"
+    assert [host.stop(index) for index in range(2)] == [0, 0]
+    guest.renew(0)
+    guest.renew(1)
+    for index in (1, 0):
+        host.set_queue(guest, index)
+    assert device.events == ["activate", "reset", "activate"]
+    for index in range(2):
+        assert host.echo(guest, index, b"new life") == [b"new life"]

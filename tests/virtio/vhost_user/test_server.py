@@ -11,7 +11,7 @@ import pytest
 
 from virtio.errors import Misuse
 from virtio.vhost_user.frontend import VhostUserFrontend
-from virtio.vhost_user.messages import Request
+from virtio.vhost_user.messages import Message, Request
 from virtio.vhost_user.server import VhostUserServer
 
 if TYPE_CHECKING:
@@ -225,18 +225,81 @@ async def test_a_socket_that_was_removed_is_no_matter(tmp_path: Path, device: Ec
     assert not path.exists()
 
 
-async def test_a_connection_that_cannot_be_accepted_is_reported(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+async def test_connections_that_cannot_be_accepted_are_one_line_and_wait(
+    serve: Serve, guest: Guest, monkeypatch: pytest.MonkeyPatch, turns: Callable[[], Awaitable[None]]
 ) -> None:
-    served = serve()
-    served.server._accept()  # no front end is there: nothing happens
+    """As when no descriptor is left: the loop must not spin over those that wait, nor say so each time."""
+    tried: list[socket.socket] = []
 
-    def fail(_self: socket.socket) -> None:
+    def fail(listener: socket.socket) -> None:
+        tried.append(listener)
         raise OSError(24, os.strerror(24))
 
-    monkeypatch.setattr(socket.socket, "accept", fail)
-    served.server._accept()
-    assert served.errors == [f"{served.server.path}: cannot accept a connection: Too many open files"]
+    served = serve()
+    with monkeypatch.context() as patched, socket.socket(socket.AF_UNIX) as waiting:
+        patched.setattr(socket.socket, "accept", fail)
+        waiting.connect(str(served.server.path))
+        await turns()
+        assert len(tried) == 1
+        patched.setattr("virtio.accept._RETRY_S", 0)
+        assert served.server._acceptor is not None
+        served.server._acceptor._listen()
+        await turns()
+        assert len(tried) > 2
+    assert served.errors == [
+        f"{served.server.path}: cannot accept a connection: Too many open files; trying again every second"
+    ]
+    async with await VhostUserFrontend.connect(served.server.path) as frontend:
+        assert await echo(frontend, guest, b"x") == b"x"
+
+
+async def test_silent_connections_shut_no_front_end_out(
+    serve: Serve, guest: Guest, turns: Callable[[], Awaitable[None]]
+) -> None:
+    served = serve()
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(17)]
+    for sock in crowd:
+        sock.connect(str(served.server.path))
+        await turns()
+    async with await VhostUserFrontend.connect(served.server.path) as frontend:
+        assert await echo(frontend, guest, b"x") == b"x"
+    assert crowd[0].recv(1) == b"", "the oldest has to go"
+    for sock in crowd:
+        sock.close()
+
+
+async def test_a_silent_connection_has_to_go_after_a_while(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("virtio.accept._PATIENCE_S", 0)
+    reader, writer = await asyncio.open_unix_connection(str(serve().server.path))
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+
+
+async def test_less_than_a_message_does_not_end_a_server_for_once(serve: Serve, guest: Guest) -> None:
+    served = serve(once=True)
+    for said in (b"\1", Message(Request.SET_MEM_TABLE, bytes(8)).encode()[:15], b"GET / HTTP/1.1\r\n"):
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(str(served.server.path))
+            stranger.send(said)
+    async with await VhostUserFrontend.connect(served.server.path) as frontend:
+        assert await echo(frontend, guest, b"x") == b"x"
+    await asyncio.wait_for(served.server.wait_closed(), 10)
+    assert len(served.devices) == 1
+    assert [line.partition(": request")[2] for line in served.errors] == [
+        " 542393671: message version 3, expected 1; the connection is closed"
+    ]
+
+
+@pytest.mark.parametrize("umask", [0, 0o077, 0o002])
+async def test_a_socket_is_its_owners_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        async with VhostUserServer(tmp_path / "gpu", pytest.fail, on_error=pytest.fail) as server:
+            assert server.path.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
 
 
 async def test_a_device_that_cannot_be_made_ends_the_connection(tmp_path: Path) -> None:
@@ -267,7 +330,7 @@ async def test_an_owner_that_knows_better_why_a_front_end_broke_off_is_asked(
     ) as server:
         with socket.socket(socket.AF_UNIX) as frontend:
             frontend.connect(str(server.path))
-            frontend.send(bytes(5))  # not a whole header
+            frontend.send(Message(Request.SET_OWNER).encode() + bytes(5))  # not a whole header
         await asyncio.wait_for(server.wait_closed(), 10)
     assert lost == ["connection ended in a message header, after 5 of 12 bytes"]
 

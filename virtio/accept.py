@@ -1,0 +1,113 @@
+"""Accepting connections from strangers: programs that may connect to a socket, and may then say nothing.
+
+A connection counts from its first whole message. Before it may be another server, which looks whether this
+socket is stale, or a program that means no device at all.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from virtio.aio import Loop, TimerHandle
+from virtio.listener import UnixListener
+
+# Strangers at the same time, and the seconds that each has for its first message. The seconds are those of
+# the real world: so long a VMM is not silent, even on a host that is busy with other things.
+_LIMIT = 16
+_PATIENCE_S = 30.0
+# Seconds until the next try when a connection cannot be accepted: no descriptors are left, mostly.
+_RETRY_S = 1.0
+
+
+class Stranger(Protocol):
+    """A connection that has said nothing yet."""
+
+    def close(self) -> None:
+        """End it; once more does nothing."""
+
+
+class Strangers:
+    """The connections that have said nothing yet. When there are too many, the oldest has to go."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._timers: dict[Stranger, TimerHandle] = {}
+
+    def add(self, stranger: Stranger) -> None:
+        """One more; it is closed unless `forget` comes in time."""
+        if len(self._timers) == _LIMIT:
+            self._drop(next(iter(self._timers)))
+        self._timers[stranger] = self._loop.call_later(_PATIENCE_S, self._drop, stranger)
+
+    def forget(self, stranger: Stranger) -> None:
+        """It has said something, or has gone; harmless for one that is not among these."""
+        timer = self._timers.pop(stranger, None)
+        if timer is not None:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Close them all."""
+        for stranger in list(self._timers):
+            self._drop(stranger)
+
+    def _drop(self, stranger: Stranger) -> None:
+        self.forget(stranger)
+        stranger.close()
+
+
+class Acceptor:
+    """Accepts what comes to a listener. `close` it; that closes the listener, too."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        listener: UnixListener,
+        accepted: Callable[[socket.socket], None],
+        report: Callable[[str], None],
+    ) -> None:
+        """Start accepting.
+
+        Args:
+            loop: The running loop.
+            listener: Owned from now on.
+            accepted: Called with each connection, and owns it.
+            report: Gets one line, once, when connections cannot be accepted.
+        """
+        self._loop = loop
+        self._listener = listener
+        self._accepted = accepted
+        self._report = report
+        self._reported = False
+        self._retry: TimerHandle | None = None
+        self._listen()
+
+    def close(self) -> None:
+        """Stop listening, and remove the socket; once more does nothing."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._loop.remove_reader(self._listener.socket)
+        self._listener.close()
+
+    def _listen(self) -> None:
+        self._retry = None
+        self._loop.add_reader(self._listener.socket, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.socket.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._back_off(error)
+            return
+        self._accepted(sock)
+
+    def _back_off(self, error: OSError) -> None:
+        """The connections that wait are still there: the loop would spin, and fill the user's screen."""
+        self._loop.remove_reader(self._listener.socket)
+        self._retry = self._loop.call_later(_RETRY_S, self._listen)
+        if not self._reported:
+            self._reported = True
+            self._report(f"cannot accept a connection: {error.strerror}; trying again every second")
