@@ -23,3 +23,8 @@ class Budget:
     def give(self, amount: int) -> None:
         """Count `amount` as free again."""
         self.used -= amount
+
+    @property
+    def left(self) -> int:
+        """What can still be taken."""
+        return self.limit - self.used

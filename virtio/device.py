@@ -12,6 +12,7 @@ from typing import Protocol
 from virtio.budget import Budget
 from virtio.memory import GuestMemory
 from virtio.ring.split import SplitQueue
+from virtio.turn import ENDLESS, Turn
 
 
 class Device(Protocol):
@@ -51,11 +52,12 @@ class Device(Protocol):
         Called again when the memory table changes; resources mapped from the earlier memory stay valid.
         """
 
-    def process(self, index: int, queue: SplitQueue) -> bool:
-        """Serve every available buffer of queue `index`.
+    def process(self, index: int, queue: SplitQueue, turn: Turn = ENDLESS) -> bool:
+        """Serve the available buffers of queue `index`: all of them, or until the turn is over.
 
-        That is, until `queue.pop` and then `queue.enable_kicks` say that there are no more: what the driver
-        makes available later comes with a kick.
+        All of them: until `queue.pop` and then `queue.enable_kicks` say that there are no more. What the
+        driver makes available later comes with a kick; after a turn that is over, the transport calls again
+        unasked.
 
         Returns:
             Whether the driver wants a used-buffer notification now.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -27,6 +28,7 @@ from virtio.clock import Calendar, Clock
 from virtio.clock.pace import CalendarPace
 from virtio.clock.time_travel import TimeTravel
 from virtio.errors import ScanoutError
+from virtio.vhost_user.pace import Turns
 
 AnyAttachment = TypeVar("AnyAttachment", bound=Attachment)
 
@@ -66,6 +68,7 @@ class Guests:
         self._report, self._echo = report, echo
         self._on_picture = on_picture
         self._kernels: list[TimeTravel] = []
+        self._turns: Turns | None = None  # on the real clock
 
     async def attach(
         self, guest: SimulatedGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None
@@ -141,6 +144,9 @@ class Guests:
 
     def _add(self, attachment: AnyAttachment) -> AnyAttachment:
         attachment.display.report = self._report
+        if isinstance(attachment, ServedAttachment) and not isinstance(self.clock, Calendar):
+            self._turns = self._turns or Turns.on(asyncio.get_running_loop())
+            attachment.pace = self._turns.pace()
         self.all.append(attachment)
         return attachment
 

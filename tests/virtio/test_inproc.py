@@ -11,6 +11,7 @@ from virtio.memory import GuestMemory, Region, SharedHandle
 from virtio.ring import QueueConfig, SplitQueue
 from virtio.ring.layout import DESCRIPTOR
 from virtio.status import DeviceStatus as S
+from virtio.turn import ENDLESS, Turn
 
 READY = S.ACKNOWLEDGE | S.DRIVER | S.FEATURES_OK
 LIVE = READY | S.DRIVER_OK
@@ -43,7 +44,7 @@ class EchoDevice:
     def activate(self, features: int, memory: GuestMemory) -> None:
         self.log.append(f"activate {features:#x}")
 
-    def process(self, index: int, queue: SplitQueue) -> bool:
+    def process(self, index: int, queue: SplitQueue, turn: Turn = ENDLESS) -> bool:
         self.log.append(f"process {index}")
         self.while_processing()
         while chain := queue.pop():

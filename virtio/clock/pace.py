@@ -12,6 +12,7 @@ from collections.abc import Callable
 from virtio.clock.calendar import Calendar, Hold
 from virtio.clock.time_travel import TimeTravel
 from virtio.errors import ProtocolFault
+from virtio.turn import CountedTurn, Turn
 
 
 class CalendarPace:
@@ -45,6 +46,14 @@ class CalendarPace:
             self._kernel.listen()
         except ProtocolFault as fault:
             self._on_fault(fault)  # its clock's, not its device's
+
+    def ready(self) -> bool:
+        """A kick that comes while time stands still is served then."""
+        return True
+
+    def work(self, step: Callable[[Turn], None]) -> None:
+        """So much work in one turn, however long it takes."""
+        step(CountedTurn())
 
     def defer(self, work: Callable[[], None]) -> None:
         """Let the device work when its latency has passed, after all that is due until then."""

@@ -7,9 +7,10 @@ are kept and copied from: slower, and counted, but never refused.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,20 @@ from numpy.typing import NDArray
 from virtio.errors import MemoryFault
 from virtio.gpu.errors import unspecified
 from virtio.gpu.limits import Ledger
-from virtio.memory import GuestMemory, Mapping, Run, Unmappable
+from virtio.memory import GuestMemory, Mapping, Place, Run, Unmappable
+from virtio.turn import Steps, finish
 
-_PIECE_BYTES = 256
-"""Host memory that one piece of a scattered backing is counted as: an array object and its place."""
+PIECE_BYTES = 20
+"""Host memory of one piece of a scattered backing: an entry in each of three tables with room to grow."""
+
+_STEP = 1 << 20
+"""Bytes copied in one step: at worst 6 ms, where all pages are new."""
+
+_PIECE = 1 << 12
+"""Bytes that can be copied while a piece of a scattered backing is found."""
+
+_PLACES = 1024
+"""Pieces looked up in one step."""
 
 
 class ContiguousBacking:
@@ -40,7 +51,16 @@ class ContiguousBacking:
 
     def read_rows(self, offset: int, stride: int, out: NDArray[np.uint8]) -> None:
         """Copy rows of bytes: row `i` of `out`, (rows, bytes), comes from `offset + i * stride`."""
-        out[:] = self.rows(offset, stride, out.shape)
+        finish(self.read_steps(offset, stride, out))
+
+    def read_steps(self, offset: int, stride: int, out: NDArray[np.uint8]) -> Steps[None]:
+        """As `read_rows`, in steps."""
+        rows = self.rows(offset, stride, out.shape)
+        height = max(1, _STEP // out.shape[1])
+        for top in range(0, len(out), height):
+            if top:
+                yield
+            out[top : top + height] = rows[top : top + height]
 
     def rows(self, offset: int, stride: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """The memory itself as (rows, bytes), row `i` at `offset + i * stride`; checked by the caller."""
@@ -54,38 +74,72 @@ class ContiguousBacking:
 class ScatteredBacking:
     """Memory in pieces that are copied from.
 
+    A driver may name 16384 pieces for each of 4096 resources, so a piece is no object, but numbers in tables.
+
     Attributes:
         size: Bytes.
+        on_close: Called by `close`.
     """
 
-    __slots__ = ("size", "_pieces", "_starts", "_release")
+    __slots__ = ("size", "_parts", "_part", "_offsets", "_starts", "on_close")
 
-    def __init__(self, pieces: Sequence[NDArray[np.uint8]], release: Callable[[], None]) -> None:
-        self._pieces = pieces
-        *self._starts, self.size = accumulate((piece.size for piece in pieces), initial=0)
-        self._release = release
+    def __init__(self, parts: Sequence[memoryview], places: Iterable[Place] = ()) -> None:
+        """Memory of pieces.
+
+        Args:
+            parts: What the pieces lie in. Views and not addresses: they stay valid when the memory table
+                changes.
+            places: Where, in order.
+        """
+        self.size = 0
+        self.on_close: Callable[[], None] = lambda: None
+        self._parts = parts
+        self._part, self._offsets, self._starts = array("H"), array("Q"), array("Q")
+        self.extend(places)
+
+    def extend(self, places: Iterable[Place]) -> None:
+        """Add pieces at the end."""
+        for part, offset, length in places:
+            self._part.append(part)
+            self._offsets.append(offset)
+            self._starts.append(self.size)
+            self.size += length
+
+    def __len__(self) -> int:
+        """The number of pieces."""
+        return len(self._starts)
 
     def read_rows(self, offset: int, stride: int, out: NDArray[np.uint8]) -> None:
         """As `ContiguousBacking.read_rows`."""
-        if stride == out.shape[1] and out.flags.c_contiguous:
-            self._read(offset, out.reshape(-1))
-            return
-        for index, row in enumerate(out):
-            self._read(offset + index * stride, row)
+        finish(self.read_steps(offset, stride, out))
 
-    def _read(self, offset: int, out: NDArray[np.uint8]) -> None:
-        index = bisect_right(self._starts, offset) - 1
-        position = 0
-        while position < out.size:
-            piece = self._pieces[index][offset - self._starts[index] :][: out.size - position]
-            out[position : position + piece.size] = piece
-            position += piece.size
-            offset += piece.size
-            index += 1
+    def read_steps(self, offset: int, stride: int, out: NDArray[np.uint8]) -> Steps[None]:
+        """As `read_rows`, in steps."""
+        work = 0
+        for row in out:
+            position, target = offset, memoryview(row)
+            index = bisect_right(self._starts, offset) - 1
+            while target:
+                source = self._piece(index, position)[: len(target)]
+                target[: len(source)] = source
+                position += len(source)
+                target = target[len(source) :]
+                index += 1
+                work += len(source) + _PIECE
+                if work >= _STEP:
+                    work = 0
+                    yield
+            offset += stride
+
+    def _piece(self, index: int, position: int) -> memoryview:
+        """A piece, from byte `position` of the whole on."""
+        end = self._starts[index + 1] if index + 1 < len(self._starts) else self.size
+        start = self._offsets[index] - self._starts[index]
+        return self._parts[self._part[index]][start + position : start + end]
 
     def close(self) -> None:
         """Let go of the pieces."""
-        self._release()
+        self.on_close()
 
 
 Backing = ContiguousBacking | ScatteredBacking
@@ -103,26 +157,32 @@ def attach(memory: GuestMemory, runs: Sequence[Run], ledger: Ledger) -> Backing:
         CommandFault: An address is outside of the guest's memory, or the pieces that cannot be mapped are
             too many.
     """
+    return finish(attach_steps(memory, runs, ledger))
+
+
+def attach_steps(memory: GuestMemory, runs: Sequence[Run], ledger: Ledger) -> Steps[Backing]:
+    """As `attach`, in steps."""
     runs = [run for run in runs if run[1]]
     try:
-        mapping = _map(memory, runs, ledger) if runs else None
-        return _scattered(memory, runs, ledger) if mapping is None else _mapped(mapping, ledger)
+        mapping = (yield from _map(memory, runs, ledger)) if runs else None
+        if mapping is not None:
+            return _mapped(mapping, ledger)
+        if memory.closed:
+            raise unspecified("backing: the memory table changed meanwhile")
+        return (yield from _scattered(memory, runs, ledger))
     except MemoryFault as fault:
         raise unspecified(f"backing: {fault}") from fault
 
 
-def _map(memory: GuestMemory, runs: Sequence[Run], ledger: Ledger) -> Mapping | None:
+def _map(memory: GuestMemory, runs: Sequence[Run], ledger: Ledger) -> Steps[Mapping | None]:
     """A contiguous mapping; None when it is impossible, or beyond the guest's share."""
     if not ledger.mapped.has(sum(length for _, length in runs)):
         return None
     try:
-        mapping = memory.map_scattered(runs)
+        most = min(ledger.mappings.left, ledger.backing_mappings)
+        return (yield from memory.mapping_steps(runs, most=most))
     except Unmappable:
         return None
-    if not ledger.mappings.has(mapping.pieces):
-        mapping.close()
-        return None
-    return mapping
 
 
 def _mapped(mapping: Mapping, ledger: Ledger) -> ContiguousBacking:
@@ -137,14 +197,16 @@ def _mapped(mapping: Mapping, ledger: Ledger) -> ContiguousBacking:
     return ContiguousBacking(mapping.data, release)
 
 
-def _scattered(memory: GuestMemory, runs: Sequence[Run], ledger: Ledger) -> ScatteredBacking:
-    # Views and not addresses: they stay valid when the memory table changes.
-    pieces = [
-        np.frombuffer(view, np.uint8) for address, length in runs for view in memory.views(address, length)
-    ]
-    cost = len(pieces) * _PIECE_BYTES
-    ledger.charge(cost, f"a backing of {len(pieces)} pieces that cannot be mapped")
-    return ScatteredBacking(pieces, lambda: ledger.host_memory.give(cost))
+def _scattered(memory: GuestMemory, runs: Sequence[Run], ledger: Ledger) -> Steps[ScatteredBacking]:
+    backing, places = ScatteredBacking(memory.parts), memory.places(runs)
+    while some := list(islice(places, _PLACES)):
+        backing.extend(some)
+        if len(some) == _PLACES:
+            yield
+    cost = len(backing) * PIECE_BYTES
+    ledger.charge(cost, f"a backing of {len(backing)} pieces that cannot be mapped")
+    backing.on_close = lambda: ledger.host_memory.give(cost)
+    return backing
 
 
 def host_backing(size: int, ledger: Ledger, purpose: str) -> ContiguousBacking:

@@ -12,6 +12,7 @@ from virtio.gpu.formats import BYTES_PER_PIXEL, Format
 from virtio.gpu.limits import Ledger
 from virtio.gpu.resource import Blob
 from virtio.gpu.wire import Rect
+from virtio.turn import Steps
 
 
 class BlobLayout(NamedTuple):
@@ -79,8 +80,8 @@ class BlobImage:
         self.pixels.flags.writeable = False
         self.zero_copy = self._backing is None
 
-    def refresh(self, damage: Rect) -> int:
-        """Bring `damage` (relative to the image) up to date; all of the image the first time.
+    def refresh(self, damage: Rect) -> Steps[int]:
+        """Bring `damage` (relative to the image) up to date, in steps; all of the image the first time.
 
         Returns:
             Bytes copied.
@@ -88,12 +89,12 @@ class BlobImage:
         if self._backing is None:
             return 0
         if self._stale:
-            self._stale = False
             damage = Rect(0, 0, self._layout.rect.width, self._layout.rect.height)
         left, right = damage.x * BYTES_PER_PIXEL, (damage.x + damage.width) * BYTES_PER_PIXEL
         rows = self._rows[damage.y : damage.y + damage.height, left:right]
         stride = self._layout.stride
-        self._backing.read_rows(self._layout.start + damage.y * stride + left, stride, rows)
+        yield from self._backing.read_steps(self._layout.start + damage.y * stride + left, stride, rows)
+        self._stale = False
         return rows.size
 
     def close(self) -> None:

@@ -4,15 +4,16 @@
                                         |            ^
                                      display ---- fence signals
 
-Handlers (`virtio.gpu.commands`) raise `CommandFault`, and `GpuDevice._execute` is the one place that turns
-a fault into a response. What a driver makes lives in a `Session`, which a reset drops whole.
+Handlers (`virtio.gpu.commands`) raise `CommandFault`, and `GpuDevice` alone turns a fault into a
+response. A command that takes long is carried out in steps, over several turns; until it is
+answered, its queue waits. What a driver makes lives in a `Session`, which a reset drops whole.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,7 @@ from virtio.gpu.wire import (
 from virtio.memory import GuestMemory
 from virtio.ring.chain import Chain
 from virtio.ring.split import SplitQueue
+from virtio.turn import COMMAND, ENDLESS, STEP, Steps, Turn, finish
 
 _TABLES: Mapping[int, Mapping[int, Entry]] = {CONTROL_QUEUE: CONTROL, CURSOR_QUEUE: CURSOR}
 _FEATURES = 1 << Feature.EDID | 1 << Feature.RESOURCE_UUID | 1 << Feature.RESOURCE_BLOB
@@ -60,6 +62,16 @@ _KEEP_LATE = frozenset((Command.SET_SCANOUT, Command.RESOURCE_FLUSH))
 """What Linux sends between a transfer and the flush that shows it, and that flush (virtgpu_plane.c)."""
 
 _DEFAULT_LIMITS = Limits()
+
+
+class _Long(NamedTuple):
+    """A command that is being carried out."""
+
+    session: Session
+    header: Header
+    queue: SplitQueue
+    chain: Chain
+    steps: Steps[Answer]
 
 
 def _no_notify(_queue: int) -> None:
@@ -122,6 +134,7 @@ class GpuDevice:
         self._session: Session | None = None
         self._serving: int | None = None
         self._awaited: Sequence[Fence] = ()  # by the control queue, when `blocking`
+        self._long: _Long | None = None  # of the control queue
         self._late: Parked | None = None  # the answer to a transfer that was deferred
         self.blocking = False
         self._longest_request = (
@@ -213,6 +226,9 @@ class GpuDevice:
         """Forget everything that the driver made. Parked responses are dropped, not answered."""
         self._timelines.clear()
         self._awaited = ()
+        long, self._long = self._long, None
+        if long is not None:
+            long.steps.close()
         self._config.clear_events()
         if self._session is not None:
             if self.tap is not None:
@@ -220,8 +236,10 @@ class GpuDevice:
             session, self._session = self._session, None
             session.close()
 
-    def process(self, index: int, queue: SplitQueue) -> bool:
-        """Serve every available buffer of a queue.
+    def process(self, index: int, queue: SplitQueue, turn: Turn = ENDLESS) -> bool:
+        """Serve the available buffers of a queue: all of them, or until the turn is over.
+
+        However short the turn is, one command is carried out, or one step of a long one.
 
         Returns:
             Whether the driver wants a notification now.
@@ -237,9 +255,17 @@ class GpuDevice:
         try:
             queue.suppress_kicks()
             while True:
-                while not self._is_blocked(index) and (chain := queue.pop()) is not None:
+                if self._long is not None and index == CONTROL_QUEUE:
+                    done = STEP
+                    self._step(self._long)
+                elif not self._is_blocked(index) and (chain := queue.pop()) is not None:
+                    done = COMMAND
                     self._serve(session, index, queue, chain)
-                if self._is_blocked(index) or not queue.enable_kicks():
+                elif not self._is_blocked(index) and queue.enable_kicks():
+                    done = 0  # buffers came before the driver knew that it has to kick
+                else:
+                    break
+                if turn.over(done):
                     break
         finally:
             self._finish_transfer(session)
@@ -260,17 +286,48 @@ class GpuDevice:
             self.resume(CONTROL_QUEUE)
 
     def _serve(self, session: Session, index: int, queue: SplitQueue, chain: Chain) -> None:
-        """Carry out one command, and answer it or park its answer."""
+        """Carry out one command, or begin to."""
         request = chain.read(self._longest_request)
-        tap = self.tap
-        if tap is not None:
-            tap.received(index, request, chain)
+        if self.tap is not None:
+            self.tap.received(index, request, chain)
         if len(request) < HEADER_SIZE:
             header = Header(0)
-            answer = self._refuse(unspecified(f"{len(request)} bytes hold no header"), UNKNOWN.name)
+            outcome: Answer | Steps[Answer] = self._refuse(
+                unspecified(f"{len(request)} bytes hold no header"), UNKNOWN.name
+            )
         else:
             header = unpack(Header, request)
-            answer = self._carry_out(session, index, header, request, chain.readable_size)
+            outcome = self._carry_out(session, index, header, request, chain.readable_size)
+        if isinstance(outcome, Answer):
+            self._answer(session, index, queue, chain, header, outcome)
+        else:
+            self._step(_Long(session, header, queue, chain, outcome))
+
+    def _step(self, long: _Long) -> None:
+        """Go on with a long command, and answer it if that was the last step."""
+        self._long = None  # a reset from within a step cannot end it
+        try:
+            next(long.steps)
+        except StopIteration as end:
+            answer: Answer = end.value
+        except CommandFault as fault:
+            answer = self._refuse(fault, CONTROL[long.header.type].name)
+        else:
+            self._go_on_later(long)
+            return
+        self._answer(long.session, CONTROL_QUEUE, long.queue, long.chain, long.header, answer)
+
+    def _go_on_later(self, long: _Long) -> None:
+        if self._session is long.session:
+            self._long = long
+        else:
+            long.steps.close()
+
+    def _answer(
+        self, session: Session, index: int, queue: SplitQueue, chain: Chain, header: Header, answer: Answer
+    ) -> None:
+        """Answer a command, or park the answer."""
+        tap = self.tap
         if not header.flags & Flag.FENCE:
             response = PLAIN[answer.response] + answer.body
             if tap is not None:
@@ -291,17 +348,19 @@ class GpuDevice:
         if self.blocking and answer.fences:
             self._block(answer.fences)  # behind the parked response: first the answer, then more commands
 
-    def _carry_out(self, session: Session, index: int, header: Header, request: bytes, size: int) -> Answer:
+    def _carry_out(
+        self, session: Session, index: int, header: Header, request: bytes, size: int
+    ) -> Answer | Steps[Answer]:
         """Execute a request; a transfer that waits for a reader waits for the next flush at most."""
         kind = header.type
         if self._late is not None and kind not in _KEEP_LATE:
             self._finish_transfer(session)
         # A tap reads the image itself, and a fence would have to wait: neither is worth a second way.
         session.defers = self.tap is None and not header.flags & Flag.FENCE
-        answer = self._execute(session, _TABLES[index], header, request, size)
+        outcome = self._execute(session, _TABLES[index], header, request, size)
         if self._late is not None and kind == Command.RESOURCE_FLUSH:
             self._finish_transfer(session)
-        return answer
+        return outcome
 
     def _finish_transfer(self, session: Session) -> None:
         """Carry out what is left of a transfer that waited for a reader, and answer it."""
@@ -312,13 +371,15 @@ class GpuDevice:
 
     def _execute(
         self, session: Session, table: Mapping[int, Entry], header: Header, request: bytes, size: int
-    ) -> Answer:
-        """Decode and carry out a request; the one place where a fault becomes a response."""
+    ) -> Answer | Steps[Answer]:
+        """Decode and carry out a request, or say in which steps to; a fault becomes a response."""
         entry = table.get(header.type, UNKNOWN)
         self._statistics.commands[entry.name] += 1
         try:
             check(entry, header, request, size)
-            return entry.handler(session, entry.layout.unpack(request, HEADER_SIZE), request)
+            outcome = entry.handler(session, entry.layout.unpack(request, HEADER_SIZE), request)
+            # A tap is told of one command after the other.
+            return outcome if self.tap is None or isinstance(outcome, Answer) else finish(outcome)
         except CommandFault as fault:
             return self._refuse(fault, entry.name)
 

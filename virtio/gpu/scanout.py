@@ -20,6 +20,7 @@ from virtio.gpu.rect import common
 from virtio.gpu.resource import Blob, Resource, Resource2d
 from virtio.gpu.statistics import Statistics
 from virtio.gpu.wire import Rect
+from virtio.turn import Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,15 @@ class Flushed(NamedTuple):
     shown: int
     touched: int
     fences: list[Fence]
+
+
+def _damage(state: Bound | BoundBlob, rect: Rect) -> Rect | None:
+    """What `rect` of a resource is in the image that a scanout shows of it; None when it is not shown."""
+    place = state.rect if isinstance(state, Bound) else state.layout.rect
+    damage = common(rect, place)
+    if damage is None:
+        return None
+    return Rect(damage.x - place.x, damage.y - place.y, damage.width, damage.height)
 
 
 class Scanouts:
@@ -162,6 +172,15 @@ class Scanouts:
             except CommandFault:
                 self.disable(scanout_id)
 
+    def refresh(self, blob: Blob, rect: Rect) -> Steps[None]:
+        """Copy what a flush of `rect` makes visible of a blob that cannot be mapped."""
+        for state in self.states:
+            if not isinstance(state, BoundBlob) or state.resource is not blob or state.image is None:
+                continue
+            damage = _damage(state, rect)
+            if damage is not None:
+                self._statistics.transfer_bytes += yield from state.image.refresh(damage)
+
     def flush(self, resource: Resource, rect: Rect) -> Flushed:
         """Make `rect` of a resource visible on every scanout that it touches."""
         shown = touched = 0
@@ -170,16 +189,12 @@ class Scanouts:
             if state.resource is not resource:
                 continue
             shown += 1
-            place = state.rect if isinstance(state, Bound) else state.layout.rect
-            damage = common(rect, place)
+            damage = _damage(state, rect)
             if damage is None:
                 continue
             touched += 1
-            damage = Rect(damage.x - place.x, damage.y - place.y, damage.width, damage.height)
-            if isinstance(state, BoundBlob):
-                if state.image is None:
-                    continue
-                self._statistics.transfer_bytes += state.image.refresh(damage)
+            if isinstance(state, BoundBlob) and state.image is None:
+                continue
             fence = self._display.flush(scanout_id, damage, self._incoming(state))
             if fence is not None:
                 fences.append(fence)

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
+import numpy as np
+
 from virtio.gpu.layout import S32, U8, U32, U64, Array, layout_of, pack, sizeof, unpack
 
 __all__ = [
@@ -500,6 +502,7 @@ RESPONSES: dict[Response, type[Any]] = {
 """The body of each response that has one (OK_CAPSET is followed by a capset's own bytes)."""
 
 _ENTRY_SIZE = sizeof(MemEntry)
+_ENTRY = np.dtype([("address", "<u8"), ("length", "<u4"), ("padding", "<u4")])
 
 
 def pack_entries(runs: Sequence[tuple[int, int]]) -> bytes:
@@ -516,4 +519,5 @@ def unpack_entries(data: bytes, offset: int, count: int) -> list[tuple[int, int]
     end = offset + count * _ENTRY_SIZE
     if len(data) < end:
         raise struct.error(f"{count} memory entries need {end - offset} bytes, got {len(data) - offset}")
-    return [(address, length) for address, length, _ in struct.iter_unpack("<QII", data[offset:end])]
+    entries = np.frombuffer(data[offset:end], _ENTRY)
+    return list(zip(entries["address"].tolist(), entries["length"].tolist(), strict=True))

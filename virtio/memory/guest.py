@@ -9,8 +9,10 @@ check the copy.
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -20,11 +22,19 @@ from virtio.budget import Budget
 from virtio.closing import Closing
 from virtio.errors import MemoryFault, Misuse, Unmappable
 from virtio.memory.handle import PAGE, SharedHandle
-from virtio.memory.mapping import Mapping, Piece, joins_at_pages, map_pieces
+from virtio.memory.mapping import PIECES_IN_A_STEP, Mapping, Piece, joins_at_pages, map_steps
 from virtio.memory.region import Region, validate
+from virtio.turn import Steps, finish
 
 Run = tuple[int, int]
 """(guest address, bytes): one contiguous range of guest memory."""
+
+Place = tuple[int, int, int]
+"""(number of the region, offset in it, bytes)."""
+
+_File = tuple[int, int, int, int]
+
+_LOOKED_UP = 1024  # runs in one step
 
 # What stands in the tables of a memory without regions, or closed: nothing is inside of it.
 _NO_SPAN = (0, -1, memoryview(b""))
@@ -77,10 +87,10 @@ class GuestMemory(Closing):
 
     def _map_region(self, region: Region) -> memoryview:
         piece = (region.handle.fd, region.offset, region.size)
-        return self._map([piece], writable=True).data
+        return finish(self._map([piece], writable=True)).data
 
-    def _map(self, pieces: Sequence[Piece], *, writable: bool) -> NDArray[np.uint8]:
-        return map_pieces(
+    def _map(self, pieces: Sequence[Piece], *, writable: bool) -> Steps[NDArray[np.uint8]]:
+        return map_steps(
             pieces, writable=writable, truncated=self._guarded_by, space=self._space, page=self._page
         )
 
@@ -114,6 +124,31 @@ class GuestMemory(Closing):
             position += len(piece)
             left -= len(piece)
         return pieces
+
+    @property
+    def parts(self) -> list[memoryview]:
+        """The memory of each region, writable, aliased; valid for as long as it is referred to."""
+        return [memory for _, _, memory in self._spans]
+
+    def places(self, runs: Iterable[Run]) -> Iterator[Place]:
+        """Where runs lie, as pieces of `parts`.
+
+        Raises:
+            MemoryFault: Some of one lies in no region.
+        """
+        starts, spans = self._starts, self._spans
+        for address, length in runs:
+            position, left = address, length
+            while left > 0:
+                part = bisect_right(starts, position) - 1
+                start, size, _ = spans[part]
+                room = size - (position - start)
+                if not 0 < room <= size:
+                    raise self._outside(address, length)
+                taken = min(left, room)
+                yield part, position - start, taken
+                position += taken
+                left -= taken
 
     def read(self, address: int, length: int) -> bytes:
         """A copy of guest memory, also across adjoining regions.
@@ -176,27 +211,51 @@ class GuestMemory(Closing):
             Unmappable: Runs meet inside a page, or in memory of huge pages, or the kernel refused; `gather`
                 still works.
         """
-        pieces = self._pieces(runs)
-        if not self._joins(pieces):
-            raise Unmappable(f"{len(runs)} runs of guest memory cannot be mapped: some meet inside a page")
-        return Mapping(self._map(pieces, writable=writable), len(pieces))
+        return finish(self.mapping_steps(runs, writable=writable))
+
+    def mapping_steps(
+        self, runs: Sequence[Run], *, writable: bool = False, most: int | None = None
+    ) -> Steps[Mapping]:
+        """As `map_scattered`, in steps, between which the memory may be closed.
+
+        Args:
+            runs: As for `map_scattered`.
+            writable: As for `map_scattered`.
+            most: Kernel mappings that it may take.
+
+        Raises:
+            MemoryFault: As `map_scattered`.
+            Unmappable: As `map_scattered`, or it would take more mappings.
+        """
+        with ExitStack() as kept:
+            at_once = len(runs) * len(self._files) < PIECES_IN_A_STEP  # a run can lie in all regions
+            files = self._files if at_once else _kept_open(self._files, kept)
+            pieces = yield from self._pieces(runs, files)
+            if most is not None and len(pieces) > most:
+                raise Unmappable(f"{len(pieces)} pieces are more than the {most} mappings that are left")
+            if not self._joins(pieces):
+                raise Unmappable(
+                    f"{len(runs)} runs of guest memory cannot be mapped: some meet inside a page"
+                )
+            data = yield from self._map(pieces, writable=writable)
+        return Mapping(data, len(pieces))
 
     def is_mappable(self, runs: Sequence[Run]) -> bool:
         """Whether `map_scattered` would try (the kernel can still refuse)."""
         try:
-            return self._joins(self._pieces(runs))
+            return self._joins(finish(self._pieces(runs, self._files)))
         except MemoryFault:
             return False
 
     def _joins(self, pieces: Sequence[Piece]) -> bool:
         return len(pieces) == 1 or (self._page == PAGE and joins_at_pages(pieces))
 
-    def _pieces(self, runs: Sequence[Run]) -> list[Piece]:
+    def _pieces(self, runs: Sequence[Run], files: Sequence[_File]) -> Steps[list[Piece]]:
         """The runs as ranges of files; what continues its predecessor in the file is joined with it."""
-        starts, files = self._starts, self._files
+        starts = self._starts
         pieces: list[Piece] = []
         last_fd, last_offset, last_end = -1, 0, 0
-        for address, length in runs:
+        for number, (address, length) in enumerate(runs, 1):
             position, left = address, length
             while left > 0:
                 start, size, fd, base = files[bisect_right(starts, position) - 1]
@@ -213,6 +272,8 @@ class GuestMemory(Closing):
                     last_fd, last_offset, last_end = fd, offset, offset + taken
                 position += taken
                 left -= taken
+            if not number % _LOOKED_UP:
+                yield
         if not pieces:
             raise self._outside(0, 0)
         return pieces
@@ -247,12 +308,17 @@ class GuestMemory(Closing):
         return position
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._spans[0] is _NO_SPAN and bool(self.regions)
+
+    @property
     def truncated(self) -> bool:
         """Whether an access found that a file had become shorter; zeros were seen instead."""
         return bool(self._truncated[0])
 
     def _outside(self, address: int, length: int) -> MemoryFault | Misuse:
-        if self._spans[0] is _NO_SPAN and self.regions:
+        if self.closed:
             return Misuse("a closed guest memory is used")
         return MemoryFault(f"no memory region holds {length:#x} bytes at guest address {address:#x}")
 
@@ -279,5 +345,22 @@ def _with_own_handles(table: Sequence[Region]) -> tuple[Region, ...]:
     return tuple(regions)
 
 
-def _files(regions: Sequence[Region]) -> list[tuple[int, int, int, int]]:
+def _kept_open(files: Sequence[_File], kept: ExitStack) -> list[_File]:
+    """The same files by descriptors of their own, which stay open for as long as `kept` does.
+
+    Raises:
+        Unmappable: There are no descriptors left.
+    """
+    own: dict[int, int] = {-1: -1}
+    for _, _, fd, _ in files:
+        if fd not in own:
+            try:
+                own[fd] = os.dup(fd)
+            except OSError as error:
+                raise Unmappable(f"the guest's memory cannot be mapped: {error.strerror}") from None
+            kept.callback(os.close, own[fd])
+    return [(start, size, own[fd], base) for start, size, fd, base in files]
+
+
+def _files(regions: Sequence[Region]) -> list[_File]:
     return [(r.guest_address, r.size, r.handle.fd, r.offset - r.guest_address) for r in regions]

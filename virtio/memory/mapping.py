@@ -25,9 +25,13 @@ from virtio.budget import Budget
 from virtio.errors import Misuse, Unmappable
 from virtio.memory import sigbus
 from virtio.memory.handle import PAGE
+from virtio.turn import Steps
 
 Piece = tuple[int, int, int]
 """(file descriptor, offset in the file, bytes)."""
+
+PIECES_IN_A_STEP = 256
+"""Pieces mapped at once: about a millisecond."""
 
 _PROT_NONE, _MAP_FIXED = 0, 0x10  # asm-generic/mman-common.h; Python's mmap has no names for them
 
@@ -98,17 +102,19 @@ class _Range:
         """Survive that the files become shorter: see `virtio.memory.sigbus`."""
         self._watch = sigbus.Watch(self._address, self._size, protection, truncated, page)
 
-    def fill(self, pieces: Sequence[Piece], head: int, protection: int) -> None:
-        """Map pieces over what was reserved; what is half done is unmapped with the range when this raises.
+    def fill(self, pieces: Sequence[Piece], head: int, protection: int) -> Steps[None]:
+        """Map pieces over what was reserved, in steps; what is half done is unmapped with the range.
 
         Later pieces start at a page: `head` is for the first. The kernel rounds the last end up.
         """
         address, kernel_mmap, flags = self._address, _kernel_mmap, _mmap.MAP_SHARED | _MAP_FIXED
-        for fd, offset, length in pieces:
+        for number, (fd, offset, length) in enumerate(pieces, 1):
             if kernel_mmap(address, head + length, protection, flags, fd, offset - head) == -1:
                 raise _refusal(fd, offset)
             address += head + length
             head = 0
+            if not number % PIECES_IN_A_STEP:
+                yield
 
     def array(self, start: int, size: int, *, writable: bool) -> NDArray[np.uint8]:
         """Bytes `start` to `start + size`, as an array that keeps the range alive."""
@@ -135,15 +141,15 @@ def joins_at_pages(pieces: Sequence[Piece]) -> bool:
     return inner_starts and all((offset + length) % PAGE == 0 for _, offset, length in pieces[:-1])
 
 
-def map_pieces(
+def map_steps(
     pieces: Sequence[Piece],
     *,
     writable: bool,
     truncated: NDArray[np.uint8] | None,
     space: Budget,
     page: int = PAGE,
-) -> NDArray[np.uint8]:
-    """Map pieces of files one behind the other.
+) -> Steps[NDArray[np.uint8]]:
+    """Map pieces of files one behind the other, in steps, between which the files must stay open.
 
     Args:
         pieces: At least one. Only the first may start, and only the last may end, inside a page.
@@ -177,7 +183,7 @@ def map_pieces(
         owner = _Range(address, extent, 1, space)
     else:
         owner = _Range(_reserve(extent), extent, len(pieces), space)
-        owner.fill(pieces, head, protection)
+        yield from owner.fill(pieces, head, protection)
     if truncated is not None:
         owner.watch(protection, truncated, page)
     return owner.array(head, size, writable=writable)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from virtio.aio import Doorbell, Loop, Stream, TimerHandle
@@ -19,7 +20,7 @@ from virtio.vhost_user.backend import Backend
 from virtio.vhost_user.channel import BackendChannel
 from virtio.vhost_user.gpu_socket import GpuSocket
 from virtio.vhost_user.messages import PAYLOAD_LIMIT, BackendRequest, Decoder, Message
-from virtio.vhost_user.pace import Immediate, Pace
+from virtio.vhost_user.pace import Pace
 
 # Seconds of real time from a kick until the queue must hold something.
 _SILENCE_S = 2.0
@@ -61,9 +62,9 @@ class Connection:
         sock: socket.socket,
         owner: Owner,
         *,
+        pace: Pace,
         inband: bool = False,
         any_file: bool = False,
-        pace: Pace | None = None,
     ) -> None:
         """Take ownership of `sock` and start listening."""
         self.device: Device | None = None
@@ -73,7 +74,7 @@ class Connection:
         self._owner = owner
         self._inband = inband
         self._any_file = any_file
-        self._pace = pace or Immediate(loop.call_soon)
+        self._pace = pace
         self._closed = False
         self._decoder = Decoder()
         self._kicks: dict[int, Doorbell] = {}
@@ -134,9 +135,12 @@ class Connection:
         self.close()
 
     def _process(self, index: int) -> None:
-        self._guard(lambda backend: backend.rings.process(index))
+        self._guard(lambda backend: self._pace.work(partial(backend.rings.process, index)))
 
     def _kicked(self, index: int) -> None:
+        if not self._pace.ready():
+            self.schedule(index)
+            return
         self._process(index)
         if self._silence is None and self._is_silent(index):
             self._silence = self._loop.call_later(_SILENCE_S, self._tell_of_silence, index)

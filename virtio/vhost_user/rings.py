@@ -15,14 +15,12 @@ from virtio.errors import DriverFault, MemoryFault, ProtocolFault, QueueFault
 from virtio.features import RingFeature
 from virtio.memory import GuestMemory
 from virtio.ring.layout import QueueConfig
+from virtio.turn import CountedTurn, Turn
 from virtio.vhost_user.host import Host
 from virtio.vhost_user.inband import InbandNotifications
 from virtio.vhost_user.messages import Request
 from virtio.vhost_user.payloads import VringAddress
 from virtio.vhost_user.vring import LiveQueue, Vring
-
-# Chains served before other guests get their turn: some milliseconds of work at most.
-BUDGET = 64
 
 
 class Rings:
@@ -237,8 +235,12 @@ class Rings:
         if vring.queue is not None:
             vring.queue.paused = True
 
-    def process(self, index: int) -> None:
-        """Serve a queue, up to the budget.
+    def process(self, index: int, turn: Turn | None = None) -> None:
+        """Serve a queue for one turn; what is left is scheduled.
+
+        Args:
+            index: The queue's.
+            turn: None: so much work, however long it takes.
 
         Raises:
             MemoryFault: The guest's memory was cut short under us; the connection is of no further use.
@@ -247,15 +249,15 @@ class Rings:
         queue = vring.queue
         if not vring.running or queue is None:
             return
-        queue.budget = BUDGET
+        turn = CountedTurn() if turn is None else turn
         try:
-            wanted = self._device.process(index, queue)
+            wanted = self._device.process(index, queue, turn)
         except DriverFault as fault:
             self._break(vring, fault)
         else:
             if wanted:
                 self._call(vring)
-            if queue.budget <= 0:
+            if turn.over():
                 self._host.schedule(index)
         if self.memory is not None and self.memory.truncated:
             raise MemoryFault("the guest's memory was truncated while in use")

@@ -19,7 +19,7 @@ from virtio.accept import Acceptor, Strangers
 from virtio.device import Device
 from virtio.listener import UnixListener
 from virtio.vhost_user.connection import Connection
-from virtio.vhost_user.pace import Pace
+from virtio.vhost_user.pace import Pace, Turns
 
 _BACKLOG = 16
 # Lines about connections that never became front ends.
@@ -64,7 +64,7 @@ class VhostUserServer:
             inband: Offer in-band notifications, for guests in simulated time.
             any_file: Take plain files as guest memory, too; a front end whose file system does not answer
                 then stops this process.
-            pace: When the work of connections happens; None: as soon as the loop comes to it.
+            pace: When the work of connections happens; None: on the real clock, with no other guest.
         """
         self.path = Path(path)
         self._make_device = make_device
@@ -73,7 +73,7 @@ class VhostUserServer:
         self._on_connect = on_connect
         self._on_disconnect = on_disconnect
         self._once = once
-        self._connect = partial(Connection, inband=inband, any_file=any_file, pace=pace)
+        self._inband, self._any_file, self._pace = inband, any_file, pace
         self._acceptor: Acceptor | None = None
         self._connections: set[Connection] = set()
         self._reported: set[str] = set()
@@ -100,6 +100,8 @@ class VhostUserServer:
                 such directory. The line says which.
         """
         self._loop = asyncio.get_running_loop()
+        pace = self._pace or Turns.on(self._loop).pace()
+        self._connect = partial(Connection, inband=self._inband, any_file=self._any_file, pace=pace)
         self._strangers = Strangers(self._loop)
         listener = UnixListener(self.path, _BACKLOG)
         self._acceptor = Acceptor(self._loop, listener, self._accept, self.report)

@@ -27,17 +27,15 @@ from virtio.vhost_user.payloads import VringAddress
 
 
 class LiveQueue(SplitQueue):
-    """A split queue that can be paused, moved to a new memory table, and served in portions.
+    """A split queue that can be paused, and moved to a new memory table.
 
     Attributes:
-        budget: Chains that `pop` may still hand out before it says that there are none. `Rings` sets it
-            before it serves the queue, so that one guest with a full ring does not keep the loop from others.
         paused: Chains given back now reach the driver after `resume`.
         touched: The driver has made a chain available.
         retired: The driver has taken the queue away; what the device still gives back goes nowhere.
     """
 
-    __slots__ = ("_held", "_last_used", "budget", "paused", "retired", "touched")
+    __slots__ = ("_held", "_last_used", "paused", "retired", "touched")
 
     def __init__(
         self, memory: GuestMemory, config: QueueConfig, *, features: int, next_available: int
@@ -45,24 +43,16 @@ class LiveQueue(SplitQueue):
         super().__init__(memory, config, features=features, next_available=next_available)
         self._held: list[tuple[Chain, int]] = []
         self._last_used: bytes | None = None  # what was written to the used ring
-        self.budget = 0
         self.paused = False
         self.retired = False
         self.touched = False
 
     def pop(self) -> Chain | None:
-        """As `SplitQueue.pop`, within the budget."""
-        if self.budget <= 0:
-            return None
+        """As `SplitQueue.pop`."""
         chain = super().pop()
         if chain is not None:
-            self.budget -= 1
             self.touched = True
         return chain
-
-    def enable_kicks(self) -> bool:
-        """As `SplitQueue.enable_kicks`; when the budget is spent, the queue is served again unasked."""
-        return self.budget > 0 and super().enable_kicks()
 
     def add_used(self, chain: Chain, length: int) -> None:
         """As `SplitQueue.add_used`, but nothing is written to a paused or retired ring."""

@@ -23,6 +23,7 @@ from virtio.clock.time_travel import TimeTravel
 from virtio.clock.time_travel_server import TimeTravelServer
 from virtio.errors import ScanoutError
 from virtio.memory import sigbus
+from virtio.vhost_user.pace import Pace
 from virtio.vhost_user.server import VhostUserServer
 
 Report = Callable[[str], None]
@@ -65,9 +66,14 @@ class _TextSeen:
 
 
 class ServedAttachment(Attachment):
-    """A guest behind a vhost-user socket, and its process, if the machine started one."""
+    """A guest behind a vhost-user socket, and its process, if the machine started one.
+
+    Attributes:
+        pace: Its share of the time of the machine's process, on the real clock; None: all of it.
+    """
 
     patience: Patience | None = LINUX_PATIENCE
+    pace: Pace | None = None
 
     def listen(
         self,
@@ -99,7 +105,7 @@ class ServedAttachment(Attachment):
             on_disconnect=lambda _device: self._away.set(),
             inband=time is not None,
             any_file=any_file,
-            pace=None if time is None else time.pace,
+            pace=self.pace if time is None else time.pace,
         )
         server.start()
         self._server = server

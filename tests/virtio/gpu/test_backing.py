@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from virtio.gpu.backing import Backing, ContiguousBacking, ScatteredBacking, attach, host_backing
+from virtio.gpu.backing import PIECE_BYTES, Backing, ContiguousBacking, ScatteredBacking, attach, host_backing
 from virtio.gpu.errors import CommandFault
 from virtio.gpu.limits import Ledger, Limits
 from virtio.gpu.wire import Response
@@ -61,13 +61,15 @@ def test_runs_that_meet_inside_a_page_are_copied_from(machine: Machine, ledger: 
     backing = attach(machine.memory, runs, ledger)
     assert isinstance(backing, ScatteredBacking)
     assert whole(backing) == data[100:150] + data[3 * PAGE + 7 :][:1000] + data[:3]
-    assert used(ledger) == (3 * 256, 0, 0)
+    assert used(ledger) == (3 * PIECE_BYTES, 0, 0)
     backing.close()
     assert used(ledger) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
-    "limits", [Limits(mappings=2), Limits(mapped_bytes=3 * PAGE)], ids=["mappings", "bytes"]
+    "limits",
+    [Limits(mappings=2), Limits(backing_mappings=2), Limits(mapped_bytes=3 * PAGE)],
+    ids=["mappings", "mappings of one", "bytes"],
 )
 def test_a_guest_beyond_its_share_of_mappings_is_copied_from(machine: Machine, limits: Limits) -> None:
     data = fill(machine, 8)
@@ -77,7 +79,7 @@ def test_a_guest_beyond_its_share_of_mappings_is_copied_from(machine: Machine, l
     assert isinstance(first, ContiguousBacking)
     assert isinstance(backing, ScatteredBacking)
     assert whole(backing) == b"".join(data[page * PAGE :][:PAGE] for page in (7, 3, 5))
-    assert used(ledger) == (3 * 256, 1, PAGE)
+    assert used(ledger) == (3 * PIECE_BYTES, 1, PAGE)
 
 
 def test_no_entries_and_empty_entries_are_a_backing_of_no_bytes(machine: Machine, ledger: Ledger) -> None:
@@ -99,7 +101,7 @@ def test_addresses_outside_of_the_memory_are_refused(
 
 
 def test_pieces_without_number_are_refused(machine: Machine) -> None:
-    ledger = Ledger(Limits(host_memory_bytes=1000))
+    ledger = Ledger(Limits(host_memory_bytes=3 * PIECE_BYTES))
     with pytest.raises(CommandFault, match="a backing of 4 pieces that cannot be mapped") as caught:
         attach(machine.memory, [(HIGH + 8 * index, 4) for index in range(4)], ledger)
     assert caught.value.response == Response.ERR_OUT_OF_MEMORY
@@ -138,7 +140,9 @@ def test_rows_are_the_same_whether_mapped_or_copied(data: st.DataObject) -> None
     lengths = data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=8))
     source = np.random.default_rng(2).integers(0, 256, sum(lengths), np.uint8)
     pieces = np.split(source, np.cumsum(lengths)[:-1])
-    scattered, contiguous = ScatteredBacking(pieces, lambda: None), ContiguousBacking(source, lambda: None)
+    places = [(index, 0, length) for index, length in enumerate(lengths)]
+    scattered = ScatteredBacking([piece.data for piece in pieces], places)
+    contiguous = ContiguousBacking(source, lambda: None)
     assert scattered.size == contiguous.size
 
     width = data.draw(st.integers(1, source.size))

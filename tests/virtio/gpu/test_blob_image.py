@@ -15,6 +15,7 @@ from virtio.gpu.limits import Ledger, Limits
 from virtio.gpu.resource import Blob
 from virtio.gpu.wire import Rect, Response
 from virtio.memory import PAGE
+from virtio.turn import finish
 
 if TYPE_CHECKING:
     from tests.virtio.gpu.conftest import Machine
@@ -61,7 +62,7 @@ def test_a_mapped_blob_is_shown_as_it_is(machine: Machine, ledger: Ledger) -> No
     assert not image.pixels.flags.writeable
     machine.array(3, 1)[LAYOUT.start] ^= 0xFF
     assert image.pixels[0, 0, 0] == data[LAYOUT.start] ^ 0xFF
-    assert image.refresh(Rect(0, 0, 20, 16)) == 0
+    assert finish(image.refresh(Rect(0, 0, 20, 16))) == 0
     image.close()
     assert ledger.host_memory.used == 0
 
@@ -82,11 +83,11 @@ def test_an_unmappable_blob_is_copied_wholly_the_first_time_then_by_damage(
     assert not image.zero_copy
     assert ledger.host_memory.used == held + 20 * 16 * 4
 
-    assert image.refresh(Rect(1, 1, 2, 2)) == 20 * 16 * 4
+    assert finish(image.refresh(Rect(1, 1, 2, 2))) == 20 * 16 * 4
     assert image.pixels.tolist() == expected(data, LAYOUT)
 
     machine.array(0, 4)[:] = 1
-    assert image.refresh(Rect(18, 3, 2, 4)) == 2 * 4 * 4
+    assert finish(image.refresh(Rect(18, 3, 2, 4))) == 2 * 4 * 4
     before = np.array(expected(data, LAYOUT), np.uint8)
     before[3:7, 18:20] = 1
     assert np.array_equal(image.pixels, before)
@@ -121,7 +122,7 @@ def test_the_smaller_of_blob_and_backing_counts(machine: Machine, ledger: Ledger
 
 
 def test_a_copy_beyond_the_guest_s_host_memory_is_refused(machine: Machine) -> None:
-    ledger = Ledger(Limits(host_memory_bytes=1500))
+    ledger = Ledger(Limits(host_memory_bytes=1300))
     blob, _ = blob_of(machine, ledger, [(HIGH + 9, 1000), (HIGH + 5000, 3000)])
     with pytest.raises(CommandFault, match="a copy of unmappable blob 5 needs 1280 bytes") as caught:
         BlobImage(blob, LAYOUT, ledger)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from virtio.gpu.backing import ContiguousBacking, ScatteredBacking
+from virtio.gpu.backing import PIECE_BYTES, ContiguousBacking, ScatteredBacking
 from virtio.gpu.display import DisplayMode
 from virtio.gpu.layout import pack, unpack
 from virtio.gpu.limits import Limits
@@ -147,7 +147,7 @@ def audit(machine: Machine) -> None:
         backing = resource.backing
         host += resource.rows.nbytes if isinstance(resource, Resource2d) else 0
         if isinstance(backing, ScatteredBacking):
-            host += 256 * len(backing._pieces)
+            host += PIECE_BYTES * len(backing)
         elif isinstance(backing, ContiguousBacking):
             is_host = isinstance(resource, Blob) and resource.is_host
             host, mapped = host + backing.size * is_host, mapped + backing.size * (not is_host)

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from virtio.budget import Budget
 from virtio.errors import Unmappable
 from virtio.memory import PAGE, GuestMemory, Region, SharedHandle, sigbus
-from virtio.memory.mapping import map_pieces
+from virtio.memory.mapping import map_steps
 from virtio.memory.region import validate
+from virtio.turn import finish
 
 Shrinking = Callable[[int], SharedHandle]
 
@@ -204,12 +205,14 @@ def test_a_file_that_is_cut_and_sealed_between_the_looks_of_its_handle_can_shrin
 def test_a_fault_replaces_whole_pages_of_the_mappings_own_size(shrinking: Shrinking, pages: int) -> None:
     """As the kernel demands of huge pages, but never what lies before the mapping."""
     handle, truncated = shrinking(8 * PAGE), np.zeros(1, np.uint8)
-    data = map_pieces(
-        [(handle.fd, 0, 8 * PAGE)],
-        writable=True,
-        truncated=truncated,
-        space=Budget(8 * pages * PAGE),
-        page=pages * PAGE,
+    data = finish(
+        map_steps(
+            [(handle.fd, 0, 8 * PAGE)],
+            writable=True,
+            truncated=truncated,
+            space=Budget(8 * pages * PAGE),
+            page=pages * PAGE,
+        )
     )
     data[:] = 255
     os.ftruncate(handle.fd, 6 * PAGE)

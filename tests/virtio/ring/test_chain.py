@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from virtio.errors import QueueFault
 from virtio.memory import GuestMemory, Region, SharedHandle
-from virtio.ring.chain import MAX_INDIRECT, Walker
+from virtio.ring.chain import MAX_TABLE, Walker
 from virtio.ring.layout import DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, DESCRIPTOR
 
 SIZE = 8
@@ -96,11 +96,13 @@ def test_an_indirect_chain_may_be_longer_than_the_queue(memory: GuestMemory) -> 
     assert len(chain.readable) == count
 
 
-def test_a_direct_chain_may_be_as_long_as_a_long_queue(memory: GuestMemory) -> None:
-    count = 2 * MAX_INDIRECT
+def test_a_direct_chain_may_be_as_long_as_qemus_longest_queue_and_no_longer(memory: GuestMemory) -> None:
+    count = 2 * MAX_TABLE
     put(memory, TABLE, *[Descriptor(BUFFER, 1, NEXT, n + 1) for n in range(count - 1)], Descriptor())
-    chain = Walker(memory, memory.view(TABLE, 16 * count), indirect=False).walk(0)
-    assert len(chain.readable) == count
+    walk = Walker(memory, memory.view(TABLE, 16 * count), indirect=False).walk
+    assert len(walk(count - MAX_TABLE).readable) == MAX_TABLE
+    with pytest.raises(QueueFault, match="longer than its queue or table allows"):
+        walk(count - MAX_TABLE - 1)
 
 
 @pytest.mark.parametrize(
@@ -159,12 +161,12 @@ def test_an_indirect_descriptor_that_was_not_negotiated_is_a_fault(memory: Guest
 
 
 def test_an_endless_indirect_chain_is_left_at_the_limit(memory: GuestMemory) -> None:
-    count = MAX_INDIRECT + 1
+    count = MAX_TABLE + 1
     put(memory, INDIRECT, *[Descriptor(BUFFER, 1, NEXT, n + 1) for n in range(count - 1)], Descriptor())
     with pytest.raises(QueueFault, match="longer than its queue or table allows"):
         walker(memory, Descriptor(INDIRECT, 16 * count, TO_TABLE)).walk(0)
-    put(memory, INDIRECT + 16 * (MAX_INDIRECT - 1), Descriptor(BUFFER, 1))
-    assert walker(memory, Descriptor(INDIRECT, 16 * count, TO_TABLE)).walk(0).readable_size == MAX_INDIRECT
+    put(memory, INDIRECT + 16 * (MAX_TABLE - 1), Descriptor(BUFFER, 1))
+    assert walker(memory, Descriptor(INDIRECT, 16 * count, TO_TABLE)).walk(0).readable_size == MAX_TABLE
 
 
 def test_chains_longer_than_four_gigabytes_are_faults() -> None:
@@ -239,7 +241,7 @@ def test_whatever_a_guest_writes_the_walk_ends_in_a_chain_or_a_fault(
     except QueueFault:
         return
     buffers = chain.readable + chain.writable
-    assert 0 < len(buffers) <= 2 * (SIZE + MAX_INDIRECT)
+    assert 0 < len(buffers) <= 2 * (SIZE + MAX_TABLE)
     assert all(len(buffer) for buffer in buffers)
     assert sum(lengths(chain.readable)) == chain.readable_size
     assert sum(lengths(chain.writable)) == chain.writable_size

@@ -24,6 +24,7 @@ from virtio.memory import PAGE, GuestMemory, Region, SharedHandle
 from virtio.ring.chain import Chain
 from virtio.ring.layout import QueueConfig
 from virtio.ring.split import SplitQueue
+from virtio.turn import COMMAND, COMMANDS, ENDLESS, Turn
 from virtio.vhost_user.backend import Backend
 from virtio.vhost_user.channel import BackendChannel
 from virtio.vhost_user.messages import FLAG_NEED_REPLY, VERSION, Message, Request
@@ -35,7 +36,6 @@ from virtio.vhost_user.payloads import (
     pack_u64,
     unpack_u64,
 )
-from virtio.vhost_user.rings import BUDGET
 from virtio.vhost_user.server import VhostUserServer
 
 BASE = 0x10_0000
@@ -99,10 +99,11 @@ class EchoDevice:
         self.activated = features
         self.memory = memory
 
-    def process(self, index: int, queue: SplitQueue) -> bool:
+    def process(self, index: int, queue: SplitQueue, turn: Turn = ENDLESS) -> bool:
         self.rounds += 1
         while True:
-            while (chain := queue.pop()) is not None:
+            while not turn.over() and (chain := queue.pop()) is not None:
+                turn.over(COMMAND)
                 request = chain.read(4096)
                 if request == b"break":
                     raise QueueFault("the driver asked for it")
@@ -111,7 +112,7 @@ class EchoDevice:
                     self._parked.append((index, queue, chain))
                 else:
                     queue.add_used(chain, chain.write(request))
-            if not queue.enable_kicks():
+            if turn.over() or not queue.enable_kicks():
                 return queue.should_notify()
 
     def release(self) -> None:
@@ -427,4 +428,4 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 @pytest.fixture
 def budget() -> int:
     """Chains that one callback serves; less than the tests' queues hold."""
-    return BUDGET
+    return COMMANDS

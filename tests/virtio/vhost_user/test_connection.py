@@ -12,6 +12,7 @@ from virtio.device import Device
 from virtio.vhost_user.connection import Connection
 from virtio.vhost_user.gpu_socket import FLAG_REPLY as GPU_REPLY
 from virtio.vhost_user.messages import FLAG_NEED_REPLY, FLAG_REPLY, HEADER, VERSION, Message, Request
+from virtio.vhost_user.pace import Turns
 from virtio.vhost_user.payloads import VringState, pack_memory_table, pack_u64, unpack_u64
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Peer:
         self.device = device
         self.reports: list[str] = []
         self.over = asyncio.Event()
-        self.connection = Connection(self.loop, ours, self)
+        self.connection = Connection(self.loop, ours, self, pace=Turns.on(self.loop).pace())
 
     def admit(self, connection: Connection) -> Device | None:
         assert connection is self.connection

@@ -1,7 +1,8 @@
 """The commands of either queue: which structure each one carries, and who carries it out.
 
 A handler takes the session, the decoded structure and the whole request (for what follows the structure).
-It checks, then acts, then returns an `Answer`; or it raises a `CommandFault` and has changed nothing.
+It checks, then acts, then returns an `Answer`; or it raises a `CommandFault` and has changed nothing. What
+can take long returns the steps to its answer instead, which fault in the same way.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from virtio.gpu.errors import unspecified
 from virtio.gpu.layout import Layout
 from virtio.gpu.session import Session
 from virtio.gpu.wire import REQUESTS, Command, NoBody, layout_of
+from virtio.turn import Steps
 
 __all__ = ["CONTROL", "CURSOR", "UNKNOWN", "DONE", "Answer", "Entry", "Handler"]
 
 # The body's type is the one that `REQUESTS` names for the command, which no annotation can say.
-Handler = Callable[[Session, Any, bytes], Answer]
+Handler = Callable[[Session, Any, bytes], Answer | Steps[Answer]]
 
 
 class Entry(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from virtio.gpu.backing import ContiguousBacking, attach
+from virtio.gpu.backing import ContiguousBacking, attach_steps
 from virtio.gpu.commands.answer import DONE, Answer
 from virtio.gpu.commands.entries import read_entries
 from virtio.gpu.errors import invalid_parameter
@@ -23,9 +23,10 @@ from virtio.gpu.wire import (
     pack,
 )
 from virtio.memory import Run
+from virtio.turn import Steps
 
 
-def create_blob(session: Session, command: ResourceCreateBlob, request: bytes) -> Answer:
+def create_blob(session: Session, command: ResourceCreateBlob, request: bytes) -> Steps[Answer]:
     """RESOURCE_CREATE_BLOB: of the guest's own pages, or, for a guest in this process, of host memory."""
     if not session.accepted(Feature.RESOURCE_BLOB):
         raise invalid_parameter("the driver did not accept the feature RESOURCE_BLOB")
@@ -34,20 +35,21 @@ def create_blob(session: Session, command: ResourceCreateBlob, request: bytes) -
         blob = _host_blob(session, command)
     elif command.blob_mem == BlobMem.GUEST:
         runs = read_entries(session, request, ResourceCreateBlob, command.nr_entries)
-        blob = _guest_blob(session, command, runs)
+        blob = yield from _guest_blob(session, command, runs)
     else:
         raise invalid_parameter(f"blob {command.resource_id}: memory type {command.blob_mem}")
     session.resources.add(blob)
     return DONE
 
 
-def _guest_blob(session: Session, command: ResourceCreateBlob, runs: Sequence[Run]) -> Blob:
+def _guest_blob(session: Session, command: ResourceCreateBlob, runs: Sequence[Run]) -> Steps[Blob]:
     held = sum(length for _, length in runs)
     if command.size == 0 or held != command.size:
         raise invalid_parameter(
             f"blob {command.resource_id} of {command.size} bytes, its {len(runs)} memory entries have {held}"
         )
-    return Blob(command.resource_id, command.size, attach(session.memory, runs, session.ledger))
+    backing = yield from attach_steps(session.memory, runs, session.ledger)
+    return Blob(command.resource_id, command.size, backing)
 
 
 def _host_blob(session: Session, command: ResourceCreateBlob) -> Blob:

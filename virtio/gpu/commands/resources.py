@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from virtio.gpu.backing import ContiguousBacking, attach
+import numpy as np
+from numpy.typing import NDArray
+
+from virtio.gpu.backing import Backing, ContiguousBacking, attach_steps
 from virtio.gpu.commands.answer import DONE, Answer
 from virtio.gpu.commands.entries import read_entries
 from virtio.gpu.deferred_transfer import DeferredTransfer
@@ -21,6 +24,10 @@ from virtio.gpu.wire import (
     Response,
     TransferToHost2d,
 )
+from virtio.turn import Steps
+
+LONGEST_COPY = 32 << 20
+"""Bytes of the longest transfer that is carried out at once, or by a reader: an image of 3840x2160 pixels."""
 
 
 def pixel_format(number: int) -> Format:
@@ -56,7 +63,7 @@ def unref(session: Session, command: ResourceUnref, _request: bytes) -> Answer:
     return DONE
 
 
-def attach_backing(session: Session, command: ResourceAttachBacking, request: bytes) -> Answer:
+def attach_backing(session: Session, command: ResourceAttachBacking, request: bytes) -> Steps[Answer]:
     """RESOURCE_ATTACH_BACKING, of which the size is the driver's affair: uses of it are checked.
 
     Linux detaches and attaches live blobs, when the exporter of a PRIME import moves its buffer.
@@ -65,7 +72,7 @@ def attach_backing(session: Session, command: ResourceAttachBacking, request: by
     if resource.backing is not None:
         raise unspecified(f"resource {command.resource_id} has a backing already")
     runs = read_entries(session, request, ResourceAttachBacking, command.nr_entries)
-    resource.backing = attach(session.memory, runs, session.ledger)
+    resource.backing = yield from attach_steps(session.memory, runs, session.ledger)
     if isinstance(resource, Blob):
         session.scanouts.backing_attached(resource)
     return DONE
@@ -80,7 +87,9 @@ def detach_backing(session: Session, command: ResourceDetachBacking, _request: b
     return DONE
 
 
-def transfer_to_host_2d(session: Session, command: TransferToHost2d, _request: bytes) -> Answer:
+def transfer_to_host_2d(
+    session: Session, command: TransferToHost2d, _request: bytes
+) -> Answer | Steps[Answer]:
     """TRANSFER_TO_HOST_2D: copy a rectangle, once; a whole image perhaps a moment later.
 
     `offset` is the backing's byte at which the rectangle's first pixel lies; its rows are as far apart
@@ -97,12 +106,12 @@ def transfer_to_host_2d(session: Session, command: TransferToHost2d, _request: b
         raise invalid_parameter(
             f"{rect} is outside of 2D resource {command.resource_id}, {resource.width}x{resource.height}"
         )
-    if rect.width and rect.height:
-        _copy(session, resource, command)
-    return DONE
+    if not (rect.width and rect.height):
+        return DONE
+    return _copy(session, resource, command)
 
 
-def _copy(session: Session, resource: Resource2d, command: TransferToHost2d) -> None:
+def _copy(session: Session, resource: Resource2d, command: TransferToHost2d) -> Answer | Steps[Answer]:
     rect, backing, stride = command.rect, resource.backing, resource.stride
     assert backing is not None
     left, right = rect.x * BYTES_PER_PIXEL, (rect.x + rect.width) * BYTES_PER_PIXEL
@@ -112,12 +121,20 @@ def _copy(session: Session, resource: Resource2d, command: TransferToHost2d) -> 
             f"byte {end} is beyond resource {command.resource_id}'s backing of {backing.size} bytes"
         )
     rows = resource.rows[rect.y : rect.y + rect.height, left:right]
-    if session.defers and rows.size == resource.rows.size and isinstance(backing, ContiguousBacking):
+    session.statistics.transfer_bytes += rows.size
+    if not isinstance(backing, ContiguousBacking) or rows.size > LONGEST_COPY:
+        return _copy_in_steps(backing, command.offset, stride, rows)
+    if session.defers and rows.size == resource.rows.size:
         resource.incoming = DeferredTransfer(rows, backing.rows(command.offset, stride, rows.shape))
         session.late = resource
     else:
         backing.read_rows(command.offset, stride, rows)
-    session.statistics.transfer_bytes += rows.size
+    return DONE
+
+
+def _copy_in_steps(backing: Backing, offset: int, stride: int, rows: NDArray[np.uint8]) -> Steps[Answer]:
+    yield from backing.read_steps(offset, stride, rows)
+    return DONE
 
 
 def assign_uuid(session: Session, command: ResourceAssignUuid, _request: bytes) -> Answer:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from virtio.fence import Fence
+from virtio.gpu.backing import ScatteredBacking
 from virtio.gpu.blob_image import BlobLayout
 from virtio.gpu.commands.answer import DONE, Answer
 from virtio.gpu.commands.resources import pixel_format
 from virtio.gpu.errors import invalid_parameter, unspecified
 from virtio.gpu.formats import BYTES_PER_PIXEL
 from virtio.gpu.rect import inside
-from virtio.gpu.resource import Blob, Resource2d
+from virtio.gpu.resource import Blob, Resource, Resource2d
+from virtio.gpu.scanout import Flushed
 from virtio.gpu.session import Session
 from virtio.gpu.wire import Feature, Rect, ResourceFlush, SetScanout, SetScanoutBlob
+from virtio.turn import Steps
 
 SMALLEST_SIDE = 16
 """Pixels of a scanout's side, at least (QEMU's limit; Linux framebuffers have 32 or more)."""
@@ -75,7 +78,7 @@ def _after(release: Fence | None) -> Answer:
     return DONE if release is None else Answer(fences=(release,))
 
 
-def flush(session: Session, command: ResourceFlush, _request: bytes) -> Answer:
+def flush(session: Session, command: ResourceFlush, _request: bytes) -> Answer | Steps[Answer]:
     """RESOURCE_FLUSH. A flush of what no scanout shows is no error; Linux does it while it sets a mode."""
     resource = session.resources.find(command.resource_id)
     if isinstance(resource, Resource2d) and not inside(command.rect, resource.width, resource.height):
@@ -83,7 +86,23 @@ def flush(session: Session, command: ResourceFlush, _request: bytes) -> Answer:
             f"{command.rect} is outside of 2D resource {command.resource_id}, "
             f"{resource.width}x{resource.height}"
         )
-    shown, touched, fences = session.scanouts.flush(resource, command.rect)
+    if isinstance(resource.backing, ScatteredBacking) and isinstance(resource, Blob):
+        return _copy_and_flush(session, resource, command.rect)
+    return _answer(resource, command.rect, session.scanouts.flush(resource, command.rect))
+
+
+def _copy_and_flush(session: Session, blob: Blob, rect: Rect) -> Steps[Answer]:
+    yield from session.scanouts.refresh(blob, rect)
+    return _answer(blob, rect, session.scanouts.flush(blob, rect))
+
+
+def _answer(resource: Resource, rect: Rect, flushed: Flushed) -> Answer:
+    """What a flush is answered.
+
+    Raises:
+        CommandFault: It touches nothing that is shown of a blob that is (ERR_INVALID_PARAMETER).
+    """
+    shown, touched, fences = flushed
     if shown and not touched and isinstance(resource, Blob):
-        raise invalid_parameter(f"{command.rect} touches no scanout that shows blob {command.resource_id}")
+        raise invalid_parameter(f"{rect} touches no scanout that shows blob {resource.resource_id}")
     return Answer(fences=fences) if fences else DONE
