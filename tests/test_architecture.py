@@ -31,8 +31,9 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 COMPOSITION_ROOT = FLOOR["machine"]
 KNOWS_VIRTIO = FLOOR["adapter"]
 
-# The errors are one family: `compositor.errors` adds its own to virtio's, which import nothing.
-ERRORS = {"virtio.errors"}
+# What every room may use of virtio, and imports nothing: the errors are one family, to which
+# `compositor.errors` adds its own; and all files that a user names are opened in one way.
+ERRORS = {"virtio.errors", "virtio.regular"}
 
 # The layers of virtio that a guest shares with the device.
 SHARED = {
@@ -50,6 +51,7 @@ SHARED = {
     "virtio.clock",
     "virtio.aio",
     "virtio.closing",
+    "virtio.regular",
 }
 # What runs an event loop or owns one of its objects; everything else is sans-IO.
 SHELLS = {

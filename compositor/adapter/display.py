@@ -18,6 +18,7 @@ from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput, Misuse
 from compositor.observe.statistics import GuestStatistics
 from compositor.output.submission import Feedback
+from compositor.scene.layout import check_name
 from compositor.scene.tree import SceneTree
 from virtio.fence import Fence
 from virtio.gpu.display import CursorImage, DeferredTransfer, DisplayMode, ScanoutImage
@@ -47,7 +48,7 @@ class GuestDisplay:
         late: Finds the latter, where the guest has a patience (`late.patience`).
 
     Raises:
-        BadInput: A placement names no output, or gives an impossible size.
+        BadInput: The name is impossible, a placement names no output, or gives an impossible size.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class GuestDisplay:
         read_stamp: ReadStamp,
         call_at: CallAt | None = None,
     ) -> None:
+        check_name(name)
         for place in places:
             check_placement(name, place, len(tree.outputs))
         self.statistics = statistics

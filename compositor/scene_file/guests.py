@@ -12,6 +12,7 @@ from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
 from compositor.errors import BadInput
 from compositor.machine.guests import unique_name
 from compositor.output.output import Output
+from compositor.scene.layout import check_name
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.places import make_placement
 from compositor.scene_file.schema import AnyGuest, PlaceTable, QemuTable, SimulatedTable, UmlTable
@@ -51,6 +52,8 @@ def make_guests(tables: Sequence[AnyGuest], outputs: Sequence[Output]) -> dict[s
         key = f"guests[{index}]"
         if table.name in made:
             raise BadInput(f'{key}.name: another guest is called "{table.name}"')
+        with at_key(f"{key}.name"):
+            check_name(table.name)
         name = table.name or unique_name(_kind(table), made)
         made[name] = SceneGuest(
             table, _make_guest(table, name, key), _make_placements(table, outputs, name, key)
