@@ -31,9 +31,10 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 COMPOSITION_ROOT = FLOOR["machine"]
 KNOWS_VIRTIO = FLOOR["adapter"]
 
-# What every room may use of virtio, and imports nothing: the errors are one family, to which
-# `compositor.errors` adds its own; and all files that a user names are opened in one way.
-ERRORS = {"virtio.errors", "virtio.regular"}
+# What all packages share, and imports nothing of them: the errors are one family, to which
+# `compositor.errors` adds its own; and all files that users name are opened in one way, which
+# `compositor.files` passes on.
+FAMILIES = {"compositor.errors": {"virtio.errors"}, "compositor.files": {"virtio.regular"}}
 
 # The layers of virtio that a guest shares with the device.
 SHARED = {
@@ -132,8 +133,8 @@ def wrong_way(name: str, used: set[str]) -> set[str]:
         }
     if is_root(name):
         return set()
-    if name == "compositor.errors":
-        used = {i for i in used if not under(i, ERRORS)}
+    if name in FAMILIES:
+        used = {i for i in used if not under(i, FAMILIES[name])}
     others = {"guest"} if (floor(name) or 0) >= KNOWS_VIRTIO else {"guest", "virtio"}
     return {i for i in used if under(i, others)}
 
