@@ -122,7 +122,9 @@ class GuestDisplay:
     def found(self, finding: EarlyReuse) -> None:
         """The guest drew into a buffer that the host still had."""
         if not self.statistics.frames["early_reuse"]:
-            self.report(f"{self._name}: {finding}")
+            patience = self.late.patience
+            waits = "" if patience is None else f"; {patience.whose} waits {patience.ns / 1e6:g} ms at most"
+            self.report(f"{self._name}: {finding}{waits}")
         self.statistics.reused_early(finding.as_dict())
 
     def _tell(self, line: str) -> None:
