@@ -50,13 +50,19 @@ def run_scene(
         str | None, typer.Argument(metavar="[SCENE | FILE.toml]", help="Without one: which there are.")
     ] = None,
     kernel: Annotated[Path | None, typer.Option(help="Of a study: the UML kernel to boot.")] = None,
+    allow_programs: Annotated[
+        bool,
+        typer.Option(
+            "--allow-programs", help="The FILE may name kernels, commands and files of this machine."
+        ),
+    ] = False,
     *,
     run: RunOptions,
 ) -> None:
     """Run a scene, built in or of a file, headless and on the virtual clock; or a study."""
     from compositor.commands.scenes import run_scene
 
-    run_scene(scene, run, kernel)
+    run_scene(scene, run, kernel, allow_programs=allow_programs)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Results appear whole or not at all."""
+"""Files that the user names: what is read is a regular file, and results appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from compositor.errors import BadInput
+from virtio.regular import open_regular
+
+__all__ = ["open_regular", "write_atomically"]
 
 
 @contextlib.contextmanager

@@ -13,9 +13,10 @@ Sans-IO, like its device.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from virtio.gpu.wire import (
     HEADER_SIZE,
     BlobMem,
     Command,
+    MemEntry,
     ResourceAttachBacking,
     ResourceCreateBlob,
     ResourceDetachBacking,
@@ -52,8 +54,10 @@ _RAM_BYTES = 64 << 30  # address space; what is not used costs nothing
 _RAM_BASE = 1 << 56  # processors have 52 address bits at most
 _RING_SIZE = 4096  # descriptors; a recorded guest that waits for frames has a few commands in flight
 _LARGEST_ENTRY = 1 << 31
+_MOST_ENTRIES = 1 << 20  # of a request; devices take far fewer
 _OK = Response.OK_NODATA.to_bytes(4, "little")
 
+_Layout = TypeVar("_Layout", bound=tuple[object, ...])
 OnAnswer = Callable[[bytes], None]
 HostBlob = Callable[[int], "NDArray[np.uint8] | None"]
 
@@ -83,8 +87,8 @@ class ReplayedGuest:
         host_blob: HostBlob = lambda _resource_id: None,
         clock: Clock | None = None,
     ) -> None:
-        with SharedHandle.create(_RAM_BYTES, name=name) as handle:
-            self._memory = GuestMemory([Region(_RAM_BASE, _RAM_BYTES, handle)])
+        self._handle = SharedHandle.create(_RAM_BYTES, name=name)
+        self._memory = GuestMemory([Region(_RAM_BASE, _RAM_BYTES, self._handle)])
         self._pages = PageAllocator([(_RAM_BASE // PAGE, _RAM_BYTES // PAGE)], Random(0))
         self._transport = InProcessTransport(device, self._memory, clock)
         self._transport.on_interrupt = self._reap
@@ -163,13 +167,14 @@ class ReplayedGuest:
             on_answer: Called with as much of the new answer as there is room for.
 
         Raises:
-            Misuse: The guest is not active, or out of memory, which no recorded guest was.
+            Misuse: The guest is not active, or out of memory, which no recorded guest was; or the command
+                is none that the device can have carried out.
         """
         queue = self._queues.get(index)
         if queue is None:
             raise Misuse(f"a command on queue {index} before its driver had started")
-        carried_out = recorded.startswith(_OK)
-        if carried_out and index == CONTROL_QUEUE:
+        carried_out = index == CONTROL_QUEUE and recorded.startswith(_OK)
+        if carried_out:
             request = self._relocated(request)
         elif size > len(request):
             request += bytes(1)  # one byte too many is refused like a thousand
@@ -181,7 +186,7 @@ class ReplayedGuest:
         if queue.should_kick():
             self._transport.kick(index)
         self._transport.poll()  # the next record may change what this command reads
-        if carried_out and index == CONTROL_QUEUE:
+        if carried_out:
             self._released(request)
 
     def close(self) -> None:
@@ -190,6 +195,7 @@ class ReplayedGuest:
         self._transport.close()
         self._transport.on_interrupt = lambda _index: None  # it would keep this guest and its memory alive
         self._memory.close()
+        self._handle.close()
 
     def _reap(self, index: int) -> None:
         queue = self._queues.get(index)
@@ -204,13 +210,13 @@ class ReplayedGuest:
         """A request that gives memory to a resource, with a buffer here in place of its entries."""
         kind = int.from_bytes(request[:4], "little")
         if kind == Command.RESOURCE_CREATE_BLOB:
-            blob = unpack(ResourceCreateBlob, request, HEADER_SIZE)
+            blob = _body(ResourceCreateBlob, request)
             if blob.blob_mem != BlobMem.GUEST:
                 return request
             entries = self._buffer(blob.resource_id, request, sizeof(ResourceCreateBlob), blob.nr_entries)
             body = pack(blob._replace(nr_entries=len(entries)))
         elif kind == Command.RESOURCE_ATTACH_BACKING:
-            attach = unpack(ResourceAttachBacking, request, HEADER_SIZE)
+            attach = _body(ResourceAttachBacking, request)
             entries = self._buffer(
                 attach.resource_id, request, sizeof(ResourceAttachBacking), attach.nr_entries
             )
@@ -221,6 +227,8 @@ class ReplayedGuest:
 
     def _buffer(self, resource_id: int, request: bytes, body: int, count: int) -> list[Run]:
         """Memory for a resource, as long as the request's entries together, and all zeros."""
+        if count > _MOST_ENTRIES or len(request) < HEADER_SIZE + body + count * sizeof(MemEntry):
+            raise Misuse(f"a buffer of {count} pieces, which no device has taken")
         size = sum(length for _, length in unpack_entries(request, HEADER_SIZE + body, count))
         if not size:
             return []
@@ -230,9 +238,11 @@ class ReplayedGuest:
         return [(run[0] + at, min(_LARGEST_ENTRY, size - at)) for at in starts]
 
     def _zeroed(self, size: int) -> Run:
-        run = self._allocate(size)
-        np.frombuffer(self._memory.view(*run), np.uint8)[:] = 0
-        return run
+        """Memory that is given back to the host first: it takes none before it is written to."""
+        address, length = self._allocate(size)
+        with mmap.mmap(self._handle.fd, length, offset=address - _RAM_BASE) as pages:
+            pages.madvise(mmap.MADV_REMOVE)
+        return address, length
 
     def _allocate(self, size: int) -> Run:
         first, pages = self._pages.contiguous(-(-size // PAGE))
@@ -246,11 +256,22 @@ class ReplayedGuest:
         """A request that was carried out: the buffer that it gave back is free."""
         kind = int.from_bytes(request[:4], "little")
         if kind == Command.RESOURCE_UNREF:
-            resource_id = unpack(ResourceUnref, request, HEADER_SIZE).resource_id
+            resource_id = _body(ResourceUnref, request).resource_id
         elif kind == Command.RESOURCE_DETACH_BACKING:
-            resource_id = unpack(ResourceDetachBacking, request, HEADER_SIZE).resource_id
+            resource_id = _body(ResourceDetachBacking, request).resource_id
         else:
             return
         freed = self._buffers.pop(resource_id, None)
         if freed is not None:
             self._free(freed[0])
+
+
+def _body(layout: type[_Layout], request: bytes) -> _Layout:
+    """A request's structure.
+
+    Raises:
+        Misuse: It is too short for one.
+    """
+    if len(request) < HEADER_SIZE + sizeof(layout):
+        raise Misuse(f"a {layout.__name__} of {len(request)} bytes, which no device has carried out")
+    return unpack(layout, request, HEADER_SIZE)

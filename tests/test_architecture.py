@@ -31,8 +31,10 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 COMPOSITION_ROOT = FLOOR["machine"]
 KNOWS_VIRTIO = FLOOR["adapter"]
 
-# The errors are one family: `compositor.errors` adds its own to virtio's, which import nothing.
-ERRORS = {"virtio.errors"}
+# What all packages share, and imports nothing of them: the errors are one family, to which
+# `compositor.errors` adds its own; and all files that users name are opened in one way, which
+# `compositor.files` passes on.
+FAMILIES = {"compositor.errors": {"virtio.errors"}, "compositor.files": {"virtio.regular"}}
 
 # The layers of virtio that a guest shares with the device.
 SHARED = {
@@ -50,6 +52,7 @@ SHARED = {
     "virtio.clock",
     "virtio.aio",
     "virtio.closing",
+    "virtio.regular",
 }
 # What runs an event loop or owns one of its objects; everything else is sans-IO.
 SHELLS = {
@@ -130,8 +133,8 @@ def wrong_way(name: str, used: set[str]) -> set[str]:
         }
     if is_root(name):
         return set()
-    if name == "compositor.errors":
-        used = {i for i in used if not under(i, ERRORS)}
+    if name in FAMILIES:
+        used = {i for i in used if not under(i, FAMILIES[name])}
     others = {"guest"} if (floor(name) or 0) >= KNOWS_VIRTIO else {"guest", "virtio"}
     return {i for i in used if under(i, others)}
 

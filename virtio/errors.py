@@ -14,8 +14,15 @@ from pathlib import Path
 class ScanoutError(Exception):
     """Base of every error that this program raises on purpose.
 
-    The message is one line: what is wrong, where, and what to do.
+    The message is one line: what is wrong, where, and what to do. What it quotes of a file or of a peer may
+    hold line breaks and a terminal's control codes; they are shown escaped.
     """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if text.isprintable():
+            return text
+        return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 class DriverFault(ScanoutError):

@@ -18,6 +18,7 @@ from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput, Misuse
 from compositor.observe.statistics import GuestStatistics
 from compositor.output.submission import Feedback
+from compositor.scene.layout import check_name
 from compositor.scene.tree import SceneTree
 from virtio.fence import Fence
 from virtio.gpu.display import CursorImage, DeferredTransfer, DisplayMode, ScanoutImage
@@ -47,7 +48,7 @@ class GuestDisplay:
         late: Finds the latter, where the guest has a patience (`late.patience`).
 
     Raises:
-        BadInput: A placement names no output, or gives an impossible size.
+        BadInput: The name is impossible, a placement names no output, or gives an impossible size.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class GuestDisplay:
         read_stamp: ReadStamp,
         call_at: CallAt | None = None,
     ) -> None:
+        check_name(name)
         for place in places:
             check_placement(name, place, len(tree.outputs))
         self.statistics = statistics
@@ -120,7 +122,9 @@ class GuestDisplay:
     def found(self, finding: EarlyReuse) -> None:
         """The guest drew into a buffer that the host still had."""
         if not self.statistics.frames["early_reuse"]:
-            self.report(f"{self._name}: {finding}")
+            patience = self.late.patience
+            waits = "" if patience is None else f"; {patience.whose} waits {patience.ns / 1e6:g} ms at most"
+            self.report(f"{self._name}: {finding}{waits}")
         self.statistics.reused_early(finding.as_dict())
 
     def _tell(self, line: str) -> None:

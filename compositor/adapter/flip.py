@@ -49,7 +49,7 @@ class Flip:
         self.answer: Fence | None = None
         self.release: Fence | None = None
         self.early = False
-        self._watched: tuple[Samples, ...] = ()
+        self._watched: tuple[tuple[Samples, bool], ...] = ()
 
     def order(self, policy: SyncPolicy, release: Fence | None, producer: Producer) -> None:
         """Decide what the guest will hear.
@@ -68,26 +68,27 @@ class Flip:
     def watch(self) -> None:
         """The host owns this image from now on, and what it replaces still: the guest must not change them.
 
-        A buffer that is flushed again and again, as a console's is, is drawn into while it is shown. That is
-        its guest's wish; only between a flush and its fence it must hold still.
+        A buffer that is flushed again, as a console's is, is drawn into while it is shown: its guest's wish.
         """
-        watched = [self]
-        if self.previous is not None and self.previous.image.resource_id != self.image.resource_id:
-            watched.append(self.previous)
+        previous = self.previous
+        if previous is not None and previous.image.resource_id == self.image.resource_id:
+            return
         self._watched = tuple(
-            Samples(flip.image.pixels, flip.buffer.frame_id) for flip in watched if flip.image.zero_copy
+            (Samples(flip.image.pixels, flip.buffer.frame_id), flip is self)
+            for flip in (self, previous)
+            if flip is not None and flip.image.zero_copy
         )
 
     def unwatch(self) -> None:
         """The guest takes the buffers back by right."""
         self._watched = ()
 
-    def findings(self, owner: str, now_ns: int) -> list[EarlyReuse]:
-        """Which of the watched buffers have changed; ends the watch."""
+    def findings(self, owner: str, now_ns: int) -> list[tuple[EarlyReuse, bool]]:
+        """Which of the watched buffers have changed, and whether it is the flip's own; ends the watch."""
         watched, self._watched = self._watched, ()
-        changed = ((samples.frame, samples.changed_rows()) for samples in watched)
+        changed = ((samples.frame, samples.changed_rows(), own) for samples, own in watched)
         return [
-            EarlyReuse(frame, rows, self.number, owner, now_ns - self.flushed_ns)
-            for frame, rows in changed
+            (EarlyReuse(frame, rows, self.number, owner, now_ns - self.flushed_ns), own)
+            for frame, rows, own in changed
             if rows is not None
         ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from compositor.adapter.flip import Flip
 from compositor.adapter.late import LateFlushes
-from compositor.adapter.reuse import EarlyReuse
+from compositor.adapter.reuse import EarlyReuse, NewestBuffer
 from compositor.adapter.sync_policy import QUEUE_DEPTH, SyncPolicy
 from compositor.observe.statistics import GuestStatistics
 from compositor.output.layers import Buffer
@@ -81,6 +81,7 @@ class FlipQueue:
         self._pending: Flip | None = None  # with the surface, and not latched
         self._missed = EMPTY  # what flips of `image` changed that were given up while they waited
         self._out: set[Flip] = set()  # those that the host is not through with
+        self._newest = NewestBuffer(guest.found)
 
     def set_image(self, image: ScanoutImage | None) -> Fence | None:
         """The scanout shows `image` from its next flush on, or nothing from now on.
@@ -105,6 +106,7 @@ class FlipQueue:
             if flip.answer is not None:
                 self._guest.late.forget(flip.answer)
         self._last = None
+        self._newest.forget()
         if self._surface.buffer is not None:
             self._surface.blank()
             self._surface.submit(None)
@@ -117,6 +119,7 @@ class FlipQueue:
             return None
         now_ns = self._guest.now_ns()
         self._guest.late.look(now_ns)
+        self._newest.flushed(image.resource_id)
         self._guest.statistics.submitted()
         if policy is not SyncPolicy.QUEUE:
             self._discard_waiting()
@@ -230,8 +233,7 @@ class FlipQueue:
             return
         self._out.remove(flip)
         now_ns = self._guest.now_ns()
-        for finding in flip.findings(self.producer.owner, now_ns):
-            self._guest.found(finding)
+        self._look_for_reuse(flip, now_ns)
         self._guest.late.look(now_ns)
         flip.previous = None
         if flip.answer is not None and not flip.answer.signaled:
@@ -239,6 +241,14 @@ class FlipQueue:
             flip.answer.signal()
         if flip.release is not None:
             flip.release.signal()
+
+    def _look_for_reuse(self, flip: Flip, now_ns: int) -> None:
+        resource_id = flip.image.resource_id
+        for finding, own in flip.findings(self.producer.owner, now_ns):
+            if own and flip is self._last:
+                self._newest.add(resource_id, finding)
+            elif not own or self._last is None or self._last.image.resource_id != resource_id:
+                self._guest.found(finding)
 
     def _signal_release(self) -> None:
         fence, self._release = self._release, None

@@ -13,7 +13,7 @@ from compositor.output.mode import MAX_SIZE, MIN_SIZE
 from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import OPAQUE, TRANSFORMS, Rotation, parse_transform
-from compositor.scene.layout import bounding_box
+from compositor.scene.layout import FARTHEST, bounding_box
 from virtio.gpu.display import DisplayMode
 
 
@@ -96,8 +96,8 @@ def check_placement(name: str, place: Placement, outputs: int) -> None:
     """Refuse a placement that cannot be shown, by the name of what is wrong.
 
     Raises:
-        BadInput: No such output, one that is named twice, a size that no mode can have, an opacity or
-            a transform that is none.
+        BadInput: No such output, one that is named twice, a position or a clip that is none, a size that no
+            mode can have, an opacity or a transform that is none.
     """
     for output in place.outputs or ():
         if not 0 <= output < outputs:
@@ -106,6 +106,11 @@ def check_placement(name: str, place: Placement, outputs: int) -> None:
         raise BadInput(f"guest {name}: an output cannot mirror itself")
     if place.output is None and place.mirrors:
         raise BadInput(f"guest {name}: mirrors belong to an output, and a place in the layout has none")
+    if max(abs(place.x), abs(place.y)) > FARTHEST:
+        raise BadInput(f"guest {name}: {place.x},{place.y} is beyond {FARTHEST} pixels")
+    clip = place.clip
+    if clip is not None and (min(clip) < 0 or max(clip) > FARTHEST or Rect(*clip).empty):
+        raise BadInput(f"guest {name}: clip {list(clip)} shows nothing; it is [x, y, width, height]")
     if not 0 <= place.opacity <= 1:
         raise BadInput(f"guest {name}: opacity {place.opacity:g} is not in 0 to 1")
     parse_transform(place.transform)

@@ -4,10 +4,18 @@ Nothing on the wire says so. Linux waits 50 ms for a flush's fence, throws the r
 (virtgpu_plane.c), so a host that is slow for once has its buffers painted over, and neither side notices.
 Here some cache lines of a buffer are copied when the host gets it, and compared when it gives it back: a few
 kilobytes a frame. What changes between the samples goes unseen; a guest that redraws, redraws most of it.
+
+A guest with one buffer, as a text console, draws into what is shown: that is its wish, and no reuse. That it
+has one is known when it flushes the same buffer again, so findings about the newest buffer wait for the next
+flush.
+
+A finding does not say whether the guest waited. A driver that gave up after 50 ms did, and its 50 ms began
+when it queued the flush, which was before the host saw it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -50,9 +58,36 @@ class EarlyReuse(NamedTuple):
         first, last = self.rows
         frame = "a frame" if self.frame is None else f"frame {self.frame}"
         return (
-            f"early reuse: {frame} was drawn over (rows {first} to {last}) while {self.owner} still had it; "
-            f"fence {self.fence} came {self.held_ns / 1e6:.1f} ms after its flush, and the guest did not wait"
+            f"early reuse: {frame} was drawn over (rows {first} to {last}) while {self.owner} still had it, "
+            f"before fence {self.fence}, which came {self.held_ns / 1e6:.1f} ms after its flush"
         )
+
+
+class NewestBuffer:
+    """Findings about the buffer that a scanout shows last, until the next flush tells what they are.
+
+    Args:
+        found: Gets those that are early reuse.
+    """
+
+    def __init__(self, found: Callable[[EarlyReuse], None]) -> None:
+        self._found = found
+        self._waiting: list[tuple[int, EarlyReuse]] = []
+
+    def add(self, resource_id: int, finding: EarlyReuse) -> None:
+        """The guest drew into its newest buffer."""
+        self._waiting.append((resource_id, finding))
+
+    def flushed(self, resource_id: int) -> None:
+        """The guest flushes again: another buffer, or the one that it has."""
+        waiting, self._waiting = self._waiting, []
+        for resource, finding in waiting:
+            if resource != resource_id:
+                self._found(finding)
+
+    def forget(self) -> None:
+        """The scanout shows nothing any more."""
+        self._waiting.clear()
 
 
 class Samples:

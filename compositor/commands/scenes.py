@@ -57,10 +57,13 @@ def demo(run: RunOptions) -> None:
     run_scene("demo", replace(run, window=window))
 
 
-def run_scene(name: str | None, run: RunOptions, kernel: Path | None = None) -> None:
+def run_scene(
+    name: str | None, run: RunOptions, kernel: Path | None = None, *, allow_programs: bool = False
+) -> None:
     """Run a built-in scene, a study or a scene file; without any of them, say which there are.
 
-    A scene runs for as long as the options say, else as it says itself.
+    A scene runs for as long as the options say, else as it says itself. With `allow_programs`, one in a file
+    may name programs of this machine.
 
     Raises:
         BadInput: There is no such scene, it says something that cannot be, the options do not go with it, or
@@ -76,7 +79,8 @@ def run_scene(name: str | None, run: RunOptions, kernel: Path | None = None) -> 
         return
     if kernel is not None:
         raise BadInput(f"--kernel {kernel}: only {_BOOTING} boot one; see scanout boot")
-    scene = find_scene(name, None if run.outputs == RunOptions().outputs else run.modes)
+    modes = None if run.outputs == RunOptions().outputs else run.modes
+    scene = find_scene(name, modes, allow_programs=allow_programs)
     with shown_progress() as progress:
         scene.prepare(progress)
     run_session(
@@ -90,7 +94,7 @@ def run_scene(name: str | None, run: RunOptions, kernel: Path | None = None) -> 
     )
 
 
-def find_scene(name: str, modes: Sequence[str] | None) -> SceneFile:
+def find_scene(name: str, modes: Sequence[str] | None, *, allow_programs: bool = False) -> SceneFile:
     """The scene that is built in under that name, or in that file; its outputs have `modes`, if given.
 
     Raises:
@@ -99,7 +103,7 @@ def find_scene(name: str, modes: Sequence[str] | None) -> SceneFile:
     if name in SCENES:
         return builtin(name, modes)
     if name.endswith(".toml") or Path(name).exists():
-        return read_scene(Path(name), modes)
+        return read_scene(Path(name), modes, allow_programs=allow_programs)
     known = ", ".join((*SCENES, *STUDIES))
     raise BadInput(f"there is no scene {name!r}; there are: {known}; a file's name ends in .toml")
 

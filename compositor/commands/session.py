@@ -97,10 +97,13 @@ async def _session(machine: Machine, run: RunOptions, start: Start) -> None:
             try:
                 reason = await _limited(machine, run, start)
             finally:
-                _write_results(machine, run)
-        _summarise(machine, run)
+                written = _write_results(machine, run)
+        _summarise(machine, written)
         failed = [guest.failure for guest in machine.guests if guest.failure is not None]
     if reason is StopReason.INTERRUPTED:
+        missing = _missing_picture(machine, run)
+        if missing is not None:
+            machine.report(f"{missing}: {reason.value}")
         raise Interrupted
     _check(machine, run, reason)
     if failed:
@@ -182,12 +185,18 @@ def save_numbered(output: str, picture: NDArray[np.uint8]) -> None:
     print(f"wrote {path}", flush=True)
 
 
-def _write_results(machine: Machine, run: RunOptions) -> None:
-    """Write the files that the options name, from what has happened so far."""
-    if run.stats is not None:
-        write_json(run.stats, machine.stats())
+def _write_results(machine: Machine, run: RunOptions) -> list[Path]:
+    """Write the files that the options name, from what has happened so far; those that there are now."""
+    written = []
     if run.screenshot is not None and machine.pictures.has(machine.outputs[0].name):
         save_png(run.screenshot, machine.screenshot())
+        written.append(run.screenshot)
+    if run.stats is not None:
+        write_json(run.stats, machine.stats())
+        written.append(run.stats)
+    if run.record is not None:
+        written.append(run.record)
+    return written
 
 
 def _check(machine: Machine, run: RunOptions, reason: StopReason) -> None:
@@ -198,15 +207,20 @@ def _check(machine: Machine, run: RunOptions, reason: StopReason) -> None:
     """
     if run.frames is not None and machine.presented < run.frames:
         raise RunFailed(f"--frames {run.frames}: only {machine.presented} were presented: {reason.value}")
-    if run.screenshot is not None and not machine.pictures.has(machine.outputs[0].name):
-        wanted = "a frame" if run.screenshot_at is None else f"frame {run.screenshot_at}"
-        raise RunFailed(
-            f"--screenshot {run.screenshot}: {wanted} was never presented, only {machine.presented} were: "
-            f"{reason.value}"
-        )
+    missing = _missing_picture(machine, run)
+    if missing is not None:
+        raise RunFailed(f"{missing}: {reason.value}")
 
 
-def _summarise(machine: Machine, run: RunOptions) -> None:
+def _missing_picture(machine: Machine, run: RunOptions) -> str | None:
+    """What there is to say of a screenshot that was asked for and could not be written."""
+    if run.screenshot is None or machine.pictures.has(machine.outputs[0].name):
+        return None
+    wanted = "a frame" if run.screenshot_at is None else f"frame {run.screenshot_at}"
+    return f"--screenshot {run.screenshot}: {wanted} was never presented, only {machine.presented} were"
+
+
+def _summarise(machine: Machine, written: Sequence[Path]) -> None:
     """What a user wants to know without opening the statistics: a line per output and per guest."""
     stats = machine.stats()
     for output in stats["outputs"]:
@@ -222,6 +236,5 @@ def _summarise(machine: Machine, run: RunOptions) -> None:
             f"{guest['name']} ({guest['kind']}): {frames['presented']} of {frames['submitted']} frames "
             f"presented{torn}; {copied:,} bytes copied, {guest['bytes_per_frame']:,.0f} a frame"
         )
-    for path in (run.screenshot, run.stats, run.record):
-        if path is not None and path.exists():
-            print(f"wrote {path}")
+    for path in written:
+        print(f"wrote {path}")

@@ -10,9 +10,9 @@ as it goes. On the real clock it passes by itself.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -314,8 +314,8 @@ class Machine:
             self._runs.fail(error)
 
     def _picture_is_up(self) -> None:
-        """A guest said so: what it kicked off before it spoke is served in this round of the loop."""
-        asyncio.get_running_loop().call_soon(self.stop, StopReason.PICTURE)
+        """A guest said so: what it kicked off before it spoke is due before this is."""
+        self.clock.call_at(self.clock.now_ns(), partial(self.stop, StopReason.PICTURE))
 
     # Time.
 

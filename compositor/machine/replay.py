@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-from compositor.adapter.placement import Placement
 from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput
 from compositor.frame_clock import Recorded
@@ -14,7 +13,8 @@ from compositor.machine.outputs import Outputs
 from compositor.machine.presenter import Presenter
 from compositor.output.frame import Frame
 from compositor.output.output import Output
-from compositor.record.recording import Recording, make_output, read_json
+from compositor.record.documents import GuestDocument, MonitorDocument, PlaceDocument, read_document
+from compositor.record.recording import Recording, make_output
 from compositor.record.records import CommandRecord, ContentRecord, FrameRecord, Kind, Record
 from guest.replayed import ReplayedGuest
 from virtio.clock import Clock
@@ -145,7 +145,7 @@ class Player:
     def _play(self, record: Record) -> None:
         try:
             self._carry_out(record)
-        except (ScanoutError, ValueError, KeyError, TypeError) as error:
+        except (ScanoutError, ValueError) as error:
             reason = str(error) or type(error).__name__
             at = f"{record.kind.name} at {record.time_ns / 1e9:.6f} s"
             raise BadInput(f"{self._recording.path}: cannot be replayed beyond {at}: {reason}") from error
@@ -161,12 +161,14 @@ class Player:
         self._driver(record).write(content.resource_id, content.extents, content.data)
 
     def _place(self, record: Record) -> None:
-        document = read_json(record)
-        self._guest(record).put(document["scanout"], _placement(document["place"]))
+        document = read_document(record, PlaceDocument)
+        self._guest(record).put(document.scanout, document.place)
 
     def _plug(self, record: Record) -> None:
-        output = make_output(read_json(record))
+        output = make_output(read_document(record, MonitorDocument))
         outputs = self._outputs.all
+        if record.subject > len(outputs):
+            raise BadInput(f"there is no output {record.subject}, and the next new one is {len(outputs)}")
         if record.subject < len(outputs):
             self._switch.plug(record.subject, str(output.mode))
         else:
@@ -185,10 +187,10 @@ class Player:
         return guest
 
     def _attach(self, record: Record) -> None:
-        document = read_json(record)
-        places = [_placement(place) for place in document["places"]]
-        name, kind = document["name"], document["kind"]
-        guest = ReplayedAttachment(name, kind, self._outputs.tree, places, self._clock)
+        document = read_document(record, GuestDocument)
+        guest = ReplayedAttachment(
+            document.name, document.kind, self._outputs.tree, document.places, self._clock
+        )
         self._attached.append(guest)
         self._guests.append(guest)
 
@@ -238,13 +240,3 @@ class Player:
     def _seen(self, frame: Frame) -> FrameRecord:
         height, width = frame.pixels.shape[:2]
         return FrameRecord(frame.commit_seq, width, height, frame.checksum or 0)
-
-
-def _placement(document: dict[str, Any]) -> Placement:
-    """The placement that a recording has as a JSON object.
-
-    Raises:
-        TypeError: It has something that placements have not.
-    """
-    lists = {key: tuple(value) for key, value in document.items() if isinstance(value, list)}
-    return Placement(**{**document, **lists})

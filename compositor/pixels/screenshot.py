@@ -8,18 +8,22 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from compositor.errors import BadInput
-from compositor.files import write_atomically
+from compositor.files import open_regular, write_atomically
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import EMPTY, Rect
 
 Picture = NDArray[np.uint8]
 
+_LARGEST = 8192  # pixels of a side, as of a monitor's mode
+_DEFLATE_RATIO = 1032  # the most that zlib's format makes of a byte
 _DIFFERENT = (255, 0, 64, 255)  # the colour of a differing pixel in a difference image
 
 
@@ -54,23 +58,51 @@ def load_png(path: str | os.PathLike[str]) -> Picture:
     """Read a PNG.
 
     Raises:
-        BadInput: There is no such file, it is no PNG, or it is damaged.
+        BadInput: There is no such regular file, it is no PNG, it is damaged or animated, or it has more
+            pixels than a screenshot can have.
     """
     try:
+        with open_regular(Path(path)) as file:
+            return _decoded(path, file)
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _decoded(path: str | os.PathLike[str], file: BinaryIO) -> Picture:
+    try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=["PNG"]) as image:
+            # `_check_size` is stricter than what this warns of.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file, formats=["PNG"]) as image:
+                _check_size(path, *image.size, os.fstat(file.fileno()).st_size)
+                if getattr(image, "is_animated", False):
+                    raise BadInput(f"{path} is an animated PNG: give a still picture")
                 return np.asarray(image.convert("RGBA"))
     except UnidentifiedImageError:
         raise BadInput(f"{path} is not a PNG") from None
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror or error}") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadInput(
-            f"{path} has more than {Image.MAX_IMAGE_PIXELS} pixels: too large for a screenshot"
-        ) from None
-    except (SyntaxError, ValueError) as error:  # how Pillow reports a damaged chunk
+    except Image.DecompressionBombError:
+        raise _too_large(path) from None
+    except BadInput:
+        raise
+    except Exception as error:  # a damaged file makes Pillow raise whatever it stumbles over
         raise BadInput(f"{path} is a damaged PNG: {error}") from None
+
+
+def _check_size(path: str | os.PathLike[str], width: int, height: int, file_bytes: int) -> None:
+    """Refuse a picture before memory is taken for it.
+
+    Raises:
+        BadInput: It is too large, or the file too short to hold it.
+    """
+    if max(width, height) > _LARGEST:
+        raise _too_large(path)
+    # A pixel has at least one bit, which no compressor makes smaller than this.
+    if width * height // 8 > file_bytes * _DEFLATE_RATIO:
+        raise BadInput(f"{path} is a damaged PNG: {file_bytes} bytes cannot hold {width}x{height} pixels")
+
+
+def _too_large(path: str | os.PathLike[str]) -> BadInput:
+    return BadInput(f"{path} has more than {_LARGEST}x{_LARGEST} pixels: too large for a screenshot")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

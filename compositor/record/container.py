@@ -6,9 +6,9 @@
             XXH3 of the payload (u64), XXH3 of the 28 header bytes before (u64)
     payload one Zstandard frame
 
-All numbers are little-endian; flag 1 marks the last chunk. Chunks depend on nothing before them, so a
-file that was cut off holds all that its whole chunks hold. The header has a checksum of its own: without
-it, a damaged length would look like a file that was cut off.
+All numbers are little-endian; flag 1 marks the last chunk; a chunk's content has at most 1 GiB. Chunks
+depend on nothing before them, so a file that was cut off holds all that its whole chunks hold. The header
+has a checksum of its own: without it, a damaged length would look like a file that was cut off.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _LAST = 1
 # A chunk is written when it has this much, so it has at most this and one record more.
 CHUNK_BYTES = 1 << 20
 _LARGEST = 1 << 30
+_PART = 1 << 24  # bytes of a payload that are read at a time
 # Level 1: above it, animated frames cost twice the time for a few per cent (see ARCHITECTURE.md).
 _LEVEL = 1
 
@@ -130,7 +131,6 @@ class ChunkReader:
         Raises:
             BadInput: A chunk is damaged, or something follows the last one.
         """
-        decompressor = zstandard.ZstdDecompressor()
         number = 0
         while True:
             at = self._file.tell()
@@ -143,7 +143,7 @@ class ChunkReader:
                 self.cut_off = True
                 return
             try:
-                content = decompressor.decompress(payload, max_output_size=size)
+                content = _unpack(payload, size)
             except zstandard.ZstdError as error:
                 raise self._damaged(number, at, str(error)) from None
             yield content
@@ -160,12 +160,34 @@ class ChunkReader:
             raise self._damaged(number, at, "its header's checksum is wrong")
         if magic != _CHUNK or own_number != number or size > _LARGEST:
             raise self._damaged(number, at, "its header makes no sense")
-        payload = self._file.read(length)
+        payload = self._read(length)
         if len(payload) < length:
             return flags, size, None
         if xxhash.xxh3_64_intdigest(payload) != checksum:
             raise self._damaged(number, at, "its checksum is wrong")
         return flags, size, payload
 
+    def _read(self, length: int) -> bytes:
+        """At most so many bytes; memory is taken for what the file has, not for what a header says."""
+        parts = []
+        while length and (part := self._file.read(min(length, _PART))):
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
+
     def _damaged(self, number: int, at: int, why: str) -> BadInput:
         return BadInput(f"{self._name}: damaged: chunk {number} at byte {at}: {why}; what came before it ran")
+
+
+def _unpack(payload: bytes, size: int) -> bytes:
+    """The content of a frame.
+
+    zstandard's `decompress` takes as much memory as the frame says, whatever its caller allows.
+
+    Raises:
+        ZstdError: It has not `size` bytes, or it is damaged.
+    """
+    named = zstandard.get_frame_parameters(payload).content_size
+    if named != size:
+        raise zstandard.ZstdError(f"its content has not the {size} bytes that its header says")
+    return zstandard.ZstdDecompressor().decompress(payload)

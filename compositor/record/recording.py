@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,10 @@ from compositor.errors import BadInput
 from compositor.output.mode import Mode
 from compositor.output.output import Output
 from compositor.record.container import ChunkReader
+from compositor.record.documents import MachineDocument, MonitorDocument, read_document
 from compositor.record.records import Kind, Record, decode
 from virtio.closing import Closing
+from virtio.regular import open_regular
 
 
 class Recording(Closing):
@@ -30,7 +31,7 @@ class Recording(Closing):
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = path.open("rb")
+            self._file = open_regular(path)
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}") from None
         try:
@@ -41,12 +42,9 @@ class Recording(Closing):
                 raise BadInput(f"{path}: cut off before its first command: nothing to replay")
             if first.kind is not Kind.MACHINE:
                 raise BadInput(f"{path}: does not begin with a machine: it was not written by --record")
-            document = read_json(first)
-            self.clock = str(document["clock"])
-            self.outputs = [make_output(monitor) for monitor in document["outputs"]]
-        except (KeyError, TypeError):
-            self._file.close()
-            raise BadInput(f"{path}: its machine makes no sense: it was not written by --record") from None
+            machine = read_document(first, MachineDocument)
+            self.clock = machine.clock
+            self.outputs = [make_output(monitor) for monitor in machine.outputs]
         except BaseException:
             self._file.close()
             raise
@@ -73,23 +71,8 @@ class Recording(Closing):
         self._file.close()
 
 
-def read_json(record: Record) -> dict[str, Any]:
-    """A record's payload as a JSON object.
-
-    Raises:
-        BadInput: It is none.
-    """
-    try:
-        document = json.loads(record.payload)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise BadInput(f"a recording whose {record.kind.name} record is no JSON object")
-    return document
-
-
 def describe_output(output: Output) -> dict[str, Any]:
-    """An output, as recordings have it."""
+    """An output, as recordings have it: a `MonitorDocument`."""
     return {
         "name": output.name,
         "mode": str(output.mode),
@@ -102,20 +85,18 @@ def describe_output(output: Output) -> dict[str, Any]:
     }
 
 
-def make_output(monitor: dict[str, Any]) -> Output:
+def make_output(monitor: MonitorDocument) -> Output:
     """The output that `describe_output` described; those of older recordings are all plugged in.
 
     Raises:
         BadInput: Its mode or background makes no sense.
-        KeyError: Something is missing.
     """
-    position = monitor.get("position")
     return Output(
-        Mode.parse(monitor["mode"]),
-        name=monitor["name"],
-        background=monitor["background"],
-        position=None if position is None else (position[0], position[1]),
-        plugged=monitor.get("plugged", True),
-        linear_light=monitor.get("linear_light", False),
-        direct_scanout=monitor.get("direct_scanout", True),
+        Mode.parse(monitor.mode),
+        name=monitor.name,
+        background=monitor.background,
+        position=monitor.position,
+        plugged=monitor.plugged,
+        linear_light=monitor.linear_light,
+        direct_scanout=monitor.direct_scanout,
     )

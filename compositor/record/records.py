@@ -42,6 +42,8 @@ _COMMAND = struct.Struct("<BIII")
 _CONTENT = struct.Struct("<II")
 _EXTENT = np.dtype([("first", "<u8"), ("bytes", "<u4")])
 _PRESENTED = struct.Struct("<IIIQ")
+# Every second block of the largest picture (see `compositor.record.changes`) makes half as many.
+_MOST_EXTENTS = 1 << 22
 
 Extent = tuple[int, int]
 """(first byte, bytes) within a resource's memory."""
@@ -152,9 +154,11 @@ class ContentRecord(NamedTuple):
         """The content in a payload.
 
         Raises:
-            BadInput: Its data is not as long as its extents.
+            BadInput: Its data is not as long as its extents, or those are more than any picture has.
         """
         resource_id, count = _unpack(_CONTENT, payload)
+        if count > _MOST_EXTENTS:
+            raise BadInput(f"a recording with {count} extents in one record: it was not written by --record")
         end = _CONTENT.size + count * _EXTENT.itemsize
         if len(payload) < end:
             raise _too_short()

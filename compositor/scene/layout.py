@@ -15,6 +15,19 @@ from compositor.output.output import Output
 from compositor.pixels.geometry import EMPTY, Rect
 
 FARTHEST = 1 << 20  # pixels; far more than 16 of the largest outputs in a row
+_LONGEST_NAME = 64  # characters
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of an output or a guest: it becomes part of files' names and of lines.
+
+    Raises:
+        BadInput: It is too long, or has a slash or something that cannot be printed.
+    """
+    if len(name) > _LONGEST_NAME:
+        raise BadInput(f"a name of {len(name)} characters: it may have {_LONGEST_NAME}")
+    if not name.isprintable() or "/" in name:
+        raise BadInput(f'"{name}" is no name: it has a slash, or what cannot be printed')
 
 
 class Monitor(NamedTuple):
@@ -54,10 +67,12 @@ def check_monitors(monitors: Sequence[Monitor]) -> None:
     """Refuse monitors that cannot lie where they shall.
 
     Raises:
-        BadInput: Two of them have one name or overlap, or one lies too far away; the message names them.
+        BadInput: A name is impossible, two of them have one name or overlap, or one lies too far away; the
+            message names them.
     """
     names = [monitor.name for monitor in monitors]
     for name in names:
+        check_name(name)
         if names.count(name) > 1:
             raise BadInput(f"two outputs are called {name}")
     placed: list[tuple[Monitor, Rect]] = []

@@ -12,6 +12,7 @@ from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
 from compositor.errors import BadInput
 from compositor.machine.guests import unique_name
 from compositor.output.output import Output
+from compositor.scene.layout import check_name
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.places import make_placement
 from compositor.scene_file.schema import AnyGuest, PlaceTable, QemuTable, SimulatedTable, UmlTable
@@ -23,6 +24,8 @@ _MILLISECOND = 1_000_000
 _MIB = 1 << 20
 _LARGEST_MIB = 1 << 20
 _LONGEST_MS = 1e9
+_MOST_GUESTS = 256
+_MOST_PLACES = 16  # of a guest: as many scanouts as a device can have
 _LINUX_MIB = 64  # the least that a kernel boots with
 
 
@@ -44,13 +47,18 @@ def make_guests(tables: Sequence[AnyGuest], outputs: Sequence[Output]) -> dict[s
     """The guests that the tables describe, by name: its own, or its workload's or kind's, numbered.
 
     Raises:
-        BadInput: One of them is impossible, or two have one name; the message names the key.
+        BadInput: One of them is impossible, two have one name, or there are more than 256; the message names
+            the key.
     """
+    if len(tables) > _MOST_GUESTS:
+        raise BadInput(f"guests: {len(tables)} of them: a scene has at most {_MOST_GUESTS}")
     made: dict[str, SceneGuest] = {}
     for index, table in enumerate(tables):
         key = f"guests[{index}]"
         if table.name in made:
             raise BadInput(f'{key}.name: another guest is called "{table.name}"')
+        with at_key(f"{key}.name"):
+            check_name(table.name)
         name = table.name or unique_name(_kind(table), made)
         made[name] = SceneGuest(
             table, _make_guest(table, name, key), _make_placements(table, outputs, name, key)
@@ -136,6 +144,8 @@ def policies(table: AnyGuest) -> Sequence[SyncPolicy]:
 def _make_placements(table: AnyGuest, outputs: Sequence[Output], name: str, key: str) -> list[Placement]:
     """Where a guest's scanouts appear; by default on the first output."""
     places = table.places or [PlaceTable()]
+    if len(places) > _MOST_PLACES:
+        raise BadInput(f"{key}.places: {len(places)} of them: a guest has at most {_MOST_PLACES} scanouts")
     return [
         make_placement(place, outputs, name, f"{key}.places[{number}]") for number, place in enumerate(places)
     ]

@@ -14,6 +14,7 @@ from guest.linux.initramfs import Initramfs
 from guest.linux.kernel import Module
 from guest.linux.options import GuestOptions
 from virtio.errors import Misuse
+from virtio.regular import open_regular
 
 INIT = "/scanout/init"
 # What lies in the directory of a run, where the machine finds it by these names.
@@ -79,7 +80,8 @@ def _own_archive(path: Path | None) -> bytes:
     if path is None:
         return b""
     try:
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            data = file.read()
     except OSError as error:
         raise Misuse(f"initial RAM file system {path}: {error.strerror}") from None
     return data + bytes(-len(data) % 4)

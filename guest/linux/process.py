@@ -23,26 +23,47 @@ from guest.linux.tool import require
 
 GRACE_SECONDS = 2.0  # from the polite signal to the other one
 _LAST_LINES = 20
+_CONSOLE_BYTES = 65536  # read at a time
 
 
 class _Listener(asyncio.SubprocessProtocol):
-    """Takes the console's text and the end of the process."""
+    """Takes the console's text and the end of the process.
 
-    def __init__(self, console: Console) -> None:
+    The console's pipe is read here: asyncio's own passes on what it has read a round of the loop later, and
+    until then `read` could not say what the guest has printed.
+    """
+
+    def __init__(self, console: Console, pipe: int) -> None:
         self._console = console
+        self._pipe = pipe
         self._pid = 0
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(pipe, self.read)
         self.exited = asyncio.Event()
         self.drained = asyncio.Event()  # and the last byte of the console was read
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._pid = cast(asyncio.SubprocessTransport, transport).get_pid()
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - both streams are one pipe
-        self._console.feed(data)
+    def read(self) -> bool:
+        """Take a piece of the console's text; whether there was one."""
+        if self.drained.is_set():
+            return False
+        try:
+            data = os.read(self._pipe, _CONSOLE_BYTES)
+        except BlockingIOError:
+            return False
+        if data:
+            self._console.feed(data)
+        else:
+            self.close()
+        return bool(data)
 
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002
-        if fd == 1:
-            self.drained.set()
+    def close(self) -> None:
+        """The console is at its end."""
+        self._loop.remove_reader(self._pipe)
+        os.close(self._pipe)
+        self.drained.set()
 
     def process_exited(self) -> None:
         self.exited.set()
@@ -102,20 +123,33 @@ class GuestProcess:
         require("setpriv")
         console = Console(echo)
         loop = asyncio.get_running_loop()
+        pipe, printed = os.pipe()
+        os.set_blocking(pipe, False)
+        listener = _Listener(console, pipe)
         try:
-            transport, listener = await loop.subprocess_exec(
-                lambda: _Listener(console),
+            transport, _ = await loop.subprocess_exec(
+                lambda: listener,
                 "setpriv", "--pdeathsig", "KILL", "--", *command,
                 stdin=asyncio.subprocess.PIPE,  # stays open: programs end when their console does
-                stdout=asyncio.subprocess.PIPE,
+                stdout=printed,
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=directory,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )  # fmt: skip
-        except OSError as error:
+        except BaseException as error:
+            listener.close()
+            if not isinstance(error, OSError):
+                raise
             raise ToolFailed(f"{name}: cannot start {command[0]}: {error.strerror}") from None
+        finally:
+            os.close(printed)
         return cls(name, console, transport, listener)
+
+    def read_console(self) -> None:
+        """Take what the guest has printed up to now; else that is read whenever the loop comes to it."""
+        while self._listener.read():
+            pass
 
     async def wait(self) -> int | None:
         """Wait until the guest has switched itself off.

@@ -177,6 +177,31 @@ def test_what_was_asked_for_and_did_not_happen_is_status_1(run: Run) -> None:
     assert not Path("a.png").exists()
 
 
+@pytest.mark.parametrize("command", ["run", "replay", "serve"])
+def test_a_screenshot_of_a_run_without_a_frame_is_status_1_and_no_file(run: Run, command: str) -> None:
+    Path("empty.toml").write_text("seconds = 0.1")
+    run("run", "empty.toml", "--record", "empty.rec")
+    what = {
+        "run": ["run", "empty.toml"],
+        "replay": ["replay", "empty.rec"],
+        "serve": ["serve", "gpu.sock", "--seconds", "0.001"],
+    }[command]
+    status, out, err = run(*what, "--screenshot", "a.png")
+    assert status == 1
+    assert err.startswith("scanout: --screenshot a.png: a frame was never presented, only 0 were: ")
+    assert err.count("\n") == 1
+    assert "wrote" not in out
+    assert not Path("a.png").exists()
+
+
+def test_an_older_screenshot_is_not_called_written(run: Run) -> None:
+    Path("empty.toml").write_text("seconds = 0.1")
+    Path("a.png").write_text("of yesterday")
+    status, out, _ = run("run", "empty.toml", "--screenshot", "a.png", "--stats", "s.json")
+    assert status == 1
+    assert [line for line in out.splitlines() if line.startswith("wrote")] == ["wrote s.json"]
+
+
 def test_debug_shows_the_traceback(run: Run) -> None:
     with pytest.raises(Exception, match="there is no scene"):
         run("run", "nosuch", "--debug")

@@ -1,4 +1,5 @@
 import errno
+import re
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,9 @@ def test_a_path_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path, pa
     (tmp_path / "directory").mkdir()
     (tmp_path / "loop").symlink_to("loop")
     before = names(tmp_path)
+    shown = re.escape(ascii(path[:20])[1:-1])
     with (
-        pytest.raises(BadInput, match=f"^cannot write .*{path[:20]}.*: .*{reason}.*$"),
+        pytest.raises(BadInput, match=f"^cannot write .*{shown}.*: .*{reason}.*$"),
         write_atomically(tmp_path / path),
     ):
         pass

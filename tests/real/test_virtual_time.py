@@ -196,3 +196,12 @@ def test_a_kernel_that_another_program_starts_is_served_with_its_time(scanout: R
         guest.wait(60)
     assert (done.status, done.err) == (0, "")
     assert "32 frames" in done.out, "frame 0, 30 flips, and the blank screen after them"
+
+
+def test_pattern_ends_at_the_same_moment_whichever_the_host_hears_first(scanout: Run, busy: Busy) -> None:
+    """The console's line, or that the kernel waits."""
+    runs = [scanout("boot", "uml", "--clock", "virtual", "--program", "pattern") for _ in range(4)]
+    with busy(2):
+        runs += [scanout("boot", "uml", "--clock", "virtual", "--program", "pattern") for _ in range(2)]
+    assert {run.status for run in runs} == {0}
+    assert len({(run.stats["duration_s"], run.stats["digest"]) for run in runs}) == 1

@@ -62,6 +62,7 @@ class TimeTravel:
         participant: Its place there, which it has from the beginning: nothing happens before it has come.
         messages: How many messages came, acknowledgements included.
         on_started: Called when the kernel was let run for the first time.
+        on_wait: Called when the kernel waits, before time passes: what it did elsewhere is done by now.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class TimeTravel:
         self.participant = Participant(calendar, name, resume=self._resume, confine=self._confine)
         self.messages = 0
         self.on_started: Callable[[], None] = _unheard
+        self.on_wait: Callable[[], None] = _unheard
         self._calendar = calendar
         self._broadcast = broadcast
         self._send: Send | None = None
@@ -202,6 +204,7 @@ class TimeTravel:
         else:
             # Waiting can bring the next event about, so the answer goes first.
             self._write(MESSAGE.pack(Op.ACK, sequence, 0))
+        self.on_wait()
         self.participant.wait()
 
     def _take_request(self) -> None:

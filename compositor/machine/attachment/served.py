@@ -65,6 +65,30 @@ class _TextSeen:
             self._on_seen()
 
 
+class _FinalPicture:
+    """Hears on a console that the guest's picture stays as it is, and passes that on when the guest waits.
+
+    On the virtual clock the console, a pipe, and what the kernel says of its time come on their own ways.
+    What was printed before the kernel waits is in the pipe by then: read there, it belongs to that moment, in
+    every run.
+    """
+
+    def __init__(self, on_picture: Notice) -> None:
+        self._on_picture = on_picture
+        self._heard = False
+
+    def hear(self) -> None:
+        """The console says so."""
+        self._heard = True
+
+    def guest_waits(self, process: GuestProcess) -> None:
+        """The guest waits, and no time has passed since it printed what it did."""
+        process.read_console()
+        if self._heard:
+            self._heard = False
+            self._on_picture()
+
+
 class ServedAttachment(Attachment):
     """A guest behind a vhost-user socket, and its process, if the machine started one.
 
@@ -174,8 +198,9 @@ class ServedAttachment(Attachment):
             on_lost=lambda _line: None,
             any_file=True,
         )
+        final = _FinalPicture(on_picture)
         if guest.final_picture is not None:
-            echo = _TextSeen(echo, guest.final_picture, on_picture)
+            echo = _TextSeen(echo, guest.final_picture, on_picture if time is None else final.hear)
         virtual = None
         if time is not None:
             # When it has gone, time stands still until `_until_ended` knows why.
@@ -183,6 +208,8 @@ class ServedAttachment(Attachment):
             virtual = VirtualTime(directory / "time", time.seed)
         process = await guest.launch(directory / "gpu", workdir, echo, virtual)
         self._end = process.finish
+        if time is not None:
+            time.kernel.on_wait = partial(final.guest_waits, process)
         self._resources.push_async_callback(process.stop)
         off = SwitchOff(process, self._clock, report)
         self.ended = asyncio.create_task(self._until_ended(process, time, off))

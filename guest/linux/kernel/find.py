@@ -10,6 +10,7 @@ from pathlib import Path
 
 from guest.linux.cache import cache_dir, content_key
 from guest.linux.errors import KernelUnusable
+from virtio.regular import open_regular
 
 ENVIRONMENT = "SCANOUT_UML_KERNEL"
 PATCH = Path(__file__).with_name("determinism.patch")
@@ -55,7 +56,7 @@ def check_kernel(path: Path) -> Path:
     """
     path = path.absolute()
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             magic = file.read(4)
     except OSError as error:
         raise KernelUnusable(f"{path}: {error.strerror}") from None

@@ -51,8 +51,8 @@ def test_padded_rows_are_sampled_where_the_pixels_are() -> None:
 def test_a_finding_is_one_line_and_one_entry(frame: int | None, name: str) -> None:
     finding = EarlyReuse(frame, (0, 47), 9, "left", 51_000_000)
     assert str(finding) == (
-        f"early reuse: {name} was drawn over (rows 0 to 47) while left still had it; "
-        "fence 9 came 51.0 ms after its flush, and the guest did not wait"
+        f"early reuse: {name} was drawn over (rows 0 to 47) while left still had it, "
+        "before fence 9, which came 51.0 ms after its flush"
     )
     assert finding.as_dict() == {
         "frame": frame, "rows": [0, 47], "fence": 9, "owner": "left", "held_ms": 51.0,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from compositor.adapter.display import GuestDisplay, Placement
+from compositor.adapter.late import LINUX_PATIENCE
 from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
 from compositor.errors import BadInput, Misuse
 from compositor.machine.presenter import Presenter
@@ -291,6 +292,7 @@ def test_a_copy_is_not_torn_by_what_the_guest_does_later() -> None:
     bench.flip(1)
     bench.at(REPAINT + 1, lambda: pixels_of(bench, 1)[:24].fill(2))
     bench.run_to(PERIOD)
+    bench.flip(2)
     assert bench.statistics.frames["torn"] == 0
     assert bench.statistics.frames["early_reuse"] == 1
 
@@ -311,12 +313,68 @@ def test_the_buffer_on_the_screen_is_the_hosts_until_the_next_one_is_shown() -> 
 
 def test_reports_are_made_once_and_details_are_bounded() -> None:
     bench = Bench(SyncPolicy.NONE)
-    for value in range(1, 31):
-        bench.flip(value, 0)
-        bench.buffers[0][:] = 255 - value
+    for value in range(1, 32):
+        bench.flip(value, value % 2)
+        bench.buffers[value % 2][:] = 255 - value
         bench.run_to(value * PERIOD)
     assert bench.statistics.frames["early_reuse"] == 30
     assert (len(bench.reports), len(bench.statistics.early_reuse)) == (1, 16)
+
+
+@pytest.mark.parametrize("policy", list(SyncPolicy))
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_text_console_that_draws_in_its_one_buffer_is_no_early_reuse(
+    policy: SyncPolicy, before: int
+) -> None:
+    """Whether it comes first, or after a desktop that flips."""
+    bench = Bench(policy)
+    for value in range(1, before + 1):
+        bench.flip(value, value % 2)
+        bench.run_to(value * PERIOD)
+    for value in range(before + 1, before + 6):
+        bench.flip(value, 3)
+        bench.buffers[3][:] = 100 + value
+        bench.run_to(value * PERIOD)
+    bench.flip(100, 0)
+    bench.run_to((before + 7) * PERIOD)
+    assert bench.statistics.frames["early_reuse"] == 0
+    assert bench.reports == []
+
+
+def test_the_newest_buffer_is_found_as_reused_when_another_one_is_flushed() -> None:
+    bench = Bench(SyncPolicy.NONE)
+    bench.flip(1)
+    pixels_of(bench, 1)[:] = 9
+    bench.run_to(PERIOD)
+    assert bench.statistics.frames["early_reuse"] == 0
+    bench.flip(2)
+    assert bench.statistics.frames["early_reuse"] == 1
+
+
+def test_a_picture_that_is_switched_off_leaves_no_finding_behind() -> None:
+    bench = Bench(SyncPolicy.NONE)
+    bench.flip(1)
+    pixels_of(bench, 1)[:] = 9
+    bench.run_to(PERIOD)
+    bench.display.set_scanout(0, None)
+    bench.flip(2)
+    assert bench.statistics.frames["early_reuse"] == 0
+
+
+def test_a_driver_that_gave_up_is_not_said_not_to_have_waited() -> None:
+    """Its 50 ms began when it queued the flush, so they are over before the host has held it for as long."""
+    bench = Bench(SyncPolicy.RELEASE)
+    bench.display.late.patience = LINUX_PATIENCE
+    bench.flip(1)
+    bench.run_to(PERIOD)
+    bench.display.hold_ns = 25 * MS
+    bench.flip(2)
+    bench.at(2 * PERIOD + 20 * MS, lambda: pixels_of(bench, 1).fill(9))
+    bench.run_to(4 * PERIOD)
+    assert bench.reports == [
+        "guest: early reuse: frame 1 was drawn over (rows 0 to 47) while left still had it, before fence 2, "
+        "which came 45.0 ms after its flush; Linux's driver waits 50 ms at most"
+    ]
 
 
 def test_a_guest_that_waits_is_never_reported() -> None:

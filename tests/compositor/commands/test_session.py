@@ -1,11 +1,15 @@
 """A user who waits for frames that do not come is told."""
 
 import asyncio
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from compositor import Machine
-from compositor.commands.session import watched
+from compositor.commands.options import Interrupted, RunOptions
+from compositor.commands.session import run_session, watched
+from compositor.machine.run import StopReason
 from guest import SimulatedGuest
 
 
@@ -34,3 +38,17 @@ async def test_nothing_is_said_of_a_run_that_ends_or_waits_for_no_frames(frames:
         await machine.attach(SimulatedGuest("gears"))
         with watched(machine, frames, silence_s=3600.0):
             await machine.run(frames=5)
+
+
+def test_an_interrupted_run_says_that_there_was_no_frame_for_its_screenshot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def start(machine: Machine) -> None:
+        machine.clock.call_at(1_000_000, partial(machine.stop, StopReason.INTERRUPTED))
+
+    path = tmp_path / "a.png"
+    with pytest.raises(Interrupted):
+        run_session(RunOptions(screenshot=path, seconds=1.0), start, clock="virtual")
+    line = f"scanout: --screenshot {path}: a frame was never presented, only 0 were: interrupted\n"
+    assert capsys.readouterr().err == line
+    assert not path.exists()

@@ -1,5 +1,6 @@
 """Whatever a scene file says that cannot be is one line that names the file and the key."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,81 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(BadInput, match=r"bytes\.toml: not a text"):
         read_scene(tmp_path / "bytes.toml")
+
+
+# Scenes that were made to do harm.
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = " + "[" * 100_000, "no TOML: its brackets are nested too deeply"),
+        ("a = " + "{a = " * 20_000, "no TOML: its brackets are nested too deeply"),
+        ("seed = " + "9" * 5000, "no TOML: it has a number with thousands of digits"),
+        ("seconds = 1" + "0" * 400, "seconds: Number out of range"),
+        (".".join(["a"] * 20_000) + " = 1", "line 1 has more than 32 dots"),
+        ("title = ''\n[" + ".".join(["a"] * 20_000) + "]", "line 2 has more than 32 dots"),
+        (GUEST * 3000, "guests: 3000 of them: a scene has at most 256"),
+        (GUEST + "[[guests.places]]\n" * 17, "guests[0].places: 17 of them: a guest has at most 16 scanouts"),
+        ("[[outputs]]\n" * 3000, "outputs: 3000 outputs"),
+        ('[[outputs]]\nname = "../a"', 'outputs: "../a" is no name'),
+        (GUEST + 'name = "\\u001b[2J"', 'guests[0].name: "\\x1b[2J" is no name'),
+        (GUEST + f'name = "{"x" * 65}"', "guests[0].name: a name of 65 characters"),
+        (
+            GUEST + "[[guests.places]]\nclip = [0, 0, 9, 9223372036854775807]",
+            "guests[0].places[0]: guest plasma",
+        ),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_what_would_cost_time_or_memory_is_refused_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        parse_scene(text, "scene.toml")
+    line = str(refusal.value)
+    assert line.startswith(f"scene.toml: {message}")
+    assert line.isprintable()
+
+
+def test_a_scene_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.toml"
+    path.write_bytes(b"#" * (1 << 17) + b"\n")
+    with pytest.raises(BadInput, match=r"large\.toml: larger than 131072 bytes"):
+        read_scene(path)
+
+
+def test_a_fifo_is_no_scene_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.toml")
+    with pytest.raises(BadInput, match=r"fifo\.toml: not a regular file"):
+        read_scene(tmp_path / "fifo.toml")
+
+
+PROGRAMS = [
+    ("uml", 'kernel = "/bin/true"'),
+    ("uml", 'command = ["/bin/true"]'),
+    ("uml", 'root = "/"'),
+    ("uml", 'initrd = "/etc/passwd"'),
+    ("qemu", 'kernel = "/bin/true"'),
+    ("qemu", 'arguments = ["-netdev", "tap,script=/bin/true"]'),
+]
+
+
+@pytest.mark.parametrize(("kind", "key"), PROGRAMS)
+def test_a_stranger_s_scene_runs_no_program_of_this_machine_without_leave(kind: str, key: str) -> None:
+    text = f'[[guests]]\nkind = "{kind}"\nprogram = "pattern"\n{key}'
+    with pytest.raises(BadInput) as refusal:
+        parse_scene(text, "scene.toml")
+    assert str(refusal.value).startswith(f"scene.toml: guests[0].{key.split(maxsplit=1)[0]}: ")
+    assert str(refusal.value).endswith("add --allow-programs")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [(kind, key) for kind, key in PROGRAMS if not key.startswith("kernel")]
+)
+def test_with_leave_a_scene_names_programs(kind: str, key: str) -> None:
+    given = "" if key.startswith("command") else 'program = "pattern"\n'
+    text = f'[[guests]]\nkind = "{kind}"\n{given}{key}'
+    parse_scene(text, "scene.toml", allow_programs=True)
+
+
+def test_programs_that_ship_need_no_leave() -> None:
+    parse_scene('[[guests]]\nkind = "uml"\nprogram = "pattern"', "scene.toml")

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,12 @@ def test_without_a_command_the_users_init_runs(tmp_path: Path) -> None:
     own.write_bytes(b"1234")
     archive = build_initrd(GuestOptions(initrd=own), "x86_64")
     assert b"scanout/init" not in contents(archive[4:])
+
+
+def test_an_archive_that_is_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(Misuse, match="fifo: not a regular file"):
+        build_initrd(GuestOptions(initrd=tmp_path / "fifo"), "x86_64")
 
 
 def test_an_archive_that_cannot_be_read(tmp_path: Path) -> None:

@@ -198,3 +198,18 @@ async def test_without_setpriv_nothing_is_started(no_programs: None, tmp_path: P
         ToolMissing, match="setpriv: not installed; on Debian: sudo apt-get install util-linux"
     ):
         await GuestProcess.launch(["true"], name="the guest", directory=tmp_path)
+
+
+async def test_what_the_guest_has_printed_can_be_read_without_a_turn_of_the_loop(
+    launch: Launch, tmp_path: Path
+) -> None:
+    for name in ("go", "done"):
+        os.mkfifo(tmp_path / name)
+    guest = await launch("echo first; cat go; echo second; echo yes > done; cat", until="first")
+    (tmp_path / "go").write_text("on ")
+    assert (tmp_path / "done").read_text() == "yes\n"
+    assert guest.console.text == "first\n"
+    guest.read_console()
+    assert guest.console.text == "first\non second\n"
+    await guest.stop()
+    guest.read_console()

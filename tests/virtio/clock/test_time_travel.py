@@ -216,3 +216,13 @@ def test_messages_and_shared_memory_tell_the_same_story(make: type[FakeKernel], 
         stories.append((tell(kernel, calendar, steps), kernel.runs))
         kernel.close()
     assert stories[0] == stories[1]
+
+
+def test_a_kernel_that_waits_is_seen_before_time_passes(calendar: Calendar, kernel: FakeKernel) -> None:
+    seen: list[tuple[int, bool]] = []
+    kernel.link.on_wait = lambda: seen.append((calendar.now_ns(), calendar.held))
+    kernel.spend(70)
+    kernel.propagate()
+    kernel.wait(400)
+    calendar.run_next()
+    assert seen == [(70, True)]

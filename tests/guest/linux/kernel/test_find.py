@@ -44,6 +44,12 @@ def test_a_directory(tmp_path: Path) -> None:
         check_kernel(tmp_path)
 
 
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "linux")
+    with pytest.raises(KernelUnusable, match="linux: not a regular file"):
+        check_kernel(tmp_path / "linux")
+
+
 def test_a_file_that_is_no_program(tmp_path: Path) -> None:
     (tmp_path / "vmlinuz").write_bytes(b"MZ" + bytes(1000))
     with pytest.raises(
