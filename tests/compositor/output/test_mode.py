@@ -37,7 +37,8 @@ def test_text_and_mode_are_the_same_thing(width: int, height: int, refresh_mhz: 
      "1024x768x32", "-640x480", "1e3x768", "1024x768@-60", "\u0661\u0660x768", "1024x768\n", "nonsense"],
 )  # fmt: skip
 def test_another_form_is_refused_with_the_text_and_an_example(text: str) -> None:
-    with pytest.raises(BadInput, match=re.escape(f'mode "{text}" is not of the form') + ".*1024x768@60"):
+    shown = text.replace("\n", "\\n")
+    with pytest.raises(BadInput, match=re.escape(f'mode "{shown}" is not of the form') + ".*1024x768@60"):
         Mode.parse(text)
 
 
