@@ -75,6 +75,10 @@ class Turns:
         """The pace of one guest."""
         return FairPace(self)
 
+    def waits(self, pace: FairPace) -> bool:
+        """Whether a guest's device has work that waits for its turn."""
+        return pace in self._waiting
+
     def enter(self, pace: FairPace, work: Callable[[], None]) -> None:
         """Let a guest's device do `work` when it is that guest's turn."""
         if not self._waiting and not self._in_round:
@@ -111,6 +115,11 @@ class FairPace:
     def ready(self) -> bool:
         """Whether it owes no time."""
         return self._left_s > 0
+
+    @property
+    def has_work(self) -> bool:
+        """Whether work waits for its turn."""
+        return self._turns.waits(self)
 
     def earn(self) -> None:
         """A round has come: there is time for it, which cannot be saved up."""

@@ -23,7 +23,7 @@ from virtio.clock.time_travel import TimeTravel
 from virtio.clock.time_travel_server import TimeTravelServer
 from virtio.errors import ScanoutError
 from virtio.memory import sigbus
-from virtio.vhost_user.pace import Pace
+from virtio.vhost_user.pace import FairPace
 from virtio.vhost_user.server import VhostUserServer
 
 Report = Callable[[str], None]
@@ -97,7 +97,7 @@ class ServedAttachment(Attachment):
     """
 
     patience: Patience | None = LINUX_PATIENCE
-    pace: Pace | None = None
+    pace: FairPace | None = None
 
     def listen(
         self,
@@ -200,7 +200,8 @@ class ServedAttachment(Attachment):
         )
         final = _FinalPicture(on_picture)
         if guest.final_picture is not None:
-            echo = _TextSeen(echo, guest.final_picture, on_picture if time is None else final.hear)
+            hear = partial(_soon, partial(self._when_served, on_picture)) if time is None else final.hear
+            echo = _TextSeen(echo, guest.final_picture, hear)
         virtual = None
         if time is not None:
             # When it has gone, time stands still until `_until_ended` knows why.
@@ -213,6 +214,13 @@ class ServedAttachment(Attachment):
         self._resources.push_async_callback(process.stop)
         off = SwitchOff(process, self._clock, report)
         self.ended = asyncio.create_task(self._until_ended(process, time, off))
+
+    def _when_served(self, notice: Notice) -> None:
+        """Pass a notice on when the guest's device has done what the guest kicked off before."""
+        if self.pace is not None and self.pace.has_work:
+            _soon(partial(self._when_served, notice))
+        else:
+            notice()
 
     def _expect(self, time: TimeKeeping, path: Path, *, on_end: Notice, report: Report) -> TimeTravelServer:
         """Let the kernel come for its time."""

@@ -107,3 +107,14 @@ def test_a_step_that_raises_is_paid_for_and_leaves_the_others_their_turn() -> No
     while loop.due:
         loop.round()
     assert log == ["failed", "good", "again"]
+
+
+def test_a_guest_has_work_until_its_turn_is_over() -> None:
+    loop = Loop()
+    pace = Turns.on(loop).pace()
+    done: list[bool] = []
+    assert not pace.has_work
+    pace.defer(lambda: done.append(pace.has_work))
+    assert pace.has_work
+    loop.round()
+    assert (done, pace.has_work) == ([False], False)
