@@ -310,6 +310,11 @@ class Output:
         """Whether the screen differs from the layers, or a submission waits to be latched."""
         return bool(self._damage) or any(layer.pending for layer in self._layers)
 
+    @property
+    def frame_is_due(self) -> bool:
+        """Whether a frame was asked for, or is on its way to the screen."""
+        return self.plugged and (self._asked or self.commit_seq > self.presented_seq)
+
     def commit(self, now_ns: int, *, deferred: bool = False) -> Frame | None:
         """Paint what changed since the last commit.
 
