@@ -130,6 +130,7 @@ class Machine(Waiting):
             report=report,
             echo=echo,
             on_picture=self._picture_is_up,
+            wait_for=self.until,
         )
         self.report = report
         self._clock_kind = clock
@@ -148,6 +149,7 @@ class Machine(Waiting):
             blend.load()  # simulated guests will be blended: not in the middle of an animation, then
         self._clock = self._guests.clock = Calendar() if self._clock_kind == "virtual" else RealClock()
         self._runs = Runs(self._clock, self.guests, self._patience_s)
+        self._guests.on_start = self._runs.watch_guests
         self._outputs.open(self._clock)
         try:
             if self._record is not None:
@@ -263,10 +265,8 @@ class Machine(Waiting):
             BadInput: A placement is impossible.
             ScanoutError: The guest cannot be started; the message says why.
         """
-        runs, _ = self._running()
-        attachment = await self._guests.attach(guest, places)
-        runs.watch_guests()
-        return attachment
+        self._running()
+        return await self._guests.attach(guest, places)
 
     def serve(
         self,
@@ -291,12 +291,8 @@ class Machine(Waiting):
             BadInput: A placement is impossible, a socket cannot be opened, or `time_travel` does not go with
                 the machine's clock; the message says why.
         """
-        runs, _ = self._running()
-        served = self._guests.serve(
-            path, once=once, places=places, time_travel=time_travel, any_file=any_file
-        )
-        runs.watch_guests()
-        return served
+        self._running()
+        return self._guests.serve(path, once=once, places=places, time_travel=time_travel, any_file=any_file)
 
     def replay(self, recording: Recording) -> Player:
         """Feed a recording to this machine, whose outputs are the recording's, while it runs.
