@@ -198,8 +198,15 @@ class Attachment:
     def hear_of_end(self) -> BaseException | None:
         """For a run, of a guest that has ended: what it died of, if that was not heard of before."""
         told, self._told = self._told, True
-        died_of = None if self.ended is None or self.ended.cancelled() else self.ended.exception()
-        return None if told or self._killed else died_of
+        died_of = self.died_of
+        return None if told else died_of
+
+    @property
+    def died_of(self) -> BaseException | None:
+        """What it died of, if it did, and was not killed."""
+        if self._killed or self.ended is None or not self.ended.done() or self.ended.cancelled():
+            return None
+        return self.ended.exception()
 
     @property
     def pid(self) -> int | None:
@@ -286,9 +293,10 @@ class Attachment:
         """In words."""
         if self._killed:
             return "it was killed"
-        if self.ended is not None and self.ended.done() and not self.ended.cancelled():
-            error = self.ended.exception()
-            return "it has switched itself off" if error is None else f"it died: {error}"
+        if self.died_of is not None:
+            return f"it died: {self.died_of}"
+        if self.has_ended:
+            return "it has switched itself off"
         return "it was closed" if self.closed else "it runs"
 
     def _kill(self) -> None:
@@ -300,7 +308,8 @@ class Attachment:
         if isinstance(self.ended, asyncio.Task):
             self.ended.cancel()
             await asyncio.wait([self.ended])
-            self.hear_of_end()  # maybe no run is left that asks
+            if not self.ended.cancelled():
+                self.ended.exception()  # maybe no run is left that asks
         resources, self._resources = self._resources, AsyncExitStack()
         await resources.aclose()
 
