@@ -21,6 +21,7 @@ from compositor.output.output import Output
 from compositor.output.submission import Feedback
 from compositor.scene.layout import check_name
 from compositor.scene.tree import SceneTree
+from virtio.arguments import check_type
 from virtio.fence import Fence
 from virtio.gpu.display import CursorImage, DeferredTransfer, DisplayMode, ScanoutImage
 from virtio.gpu.display import Rect as GuestRect
@@ -98,6 +99,7 @@ class GuestDisplay:
         Raises:
             BadInput: There is no such scanout.
         """
+        check_type(f"guest {self._name}: scanout", scanout_id, int, "a whole number")
         if not 0 <= scanout_id < len(self.heads):
             raise BadInput(f"guest {self._name}: no scanout {scanout_id}; it has {len(self.heads)}")
         return self.heads[scanout_id].place

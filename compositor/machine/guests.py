@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from compositor.adapter.display import Placement
+from compositor.adapter.placement import check_places
 from compositor.errors import BadInput, Misuse
 from compositor.machine.attachment import (
     Attachment,
@@ -26,6 +27,7 @@ from guest.linux.options import guest_seed
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
+from virtio.arguments import check_type
 from virtio.clock import Calendar, Clock
 from virtio.clock.pace import CalendarPace
 from virtio.clock.time_travel import TimeTravel
@@ -80,6 +82,11 @@ class Guests:
         self, guest: SimulatedGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None
     ) -> Attachment:
         """See `Machine.attach`."""
+        check_type(
+            "guest", guest, (SimulatedGuest, ProcessGuest, LinuxGuest), "a guest, as SimulatedGuest(...),"
+        )
+        if places is not None:
+            check_places(places)
         name = unique_name(guest.name, {guest.name for guest in self.all})
         if isinstance(guest, SimulatedGuest):
             return self._attach_simulated(guest, name, places or [Placement()])
@@ -130,11 +137,11 @@ class Guests:
 
     def serve(
         self,
-        path: Path,
+        path: str | Path,
         *,
         once: bool,
         places: Sequence[Placement] | None,
-        time_travel: Path | None,
+        time_travel: str | Path | None,
         any_file: bool,
     ) -> Attachment:
         """See `Machine.serve`."""
@@ -142,15 +149,21 @@ class Guests:
             self._refuse_virtual("a VMM of its own")
         elif not isinstance(self.clock, Calendar):
             raise BadInput("a kernel that comes for its time needs the virtual clock")
+        if places is not None:
+            check_places(places)
         name = unique_name("guest", {guest.name for guest in self.all})
         with self._time_keeping(name, len(self.all)) as time:
             served = self._served(name, "vhost-user", places)
             try:
                 served.listen(
-                    path, once=once or time is not None, report=self._report, time=time, any_file=any_file
+                    Path(path),
+                    once=once or time is not None,
+                    report=self._report,
+                    time=time,
+                    any_file=any_file,
                 )
                 if time is not None and time_travel is not None:
-                    served.keep_time(time, time_travel, self._report)
+                    served.keep_time(time, Path(time_travel), self._report)
             except Misuse as error:  # a path that the user gave cannot be listened on
                 raise BadInput(str(error)) from None
         self.on_start()

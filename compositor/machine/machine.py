@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ from compositor.screen import Renderer
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
+from virtio.arguments import check_one_of, check_seconds, check_type, check_whole, shown
 from virtio.clock import Calendar, Clock
 from virtio.clock.real import RealClock
 
@@ -98,8 +99,15 @@ class Machine(Waiting):
         on_screenshot: Callable[[str, NDArray[np.uint8]], None] | None = None,
         timing: TimingModel = INFINITELY_FAST,
         patience_s: float = PATIENCE_S,
-        record: Path | None = None,
+        record: str | Path | None = None,
     ) -> None:
+        check_one_of("clock", clock, ("virtual", "real"))
+        check_one_of("repaint", repaint, get_args(Repaint))
+        check_one_of("renderer", renderer, get_args(Renderer))
+        check_whole("repaint_delay_ns", repaint_delay_ns)
+        check_type("seed", seed, int, "a whole number")
+        check_type("timing", timing, TimingModel, "a TimingModel")
+        check_seconds("patience_s", patience_s)
         if window and clock == "virtual":
             raise BadInput("a window lives in real time: the clock must be real")
         if renderer == "gl" and not window:
@@ -135,7 +143,7 @@ class Machine(Waiting):
         self.report = report
         self._clock_kind = clock
         self._repaint = repaint
-        self._record = record
+        self._record = None if record is None else Path(record)
         self._recorder: Recorder | None = None
         self._player: Player | None = None
         self._patience_s = patience_s
@@ -205,6 +213,8 @@ class Machine(Waiting):
 
     def listen(self, output: Output | str | int, listener: Callable[[Frame], None]) -> None:
         """Call `listener` with every frame that an output presents, before its buffers are released."""
+        if not callable(listener):
+            raise Misuse(f"listener={shown(listener)}: a function that takes a frame is needed")
         self.outputs[self._outputs.index(output)].listeners.append(listener)
 
     def set_mode(self, output: Output | str | int, mode: str) -> None:
@@ -217,6 +227,7 @@ class Machine(Waiting):
         Raises:
             BadInput: No such output or mode, or no room for it beside the others; it goes on as it was.
         """
+        self._running()
         self._outputs.set_mode(output, mode)
         self._guests.outputs_changed()
 
@@ -235,6 +246,7 @@ class Machine(Waiting):
             BadInput: No such output or mode, no room for it beside the others, or 16 are there already.
             Misuse: It is plugged in.
         """
+        self._running()
         index = self._outputs.plug(output, mode)
         self._guests.outputs_changed()
         return index
@@ -246,6 +258,7 @@ class Machine(Waiting):
             BadInput: There is no such output.
             Misuse: It is not plugged in.
         """
+        self._running()
         self._outputs.unplug(output)
         self._guests.outputs_changed()
 
@@ -270,11 +283,11 @@ class Machine(Waiting):
 
     def serve(
         self,
-        path: Path,
+        path: str | Path,
         *,
         once: bool = False,
         places: Sequence[Placement] | None = None,
-        time_travel: Path | None = None,
+        time_travel: str | Path | None = None,
         any_file: bool = False,
     ) -> Attachment:
         """Be the vhost-user device for a VMM that connects to `path`, and, without `once`, for the next.
@@ -328,6 +341,7 @@ class Machine(Waiting):
 
     def stop(self, reason: StopReason = StopReason.INTERRUPTED) -> None:
         """End the current `run`, and all other waits; without one, do nothing."""
+        check_type("reason", reason, StopReason, "a StopReason")
         if self._runs is not None:
             self._runs.stop(reason)
 
@@ -338,15 +352,19 @@ class Machine(Waiting):
 
     # Results.
 
-    def screenshot(self, output: int = 0) -> NDArray[np.uint8]:
+    def screenshot(self, output: Output | str | int = 0) -> NDArray[np.uint8]:
         """What an output showed last: (height, width, 4) uint8 RGBA, alpha 255.
 
         When the guest has switched its picture off since, the picture before that.
 
+        Args:
+            output: One of this machine's, by name or number if you like.
+
         Raises:
+            BadInput: There is no such output.
             Misuse: It has not shown anything yet.
         """
-        return self.pictures.get(self.outputs[output].name)
+        return self.pictures.get(self.outputs[self._outputs.index(output)].name)
 
     def stats(self) -> dict[str, Any]:
         """What happened so far, in the shape of `scanout run --stats`."""
