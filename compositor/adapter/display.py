@@ -84,6 +84,9 @@ class GuestDisplay:
         self._tree = tree
         self._told = self.modes()
 
+    def __repr__(self) -> str:
+        return f"<display of {self._name}, {len(self.heads)} scanouts, sync {self.policy.value}>"
+
     def modes(self) -> Sequence[DisplayMode]:
         """One mode per scanout."""
         return [head.mode() for head in self.heads]

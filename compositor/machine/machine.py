@@ -180,6 +180,15 @@ class Machine(Waiting):
         self._outputs.close()
         self._runs = None
 
+    def __repr__(self) -> str:
+        if self._clock is None:
+            state = "not running"
+        else:
+            state = f"at {self._clock.now_ns() / 1e9:.6f} s" if self._runs is not None else "closed"
+        outputs = ", ".join(f"{output.name} {output.mode}" for output in self.outputs)
+        guests = ", ".join(guest.name for guest in self.guests) or "no guests"
+        return f"<machine {state} of the {self._clock_kind} clock: {outputs}; {guests}>"
+
     @property
     def outputs(self) -> Sequence[Output]:
         """The outputs, in the order in which placements count them."""

@@ -123,6 +123,10 @@ class Output:
         self._arranged_for: object = None
         self._visible = VisiblePicture()
 
+    def __repr__(self) -> str:
+        name, state = self.name or "without a name", "" if self.plugged else ", unplugged"
+        return f"<output {name} {self.mode}: {self.presented_seq} frames presented{state}>"
+
     @property
     def presented_seq(self) -> int:
         """Number of the commit that is on the screen; 0: none yet."""

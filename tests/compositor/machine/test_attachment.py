@@ -132,7 +132,7 @@ async def test_a_guest_that_is_detached_is_gone_from_the_machine() -> None:
 
 async def test_a_vmm_of_its_own_is_not_restarted(tmp_path: object) -> None:
     async with Machine(outputs=OUTPUTS, clock="real") as machine:
-        guest = machine.serve(f"{tmp_path}/gpu")  # type: ignore[arg-type]
+        guest = machine.serve(f"{tmp_path}/gpu")
         with pytest.raises(BadInput, match="guest is a VMM that this machine did not start"):
             await guest.restart()
 
