@@ -76,7 +76,7 @@ def test_another_decoder_finds_the_pixels_that_were_encoded(
     [
         (np.tile(picture(16, 16), (4, 8, 1)), 0),
         (np.broadcast_to(np.arange(0, 200, 2, dtype=np.uint8)[:, np.newaxis], (60, 100, 4)), 1),
-        (np.broadcast_to(picture(99, 1), (60, 99, 4)), 2),
+        (picture(99, 1) + np.arange(60, dtype=np.uint8)[:, np.newaxis, np.newaxis], 2),
     ],
 )
 def test_the_filter_that_compresses_best_is_chosen(rgba: Picture, kind: int) -> None:
