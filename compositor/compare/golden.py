@@ -33,7 +33,7 @@ def pixel_hash(pixels: Pixels) -> str:
     """XXH3-128 of a picture's RGBA pixels, in hexadecimal.
 
     Args:
-        pixels: (height, width), (height, width, 3) or (height, width, 4), of uint8.
+        pixels: (height, width) or (height, width, 1 to 4), of uint8.
 
     Raises:
         BadInput: The array is no picture.
