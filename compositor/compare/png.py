@@ -32,7 +32,7 @@ LARGEST_FILE = 1 << 30
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DEFLATE_RATIO = 1032  # the most that zlib's format makes of a byte
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6  # 11.2.1: colour types
-_COLOURS = {_GREY: "grey", _RGB: "RGB", _PALETTE: "palette", _GREY_ALPHA: "grey with alpha", _RGBA: "RGBA"}
+_COLOURS = {_GREY: "grey", _RGB: "RGB", _PALETTE: "palette", _GREY_ALPHA: "grey", _RGBA: "RGB"}
 _ALPHA = frozenset({_GREY_ALPHA, _RGBA})
 
 # What Pillow decodes the bytes of 16-bit samples to, once for each way: the mode and the raw mode. Where
@@ -51,7 +51,7 @@ class Encoding:
 
     Attributes:
         depth: Bits of a sample: 1, 2, 4, 8 or 16.
-        colour: "grey", "RGB", "palette", "grey with alpha" or "RGBA".
+        colour: "grey", "RGB" or "palette".
         alpha: Whether there is a channel, or a chunk (tRNS), of transparency.
         profile: What says how bright the samples are meant to be: the chunks gAMA, cHRM, sRGB, iCCP and cICP
             with their content.
