@@ -34,6 +34,8 @@ _DEFLATE_RATIO = 1032  # the most that zlib's format makes of a byte
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6  # 11.2.1: colour types
 _COLOURS = {_GREY: "grey", _RGB: "RGB", _PALETTE: "palette", _GREY_ALPHA: "grey", _RGBA: "RGB"}
 _ALPHA = frozenset({_GREY_ALPHA, _RGBA})
+_PROFILE = ("cHRM", "cICP", "gAMA", "iCCP", "sRGB")
+_KEPT = frozenset({"PLTE", "tRNS", *_PROFILE})
 
 # What Pillow decodes the bytes of 16-bit samples to, once for each way: the mode and the raw mode. Where
 # there are two, the first finds all high bytes, the second all low ones; else they come as neighbours.
@@ -115,10 +117,10 @@ class Png:
         for chunk, content in _chunks(name, data):
             if chunk == "acTL":
                 raise BadInput(f"{name} is an animated PNG: give a still picture")
-            if chunk not in ("IDAT", "IEND"):
-                found.setdefault(chunk, bytes(content))
+            if chunk in _KEPT and chunk not in found:
+                found[chunk] = bytes(content)
         transparent = None if colour in _ALPHA else found.get("tRNS")
-        profile = tuple((c, found[c]) for c in ("cHRM", "cICP", "gAMA", "iCCP", "sRGB") if c in found)
+        profile = tuple((chunk, found[chunk]) for chunk in _PROFILE if chunk in found)
         encoding = Encoding(depth, _COLOURS[colour], colour in _ALPHA or transparent is not None, profile)
         return cls(name, data, width, height, encoding, colour, found.get("PLTE", b""), transparent)
 

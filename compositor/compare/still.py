@@ -81,13 +81,12 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """
     try:
         with open_regular(Path(path)) as file:
-            data = file.read(LARGEST_FILE + 1)
+            if os.fstat(file.fileno()).st_size > LARGEST_FILE:
+                raise BadInput(f"cannot read {path}: it has more than {LARGEST_FILE} bytes")
+            return file.read()
     except (OSError, ValueError) as error:  # a NUL character
         reason = error.strerror if isinstance(error, OSError) else None
         raise BadInput(f"cannot read {path}: {reason or error}") from None
-    if len(data) > LARGEST_FILE:
-        raise BadInput(f"cannot read {path}: it has more than {LARGEST_FILE} bytes")
-    return data
 
 
 def load_png(path: str | os.PathLike[str]) -> Pixels:

@@ -1,6 +1,8 @@
 import errno
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,19 @@ def test_an_equal_picture_is_found_equal_without_decoding_the_file(tmp_path: Pat
     assert compare(picture(7, 5), tmp_path / "a.png").equal
     assert compare(tmp_path / "a.png", tmp_path / "b.png").equal
     assert compare(tmp_path / "a.png", picture(7, 5), tolerance=3, mask=(0, 0, 1, 1)).equal
+
+
+def test_a_check_of_an_equal_picture_imports_no_decoder(tmp_path: Path) -> None:
+    write_golden(tmp_path / "a.png", np.zeros((4, 4, 4), np.uint8))
+    program = """
+import sys
+import compositor.compare
+assert not {"numpy", "xxhash", "compositor.compare.comparison"} & sys.modules.keys()
+import numpy as np
+assert compositor.compare.compare(sys.argv[1], np.zeros((4, 4, 4), np.uint8)).equal
+assert not {"PIL", "numba", "skimage"} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", program, tmp_path / "a.png"], check=True)
 
 
 def test_a_mask_that_makes_no_sense_is_refused_of_an_equal_picture_too(tmp_path: Path) -> None:

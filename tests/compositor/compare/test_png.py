@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from compositor.compare import load_png
+from compositor.compare.png import LARGEST_FILE
 from compositor.errors import BadInput
 from compositor.pixels.screenshot import save_png
 from tests.compositor.compare.pngs import (
@@ -217,6 +218,14 @@ def test_chunks_that_make_no_sense_raise_nothing_but_bad_input(
     header = struct.pack(">IIBBBBB", 9, 9, 8, 6, 0, 0, 0)
     path.write_bytes(png(header, *chunks[:at], *whole, *chunks[at:]))
     assert outcome(path) in ("read", "refused in one line")
+
+
+def test_a_file_larger_than_any_screenshot_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    save_png(path, picture(2, 2))
+    os.truncate(path, LARGEST_FILE + 1)
+    with pytest.raises(BadInput, match=r"cannot read .*a\.png: it has more than 1073741824 bytes"):
+        load_png(path)
 
 
 def test_a_fifo_is_no_png_and_is_not_waited_for(tmp_path: Path) -> None:
