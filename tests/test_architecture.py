@@ -16,7 +16,7 @@ FLOORS = (
     ("errors",),
     ("files",),
     ("pixels",),
-    ("render",),
+    ("render", "compare"),
     ("output",),
     ("scene", "frame_clock", "screen", "observe"),
     ("adapter",),
