@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from compositor.errors import Misuse
 from compositor.testing.evidence import Evidence
 from compositor.testing.leftovers import Look, leftovers, look
 from compositor.testing.results import keep
@@ -76,9 +75,11 @@ class Harness:
 
     def _check(self, before: Look | None) -> None:
         __tracebackhide__ = True
-        self.openings.clear()
         if before is None:
             return
+        if look().since(before):
+            for opening in self.openings:  # a test may keep a machine, which keeps its last pictures
+                opening.settle()
         left = [*self._left, *leftovers(before)]
         if left:
             pytest.fail(f"{self.item.name} left behind: {'; '.join(left)}", pytrace=False)
@@ -162,18 +163,18 @@ class Harness:
         """Close what a test without a coroutine left open; its loop is gone.
 
         Raises:
-            Misuse: There was something; it is closed all the same, as far as that can be.
+            pytest.fail.Exception: There was something; it is closed all the same, as far as that can be.
         """
-        __tracebackhide__ = True
         left = [opening for opening in self.openings if opening.is_open]
-        if not left:
-            return
         for opening in left:
             asyncio.run(opening.close())
-        raise Misuse(
-            f"{self.item.name} left {len(left)} machine(s) open in a loop that is gone: in a test that is no "
-            "coroutine, write `async with machine(...) as m`"
-        )
+        if left:
+            count = "a machine" if len(left) == 1 else f"{len(left)} machines"
+            pytest.fail(
+                f"{self.item.name} left {count} open in a loop that is gone: in a test that is no coroutine, "
+                "write `async with machine(...) as m`",
+                pytrace=False,
+            )
 
     def finish(self) -> None:
         """The test and its fixtures are through: nothing of it is kept alive."""

@@ -108,6 +108,11 @@ class Opening:
                 output.listeners.remove(self.timeline.presented)
         await self.machine.__aexit__(None, None, None)
 
+    def settle(self) -> None:
+        """Hold no guest's memory any more; it is closed."""
+        if hasattr(self, "machine"):
+            self.machine.pictures.settle()
+
     def _record(self) -> None:
         if self._harness.session.record and self._options.get("record") is None:
             self.recording = recording_of(self._harness, len(self._harness.evidence.recordings))
