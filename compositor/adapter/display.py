@@ -17,6 +17,7 @@ from compositor.adapter.reuse import EarlyReuse
 from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput, Misuse
 from compositor.observe.statistics import GuestStatistics
+from compositor.output.output import Output
 from compositor.output.submission import Feedback
 from compositor.scene.layout import check_name
 from compositor.scene.tree import SceneTree
@@ -129,6 +130,10 @@ class GuestDisplay:
 
     def _tell(self, line: str) -> None:
         self.report(line)
+
+    def reaches(self, output: Output) -> bool:
+        """Whether anything that the guest shows can be seen on an output, as it is placed now."""
+        return any(head.reaches(output) for head in self.heads)
 
     def set_scanout(self, scanout_id: int, image: ScanoutImage | None) -> Fence | None:
         """See `virtio.gpu.display.Display.set_scanout`."""

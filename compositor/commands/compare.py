@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from compositor import compare as pictures
 from compositor.commands.options import check_writable
 from compositor.errors import RunFailed
-from compositor.pixels import screenshot
+from compositor.pixels.screenshot import save_png
 
 
 def compare(a: Path, b: Path, *, fuzz: int, difference: Path | None) -> None:
@@ -18,11 +19,11 @@ def compare(a: Path, b: Path, *, fuzz: int, difference: Path | None) -> None:
     """
     if difference is not None:
         check_writable("--difference", difference)
-    found = screenshot.compare(screenshot.load_png(a), screenshot.load_png(b), fuzz=fuzz)
+    found = pictures.compare(a, b, tolerance=fuzz)
     if found.equal:
         print(f"{a} and {b} are equal" + (f" within {fuzz}" if fuzz else ""))
         return
     if difference is not None:
-        screenshot.save_png(difference, found.image)
+        save_png(difference, found.image)
         print(f"wrote {difference}")
     raise RunFailed(f"{a} and {b} differ: {found}")

@@ -123,6 +123,18 @@ class Guests:
                 raise BadInput(str(error)) from None
         return served
 
+    def find(self, guest: Attachment | str) -> Attachment:
+        """Which one is meant: a guest, or its name.
+
+        Raises:
+            BadInput: There is no such guest.
+        """
+        found = next((known for known in self.all if known is guest or known.name == guest), None)
+        if found is None:
+            names = ", ".join(known.name for known in self.all) or "none"
+            raise BadInput(f"no guest {getattr(guest, 'name', guest)!r}; there are {names}")
+        return found
+
     def outputs_changed(self) -> None:
         """Tell those guests whose outputs are other ones now."""
         for guest in tuple(self.all):

@@ -4,8 +4,8 @@
         await machine.attach(SimulatedGuest("gears"))
         frame = await machine.next_frame()
 
-On the virtual clock time passes only inside `run` and `next_frame`, from one event to the next and as fast
-as it goes. On the real clock it passes by itself.
+On the virtual clock time passes only while a task waits for the machine (`compositor.machine.waiting`), from
+one event to the next and as fast as it goes. On the real clock it passes by itself.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from compositor.machine.outputs import Outputs
 from compositor.machine.pictures import Pictures
 from compositor.machine.presenter import Presenting, Repaint
 from compositor.machine.replay import Player
-from compositor.machine.run import Runs, StopReason, listening
+from compositor.machine.run import Runs, StopReason
 from compositor.machine.standard_error import report_line
+from compositor.machine.waiting import Waiting
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
 from compositor.output.frame import Frame
@@ -43,14 +44,13 @@ from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
 from virtio.clock import Calendar, Clock
-from virtio.clock.calendar import NANOSECONDS
 from virtio.clock.real import RealClock
 
 # Seconds of real time after which a guest that stops time, and says nothing, is taken for hung.
 PATIENCE_S = 30.0
 
 
-class Machine:
+class Machine(Waiting):
     """Outputs, guests and a clock.
 
     Args:
@@ -108,7 +108,6 @@ class Machine:
             )
         timing.check()
         self._digest = Digest() if digest else None
-        self._runs = Runs(patience_s)
         self._outputs = Outputs(
             outputs,
             Presenting(
@@ -117,7 +116,7 @@ class Machine:
                 timing,
                 window,
                 self._digest,
-                on_fault=self._runs.fail,
+                on_fault=self._fail,
                 on_closed=self._window_closed,
                 on_screenshot=on_screenshot,
                 renderer=renderer,
@@ -138,14 +137,17 @@ class Machine:
         self._record = record
         self._recorder: Recorder | None = None
         self._player: Player | None = None
-        self._clock: Clock | None = None
+        self._patience_s = patience_s
         self._started_ns = time.perf_counter_ns()
 
     async def __aenter__(self) -> Self:
+        if self._clock is not None:
+            raise Misuse("the machine was entered before: a Machine runs once; make another one")
         self._started_ns = time.perf_counter_ns()
         if self._clock_kind == "real" and self._repaint == "vblank":
             blend.load()  # simulated guests will be blended: not in the middle of an animation, then
         self._clock = self._guests.clock = Calendar() if self._clock_kind == "virtual" else RealClock()
+        self._runs = Runs(self._clock, self.guests, self._patience_s)
         self._outputs.open(self._clock)
         try:
             if self._record is not None:
@@ -166,6 +168,7 @@ class Machine:
         while self.guests:
             await self.guests.pop().close()
         self._outputs.close()
+        self._runs = None
 
     @property
     def outputs(self) -> Sequence[Output]:
@@ -260,7 +263,10 @@ class Machine:
             BadInput: A placement is impossible.
             ScanoutError: The guest cannot be started; the message says why.
         """
-        return await self._guests.attach(guest, places)
+        runs, _ = self._running()
+        attachment = await self._guests.attach(guest, places)
+        runs.watch_guests()
+        return attachment
 
     def serve(
         self,
@@ -285,7 +291,12 @@ class Machine:
             BadInput: A placement is impossible, a socket cannot be opened, or `time_travel` does not go with
                 the machine's clock; the message says why.
         """
-        return self._guests.serve(path, once=once, places=places, time_travel=time_travel, any_file=any_file)
+        runs, _ = self._running()
+        served = self._guests.serve(
+            path, once=once, places=places, time_travel=time_travel, any_file=any_file
+        )
+        runs.watch_guests()
+        return served
 
     def replay(self, recording: Recording) -> Player:
         """Feed a recording to this machine, whose outputs are the recording's, while it runs.
@@ -311,7 +322,7 @@ class Machine:
         if error is None:
             self.stop(StopReason.WINDOW)
         else:
-            self._runs.fail(error)
+            self._fail(error)
 
     def _picture_is_up(self) -> None:
         """A guest said so: what it kicked off before it spoke is due before this is."""
@@ -319,48 +330,15 @@ class Machine:
 
     # Time.
 
-    async def run(self, *, seconds: float | None = None, frames: int | None = None) -> StopReason:
-        """Let time pass until a limit is reached or there is nothing to wait for.
+    def stop(self, reason: StopReason = StopReason.INTERRUPTED) -> None:
+        """End the current `run`, and all other waits; without one, do nothing."""
+        if self._runs is not None:
+            self._runs.stop(reason)
 
-        Args:
-            seconds: On the run's clock.
-            frames: Presented on the first output, from now on.
-
-        Raises:
-            GuestDied: A real guest ended otherwise than by switching itself off.
-            ScreenError: A window's driver refuses.
-        """
-        end_ns = None if seconds is None else self.clock.now_ns() + round(seconds * NANOSECONDS)
-        last = None if frames is None else self.presented + frames
-
-        def count(frame: Frame) -> None:
-            if last is not None and frame.commit_seq >= last:
-                self.stop(StopReason.FRAMES)
-
-        with listening(self.outputs[0], count):
-            return await self._runs.until(self.clock, self.guests, end_ns)
-
-    async def next_frame(self, output: int = 0) -> Frame:
-        """The next frame that an output presents; its `pixels` are a live view, `snapshot` lasts.
-
-        Raises:
-            Misuse: On the virtual clock: no frame will ever come.
-        """
-        frames: list[Frame] = []
-
-        def take(frame: Frame) -> None:
-            frames.append(frame)
-            self.stop(StopReason.FRAMES)
-
-        with listening(self.outputs[output], take):
-            reason = await self._runs.until(self.clock, self.guests, None)
-        if not frames:
-            raise Misuse(f"{self.outputs[output].name}: no frame was presented; {reason.value}")
-        return frames[0]
-
-    def stop(self, reason: StopReason) -> None:
-        """End the current `run`."""
-        self._runs.stop(reason)
+    def _fail(self, error: BaseException) -> None:
+        """Something broke for good: the current run ends with it, and every later one."""
+        if self._runs is not None:
+            self._runs.fail(error)
 
     # Results.
 

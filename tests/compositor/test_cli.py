@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from compositor.cli import main
-from compositor.pixels.screenshot import load_png, save_png
+from compositor.compare import load_png
+from compositor.pixels.screenshot import save_png
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -93,7 +94,8 @@ def test_compare_says_what_differs_and_paints_it(run: Run) -> None:
     status, out, err = run("compare", "a.png", "b.png", "--difference", "d.png")
     assert status == 1
     assert "wrote d.png" in out
-    assert err == "scanout: a.png and b.png differ: 1 of 24 pixels differ, by up to 9, within 1x1 at (2, 1)\n"
+    said = "1 of 24 pixels differ, by up to 9, within 1x1 at (2, 1) (red +9)"
+    assert err == f"scanout: a.png and b.png differ: {said}\n"
     assert load_png("d.png").shape == (4, 6, 4)
     assert run("compare", "a.png", "b.png", "--fuzz", "9")[0] == 0
 

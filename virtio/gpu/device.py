@@ -100,6 +100,7 @@ class GpuDevice:
             finds them in `host_visible`.
 
     Attributes:
+        last_command: The name of the last command.
         last_fault: Why the last refused command was refused.
         on_fault: Called with every such reason.
         on_failure: Called with what goes wrong when a fence of the display's signals, outside of `process`.
@@ -146,6 +147,7 @@ class GpuDevice:
         self.on_fault: Callable[[str], None] = _no_fault
         self.on_failure: Callable[[Exception], None] = _raise
         self.last_fault: str | None = None
+        self.last_command: str | None = None
         self.tap: Tap | None = None
 
     @property
@@ -375,6 +377,7 @@ class GpuDevice:
         """Decode and carry out a request, or say in which steps to; a fault becomes a response."""
         entry = table.get(header.type, UNKNOWN)
         self._statistics.commands[entry.name] += 1
+        self.last_command = entry.name
         try:
             check(entry, header, request, size)
             outcome = entry.handler(session, entry.layout.unpack(request, HEADER_SIZE), request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from compositor.adapter.display import GuestDisplay, Placement
@@ -33,6 +33,7 @@ class Attachment:
         display: The guest's place on the screens.
         ended: Done when the guest has ended, with what it died of; None: it never does.
         failure: What went wrong in a turn of its own, and ended it.
+        closed: Whether it was taken off the machine's screens.
         policies: The sync policies that a guest of this kind can live with.
         patience: How long a guest of this kind waits for a flush; None: for ever.
     """
@@ -54,7 +55,9 @@ class Attachment:
         self._clock = clock
         self.ended: asyncio.Future[None] | None = None
         self.failure: GuestFailed | None = None
+        self.closed = False
         self._end: Callable[[], object] = lambda: None  # ends it at once, or begins to
+        self._told = False  # a run has heard of its end
         self._collected = GuestStatistics(name, kind)
         self.display = GuestDisplay(
             name,
@@ -178,8 +181,63 @@ class Attachment:
             self.display.report(str(self.failure))
             self._end()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the guest has ended by itself, or died."""
+        return not self.closed and self.ended is not None and self.ended.done()
+
+    def hear_of_end(self) -> BaseException | None:
+        """For a run, of a guest that has ended: what it died of, if that was not heard of before."""
+        told, self._told = self._told, True
+        if told or self.ended is None or self.ended.cancelled():
+            return None
+        return self.ended.exception()
+
+    # What it is about, for messages.
+
+    @property
+    def frames(self) -> Mapping[str, int]:
+        """How many frames were "submitted", "presented", "discarded" and so on."""
+        return self._collected.frames
+
+    @property
+    def last_command(self) -> str | None:
+        """The name of the command that its device got last."""
+        return None if self._device is None else self._device.last_command
+
+    @property
+    def awaited(self) -> list[tuple[Fence, int]]:
+        """The fences that its flushes wait for, each with the time of the flush, ns."""
+        return [
+            (flip.answer, flip.flushed_ns)
+            for head in self.display.heads
+            for flip in head.flips.outstanding
+            if flip.answer is not None and not flip.answer.signaled
+        ]
+
+    @property
+    def waits(self) -> bool:
+        """Whether its device owes it an answer."""
+        return self._device is not None and bool(self._device.parked)
+
+    @property
+    def last_words(self) -> str:
+        """The last line of its console; empty where it has none."""
+        return ""
+
+    @property
+    def how_it_ended(self) -> str:
+        """In words."""
+        if self.ended is not None and self.ended.done() and not self.ended.cancelled():
+            error = self.ended.exception()
+            return "it has switched itself off" if error is None else f"it died: {error}"
+        return "it was closed" if self.closed else "it runs"
+
     async def close(self) -> None:
-        """End the guest and take it off the screens."""
+        """End the guest and take it off the screens; once more does nothing."""
+        if self.closed:
+            return
+        self.closed = True
         if isinstance(self.ended, asyncio.Task):
             self.ended.cancel()
             await asyncio.wait([self.ended])
