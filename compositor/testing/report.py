@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from compositor import __version__
 from compositor.errors import BadInput
 from compositor.files import write_atomically
 from compositor.testing.frames_drawn import draw_frames
+from compositor.testing.results import INDEX, RESULT
 
 PAGE = "index.html"
 
@@ -53,13 +55,14 @@ _ONE = {kind: View(kind, label) for kind, label in _SHOWN.items()}
 _TWO = [View("side both", "Side by side"), View("blink both", "Blink"), View("slider both", "Slider")]
 
 
-def write_report(results: Path, target: Path, *, tests: int) -> Path:
+def write_report(results: Path, target: Path, *, tests: int, told: Callable[[Path], str] = str) -> Path:
     """Write the page of a run.
 
     Args:
         results: The folder of results (see `compositor.testing.results`).
         target: The folder to put the page into; it is made if need be.
         tests: How many tests ran.
+        told: A path as the user is told it.
 
     Returns:
         The page.
@@ -68,8 +71,9 @@ def write_report(results: Path, target: Path, *, tests: int) -> Path:
         BadInput: The results cannot be read, or the page not be written.
     """
     try:
-        listed = json.loads((results / "index.json").read_text())["tests"] if results.exists() else []
-        failures = [_failure(results / entry["folder"]) for entry in listed]
+        index = results / INDEX
+        listed = json.loads(index.read_text())["tests"] if index.exists() else []
+        failures = [_failure(results / entry["folder"], told) for entry in listed]
         target.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(f"cannot make a report of {results}: {error}; run the tests again") from None
@@ -88,15 +92,15 @@ def write_report(results: Path, target: Path, *, tests: int) -> Path:
     return target / PAGE
 
 
-def _failure(folder: Path) -> dict[str, Any]:
-    result = json.loads((folder / "result.json").read_text())
+def _failure(folder: Path, told: Callable[[Path], str]) -> dict[str, Any]:
+    result = json.loads((folder / RESULT).read_text())
     return {
         "test": result["test"],
         "text": result["text"],
         "rerun": result["rerun"],
         "checks": [_check(check, folder) for check in result["checks"]],
         "machines": [_machine(machine, folder) for machine in result["machines"]],
-        "recordings": [str(folder / name) for name in result["recordings"]],
+        "recordings": [told(folder / name) for name in result["recordings"]],
     }
 
 

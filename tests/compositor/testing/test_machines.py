@@ -135,7 +135,9 @@ def test_it(machine, guest):
 """
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*test_it left a machine open in a loop that is gone*async with machine(...)*"])
+    result.stdout.fnmatch_lines(
+        ["*test_it left a machine open in a loop that is gone*async with machine(...)*"]
+    )
 
 
 MISTAKES = {
@@ -154,7 +156,11 @@ def test_a_mistake_is_one_line_at_the_line_of_the_test(run: Run, lines: str) -> 
     result = run(f"async def test_it(machine, guest):\n    {lines}\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"E * {MISTAKES[lines]}"])
-    places = [line for line in result.outlines if ".py:" in line and not line.startswith(("FAILED", "E ", "record:"))]
+    places = [
+        line
+        for line in result.outlines
+        if ".py:" in line and not line.startswith(("FAILED", "E ", "record:"))
+    ]
     assert all(line.startswith("test_it.py:") for line in places), places
     assert places
 
