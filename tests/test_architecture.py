@@ -23,8 +23,9 @@ FLOORS = (
     ("record",),
     ("machine",),
     ("scene_file", "bench"),
+    ("testing",),
     ("commands",),
-    ("cli",),
+    ("cli", "pytest_plugin"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # From here on up, rooms may use the other packages; the adapter and recordings may use virtio.

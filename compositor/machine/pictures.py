@@ -46,6 +46,13 @@ class Pictures:
         if frame is not None and frame.frame_ids and self._wanted is None:
             self._kept[output] = frame.snapshot()
 
+    def settle(self) -> None:
+        """Copy what is still memory of a guest: no frame is held any more."""
+        for output in list(self._last):
+            if self.has(output):
+                self._kept[output] = self.get(output)
+        self._last.clear()
+
     def has(self, output: str) -> bool:
         """Whether `get` has something to return."""
         return output in self._kept or (self._wanted is None and output in self._last)

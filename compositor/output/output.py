@@ -21,7 +21,7 @@ from compositor.output.mode import Mode, OutputState
 from compositor.output.pacing import Pacing
 from compositor.output.panel import VariableRefresh, VblankGrid
 from compositor.output.plane import DEFAULT_PLANES, PlaneBudget
-from compositor.output.primary_plane import Arrangement, Framebuffers, Front, PrimaryPlane, arrange
+from compositor.output.primary_plane import Arrangement, Framebuffers, Front, FrontKind, PrimaryPlane, arrange
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import PlaneState
 from compositor.pixels.region import Region
@@ -115,7 +115,7 @@ class Output:
         self.check_mode(self.mode)
         self.grid = VblankGrid(self.mode.refresh_mhz)
         self._primary = PrimaryPlane()
-        self._front: Front | None = None
+        self._front_kind: FrontKind | None = None  # no more of it: it may be memory of a guest that goes
         self._damage = Region([self.mode.rect])
         self._asked = False  # for a frame, and no commit since
         self.can_wait = True
@@ -341,8 +341,8 @@ class Output:
             return None
         arrangement = self._arrange()
         front = self._primary.show(arrangement, self._staged, deferred=deferred)
-        damage = self._damage if front.same_kind(self._front) else Region([self.mode.rect])
-        self._front, self._damage = front, Region()
+        damage = self._damage if front.kind == self._front_kind else Region([self.mode.rect])
+        self._front_kind, self._damage = front.kind, Region()
         self.commit_seq += 1
         self._primary.begin(self.commit_seq, front, deferred=deferred)
         return Frame(

@@ -1,0 +1,46 @@
+"""Whole runs of pytest with the plugin, in this process where that is enough."""
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import compositor
+import compositor.testing.guests
+import compositor.testing.machines
+import compositor.testing.screenshots
+import compositor.testing.summary
+import compositor.testing.traces  # noqa: F401 - pytester takes back what is imported within a run
+from compositor.render import blend
+
+Run = Callable[..., pytest.RunResult]
+
+ROOT = Path(compositor.__file__).parents[1]
+# Where the project is installed, pytest finds the plugin by itself.
+PLUGIN = () if entry_points(group="pytest11", name="scanout") else ("-p", "compositor.pytest_plugin")
+AUTO = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run pytest on a file of tests: `run(text, *options)`; without a text, once more on what is there."""
+    blend.load()
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+
+    def run(
+        text: str | None,
+        *options: str,
+        file: str = "test_it.py",
+        auto: bool = True,
+        process: bool = False,
+    ) -> pytest.RunResult:
+        if text is not None:
+            pytester.path.joinpath(file).write_text(text)
+        given = (*PLUGIN, *(AUTO if auto else ()), "-p", "no:cacheprovider", "-W", "error", *options)
+        if process:
+            return pytester.runpytest_subprocess(*given)
+        return pytester.runpytest_inprocess(*given)
+
+    return run
