@@ -29,17 +29,22 @@ def summarise(config: pytest.Config, notes: list[Note], terminal: pytest.Termina
         shutil.rmtree(claims_folder(run), ignore_errors=True)
     failed = [{"test": note["test"], "folder": note["result"]} for note in notes if "result" in note]
     if failed:
-        write_index(session.results, failed)
         terminal.section("scanout")
-        terminal.line(
-            f"{len(failed)} failed: pictures, statistics and recordings in {session.told(session.results)}"
-        )
+        terminal.line(_results(session, failed))
     unused = list(Census(notes).unused())
     if unused:
         remove = config.getoption("--remove-unused-screenshots")
         terminal.section("scanout: golden pictures that no test used")
         for line in _dealt_with(session, unused, remove=remove):
             terminal.line(line)
+
+
+def _results(session: Session, failed: list[Note]) -> str:
+    try:
+        write_index(session.results, failed)
+    except OSError as error:
+        return f"cannot list the results in {session.told(session.results)}: {error.strerror}"
+    return f"{len(failed)} failed: pictures, statistics and recordings in {session.told(session.results)}"
 
 
 def _dealt_with(session: Session, unused: list[Path], *, remove: bool) -> Iterator[str]:

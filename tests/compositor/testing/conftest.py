@@ -1,5 +1,6 @@
 """Whole runs of pytest with the plugin, in this process where that is enough."""
 
+import gc
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,10 +23,17 @@ PLUGIN = () if entry_points(group="pytest11", name="scanout") else ("-p", "compo
 AUTO = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _loaded(_small_heap: None) -> None:
+    """pytest ends a run by collecting garbage, five times: not through the compiler, each time."""
+    blend.load()
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run pytest on a file of tests: `run(text, *options)`; without a text, once more on what is there."""
-    blend.load()
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 
