@@ -12,11 +12,12 @@ import compositor.testing.guests
 import compositor.testing.machines
 import compositor.testing.screenshots
 import compositor.testing.summary
-import compositor.testing.traces  # noqa: F401 - pytester takes back what is imported within a run
+import compositor.testing.traces
 from compositor.render import blend
 
 Run = Callable[..., pytest.RunResult]
 
+# They are imported here, since pytester takes back what is imported within a run.
 ROOT = Path(compositor.__file__).parents[1]
 # Where the project is installed, pytest finds the plugin by itself.
 PLUGIN = () if entry_points(group="pytest11", name="scanout") else ("-p", "compositor.pytest_plugin")

@@ -33,8 +33,8 @@ def test_the_nearest_marker_decides_for_each_keyword(run: Run) -> None:
 
 
 MISUSED = {
-    'policies=["hope"]': "*policies='hope': guest of the marker: sync 'hope' is not for it; there are none, *",
-    "refresh=[0]": "*refresh=0: mode \"640x480@0\": refresh rate 0 is not in 1 to 1000 Hz",
+    'policies=["hope"]': "*policies='hope': guest of the marker: sync 'hope' is not for it; *",
+    "refresh=[0]": '*refresh=0: mode "640x480@0": refresh rate 0 is not in 1 to 1000 Hz',
     'refresh=["fast"]': "*refresh='fast': a refresh rate is a number of hertz",
     'formats=["ABCD"]': "*formats='ABCD': pixel format 'ABCD' is not one of: XR24 *",
     'guests=["vax"]': "*guests='vax': there are simulated, process, uml, qemu",
@@ -49,7 +49,9 @@ MISUSED = {
 def test_a_marker_that_makes_no_sense_is_refused_with_its_test(run: Run, arguments: str) -> None:
     result = run(f"import pytest\n@pytest.mark.scanout({arguments})\nasync def test_it(machine):\n    pass\n")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"E *BadInput: test_it.py::test_it: pytest.mark.scanout: {MISUSED[arguments]}"])
+    result.stdout.fnmatch_lines(
+        [f"E *BadInput: test_it.py::test_it: pytest.mark.scanout: {MISUSED[arguments]}"]
+    )
 
 
 def test_a_marker_without_the_fixtures_is_refused(run: Run) -> None:

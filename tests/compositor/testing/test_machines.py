@@ -135,11 +135,13 @@ def test_it(machine, guest):
 """
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*test_it left a machine open in a loop that is gone*async with machine(...)*"])
+    result.stdout.fnmatch_lines(
+        ["*test_it left a machine open in a loop that is gone*async with machine(...)*"]
+    )
 
 
 MISTAKES = {
-    'm = machine()\n    await m.attach(guest("plasma"))': "the machine is not open yet (.attach): write *await machine(*",
+    'm = machine()\n    await m.attach(guest("plasma"))': "*not open yet (.attach): write *await machine(*",
     'await machine(outputs=["nonsense"])': 'mode "nonsense" is not of the form WIDTHxHEIGHT@HZ*',
     "opening = machine()\n    await opening\n    await opening": "*was opened already*",
     "m = await machine()\n    async with m:\n        pass": "*entered*",
@@ -154,7 +156,11 @@ def test_a_mistake_is_one_line_at_the_line_of_the_test(run: Run, lines: str) -> 
     result = run(f"async def test_it(machine, guest):\n    {lines}\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"E * {MISTAKES[lines]}"])
-    places = [line for line in result.outlines if ".py:" in line and not line.startswith(("FAILED", "E ", "record:"))]
+    places = [
+        line
+        for line in result.outlines
+        if ".py:" in line and not line.startswith(("FAILED", "E ", "record:"))
+    ]
     assert all(line.startswith("test_it.py:") for line in places), places
     assert places
 

@@ -54,7 +54,12 @@ def test_a_golden_picture_says_how_it_was_made(run: Run) -> None:
     run(ONE)
     made = open_golden(GOLDEN).metadata
     assert made["mode"] == "64x48@60"
-    assert (made["seed"], made["frame"], made["clock"], made["test"]) == (7, 3, "virtual", "test_it.py::test_it")
+    assert (made["seed"], made["frame"], made["clock"], made["test"]) == (
+        7,
+        3,
+        "virtual",
+        "test_it.py::test_it",
+    )
     assert made["digest"].startswith("sha256:")
     assert made["version"] == "0.1.0"
 
@@ -119,7 +124,9 @@ def test_what_is_updated_is_what_was_asked_for(
 def test_an_update_that_there_is_not_is_refused(run: Run) -> None:
     result = run(ONE, "--update-screenshots=some")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["E *--update-screenshots some: not one of missing, changed, all; before a path*"])
+    result.stdout.fnmatch_lines(
+        ["E *--update-screenshots some: not one of missing, changed, all; before a path*"]
+    )
 
 
 def test_several_pictures_may_be_approved(run: Run) -> None:
@@ -137,7 +144,7 @@ MEANT = {
     "another part is masked": (", mask=[(0, 0, 5, 5), (40, 0, 9, 9)]", False),
     "the clip leaves it out": (", clip=(0, 0, 64, 10)", True),
     "the clip has it": (", clip=(0, 0, 64, 11)", False),
-    "the guest is masked, and a corner is left": (', clip=(0, 0, 9, 9), mask=[(1, 1, 8, 8)]', True),
+    "the guest is masked, and a corner is left": (", clip=(0, 0, 9, 9), mask=[(1, 1, 8, 8)]", True),
     "a difference is tolerated": (", tolerance=9", True),
     "it is too large": (", tolerance=8", False),
     "that many pixels are tolerated": (', tolerance="pixels=6"', True),
@@ -254,7 +261,10 @@ def test_a_check_waits_for_its_moment(run: Run, lines: str, presented: int) -> N
     [
         ("await screenshot.check_at(m)", "say when to look, in one way: frame=N, stable=N or when=function"),
         ("await screenshot.check_at(m, frame=1, stable=2)", "say when to look, in one way: *"),
-        ("await m.frames(3)\n    await screenshot.check_at(m, frame=2)", "frame 2 of output-0 is gone: 3 were *"),
+        (
+            "await m.frames(3)\n    await screenshot.check_at(m, frame=2)",
+            "frame 2 of output-0 is gone: 3 were *",
+        ),
         ("await screenshot.check_at(m, frame=9, within=1)", "waited for 9 frames of output-0: *"),
         ("await screenshot.check_at(m, when=lambda: 1 / 0)", "division by zero"),
     ],
@@ -277,7 +287,7 @@ async def test_it(machine, guest, screenshot):
 def test_an_animation_is_one_check_and_one_file(run: Run) -> None:
     run(ANIMATION.format(seed=1), "--update-screenshots").assert_outcomes(passed=1)
     run(None).assert_outcomes(passed=1)
-    (golden,) = GOLDEN.parent.iterdir()
+    assert len(list(GOLDEN.parent.iterdir())) == 1
     assert picture().shape == (60, 64, 4)  # two beside each other, three rows
     change(slice(20, 21), slice(32, 33))
     result = run(None)
@@ -327,7 +337,10 @@ class TestWall:
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
-        ("screenshot.check(p)\n    screenshot.check(p)", "this test has checked test_it.png already: give each *"),
+        (
+            "screenshot.check(p)\n    screenshot.check(p)",
+            "this test has checked test_it.png already: give each *",
+        ),
         ('screenshot.check(p, "")', "a picture's name is a text that is not empty, not ''"),
         ("screenshot.check(p, 7)", "a picture's name is a text that is not empty, not 7"),
         ("screenshot.check(99)", "int is no picture: *"),
@@ -348,7 +361,9 @@ def test_what_makes_no_sense_is_one_line_at_the_line_of_the_test(run: Run, lines
 
 def test_a_guest_that_is_not_there_is_named_with_those_that_are(run: Run) -> None:
     result = run(SHOT.format(arguments=', mask="gears"'))
-    result.stdout.fnmatch_lines(["E *mask 'gears': no guest or surface of output-0 has this name; there are plasma"])
+    result.stdout.fnmatch_lines(
+        ["E *mask 'gears': no guest or surface of output-0 has this name; there are plasma"]
+    )
 
 
 def test_two_tests_cannot_use_one_golden(run: Run) -> None:
@@ -363,7 +378,7 @@ def test_it(screenshot, x):
     result = run(text, "--update-screenshots")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["E *golden/test_it/test_it--a.b.png belongs to test_it.py::test_it[[]a[]]: two tests cannot use one *"]
+        ["E *golden/test_it/test_it--a.b.png belongs to test_it.py::test_it[[]a[]]: two tests cannot *"]
     )
 
 
