@@ -124,7 +124,7 @@ def scanout_case() -> Case:
 
 @pytest.fixture
 def machine(scanout_harness: Harness, scanout_case: Case) -> MachineFactory:
-    """Machines on the virtual clock, made by `m = await machine()`, and closed with the test."""
+    """Makes machines on the virtual clock, and closes them with the test; await what a call returns."""
     from compositor.testing.machines import MachineFactory  # noqa: PLC0415
 
     return MachineFactory(scanout_harness, scanout_case)

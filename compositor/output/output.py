@@ -21,7 +21,7 @@ from compositor.output.mode import Mode, OutputState
 from compositor.output.pacing import Pacing
 from compositor.output.panel import VariableRefresh, VblankGrid
 from compositor.output.plane import DEFAULT_PLANES, PlaneBudget
-from compositor.output.primary_plane import Arrangement, Framebuffers, Front, FrontKind, PrimaryPlane, arrange
+from compositor.output.primary_plane import Arrangement, Framebuffers, FrontKind, PrimaryPlane, arrange
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import PlaneState
 from compositor.pixels.region import Region

@@ -182,9 +182,10 @@ def _of_name(role: str, name: str, subject: Subject) -> list[Rect]:
             return [s.layers[subject.output].bounds for s in heads if subject.output in s.layers]
     bounds = [layer.bounds for layer in subject.output.layers if layer.name == name]
     if not bounds:
-        there = ", ".join(layer.name for layer in subject.output.layers) or "none"
+        shown = [layer.name for layer in subject.output.layers if not layer.bounds.empty]
         raise BadInput(
-            f"{role} {name!r}: no guest or surface of {subject.output.name} has this name; there are {there}"
+            f"{role} {name!r}: no guest or surface of {subject.output.name} has this name; there are "
+            f"{', '.join(shown) or 'none'}"
         )
     return bounds
 

@@ -33,10 +33,7 @@ def summarise(config: pytest.Config, notes: list[Note], terminal: pytest.Termina
     if failed or report:
         terminal.section("scanout")
     if failed:
-        write_index(session.results, failed)
-        terminal.line(
-            f"{len(failed)} failed: pictures, statistics and recordings in {session.told(session.results)}"
-        )
+        terminal.line(_results(session, failed))
     if report:
         terminal.line(_reported(session, config.invocation_params.dir / report, len(notes)))
     unused = list(Census(notes).unused())
@@ -55,6 +52,14 @@ def _reported(session: Session, folder: Path, tests: int) -> str:
     except BadInput as error:
         return str(error)
     return f"report: {session.told(page)}"
+
+
+def _results(session: Session, failed: list[Note]) -> str:
+    try:
+        write_index(session.results, failed)
+    except OSError as error:
+        return f"cannot list the results in {session.told(session.results)}: {error.strerror}"
+    return f"{len(failed)} failed: pictures, statistics and recordings in {session.told(session.results)}"
 
 
 def _dealt_with(session: Session, unused: list[Path], *, remove: bool) -> Iterator[str]:

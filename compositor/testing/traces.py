@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from compositor.errors import ScanoutError
 if TYPE_CHECKING:
     import pytest
 
+_STANDARD = f"{sysconfig.get_path('stdlib')}{os.sep}"
 _OURS = tuple(f"{Path(str(package.__file__)).parent}{os.sep}" for package in (compositor, guest, virtio))
 
 
@@ -33,8 +35,12 @@ def trimmed(error: BaseException, item: pytest.Item) -> TracebackType | None:
         return error.__traceback__
     if _is_ours(entries[-1]) and not isinstance(error, ScanoutError | AssertionError):
         return error.__traceback__
+    entries = [entry for entry in entries if not _is_ours(entry)]
+    if isinstance(error, ScanoutError):
+        while entries and entries[-1].tb_frame.f_code.co_filename.startswith(_STANDARD):
+            entries.pop()  # what raised it was called by the standard library
     kept = None
-    for entry in reversed([entry for entry in entries if not _is_ours(entry)]):
+    for entry in reversed(entries):
         kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return kept
 

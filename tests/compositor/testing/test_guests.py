@@ -33,7 +33,7 @@ def test_the_nearest_marker_decides_for_each_keyword(run: Run) -> None:
 
 
 MISUSED = {
-    'policies=["hope"]': "*policies='hope': guest of the marker: sync 'hope' is not for it; there are none, *",
+    'policies=["hope"]': "*policies='hope': guest of the marker: sync 'hope' is not for it; *",
     "refresh=[0]": '*refresh=0: mode "640x480@0": refresh rate 0 is not in 1 to 1000 Hz',
     'refresh=["fast"]': "*refresh='fast': a refresh rate is a number of hertz",
     'formats=["ABCD"]': "*formats='ABCD': pixel format 'ABCD' is not one of: XR24 *",

@@ -14,7 +14,8 @@ LEFT = {
     ),
     "process": ("kept.append(subprocess.Popen(['sleep', '1000']))", "process *: sleep 1000"),
     "zombie": (
-        "kept.append(subprocess.Popen(['true']))\n    os.waitid(os.P_PID, kept[0].pid, os.WEXITED | os.WNOWAIT)",
+        "kept.append(subprocess.Popen(['true']))\n"
+        "    os.waitid(os.P_PID, kept[0].pid, os.WEXITED | os.WNOWAIT)",
         "process *: it has ended, and was not waited for",
     ),
     "descriptor": ("kept.append(os.open('/dev/null', os.O_RDONLY))", "descriptor *: /dev/null"),

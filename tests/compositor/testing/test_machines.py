@@ -141,7 +141,7 @@ def test_it(machine, guest):
 
 
 MISTAKES = {
-    'm = machine()\n    await m.attach(guest("plasma"))': "the machine is not open yet (.attach): write *await machine(*",
+    'm = machine()\n    await m.attach(guest("plasma"))': "*not open yet (.attach): write *await machine(*",
     'await machine(outputs=["nonsense"])': 'mode "nonsense" is not of the form WIDTHxHEIGHT@HZ*',
     "opening = machine()\n    await opening\n    await opening": "*was opened already*",
     "m = await machine()\n    async with m:\n        pass": "*entered*",
