@@ -49,13 +49,7 @@ class Stage(Protocol):
 
 
 class FrameClock(Protocol):
-    """Decides when the repaint that was asked for happens.
-
-    Attributes:
-        missed_vblanks: Vblanks that passed between the one a frame was meant for and the one that showed it.
-    """
-
-    missed_vblanks: int
+    """Decides when the repaint that was asked for happens."""
 
     def schedule(self) -> None:
         """A repaint is wanted; asking again before it happened changes nothing."""
@@ -71,13 +65,9 @@ class AtVblank:
         clock: The run's.
         grid: The vblanks.
         stage: What paints and shows.
-
-    Attributes:
-        missed_vblanks: Vblanks that passed while a repaint was due and did not happen.
     """
 
     def __init__(self, clock: Scheduler, grid: VblankGrid, stage: Stage) -> None:
-        self.missed_vblanks = 0
         self._clock = clock
         self._grid = grid
         self._stage = stage
@@ -90,9 +80,6 @@ class AtVblank:
             self._clock.call_at(self._due_ns, Tick(self._fire))
 
     def _fire(self) -> None:
-        assert self._due_ns is not None
-        last = self._grid.index_at(self._clock.now_ns())
-        self.missed_vblanks += max(0, last - self._grid.index_at(self._due_ns))
         self._due_ns = None
         frame = self._stage.repaint()
         if frame is not None:
@@ -118,7 +105,6 @@ class OnDemand:
         min_interval_ns: int = 0,
         latency_ns: int = 0,
     ) -> None:
-        self.missed_vblanks = 0
         self._clock = clock
         self._stage = stage
         self._grid = grid
@@ -165,8 +151,6 @@ class Recorded:
         clock: The run's.
         stage: What paints and shows.
     """
-
-    missed_vblanks = 0
 
     def __init__(self, clock: Scheduler, stage: Stage) -> None:
         self._clock = clock

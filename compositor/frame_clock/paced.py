@@ -38,7 +38,6 @@ class Paced:
         timing: What painting costs on the virtual clock.
 
     Attributes:
-        missed_vblanks: See `FrameClock`.
         expected: What the next frame is expected to cost. Before the first it is a whole refresh, for that
             is when a compositor without experience should begin.
 
@@ -50,7 +49,6 @@ class Paced:
         self, clock: Scheduler, panel: Panel, stage: Stage, pacing: Pacing, timing: TimingModel
     ) -> None:
         pacing.check(panel)
-        self.missed_vblanks = 0
         self.expected = CostEstimate(max(0, panel.period_ns - pacing.margin_ns))
         self._clock = clock
         self._panel = panel
@@ -129,7 +127,6 @@ class Paced:
         self.expected.add(painted_ns - begun_ns + timing.render_ns)
         self._last_ns = self._panel.first(ready_ns, self._last_ns)
         late = self._panel.sequence(self._last_ns) - self._panel.sequence(self._target_ns)
-        self.missed_vblanks += max(0, late)
         self._late = late > 0
         return self._last_ns
 

@@ -22,6 +22,7 @@ from compositor.frame_clock import (
     Panel,
     Recorded,
     Scheduler,
+    VblankGrid,
 )
 from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
 from compositor.machine.pictures import Pictures
@@ -96,16 +97,23 @@ class Presenter:
         if pacing is None and (repaint_delay_ns or timing.frame_ns or self._panel is not output.grid):
             pacing = Pacing(delay_ns=repaint_delay_ns)
         self._clock = self._frame_clock(repaint, pacing, min_interval_ns)
+        self._on_demand = isinstance(self._clock, OnDemand | Recorded)  # shows when it likes
         self._on_fault = on_fault
-        output.on_needs_frame = self._clock.schedule if on_fault is None else self._schedule
+        self._asked_ns: int | None = None  # for the frame that is committed next
+        self._under_way: dict[int, int] = {}  # commits that are not on the screen: when they were asked for
+        self._shown_ns: int | None = None
+        output.on_needs_frame = self._schedule
         synced = repaint == "vblank" or isinstance(self._clock, Paced)
         self._flags = (PresentationFlags.VSYNC if synced else NO_FLAGS) | (_MODELLED if exact else NO_FLAGS)
 
     def _schedule(self) -> None:
+        if self._asked_ns is None:
+            self._asked_ns = self._scheduler.now_ns()
         try:
             self._clock.schedule()
         except Exception as error:
-            assert self._on_fault is not None
+            if self._on_fault is None:
+                raise
             self._on_fault(error)
 
     def _frame_clock(self, repaint: Repaint, pacing: Pacing | None, min_interval_ns: int) -> FrameClock:
@@ -149,19 +157,35 @@ class Presenter:
 
     def repaint(self) -> Frame | None:
         """For the frame clock: commit what is damaged, to be shown at once; None when nothing is."""
-        frame = self.output.commit(self._scheduler.now_ns()) if self.output.plugged else None
+        frame = self._commit(deferred=False)
         if frame is not None:
             frame.latch()
         return frame
 
     def paint(self) -> Frame | None:
         """For the frame clock: commit what is damaged, to be shown later; None when nothing is."""
-        if not self.output.plugged:
-            return None
-        frame = self.output.commit(self._scheduler.now_ns(), deferred=True)
+        frame = self._commit(deferred=True)
         if frame is not None and self.on_commit is not None:
             self.on_commit(frame)
         return frame
+
+    def _commit(self, *, deferred: bool) -> Frame | None:
+        asked_ns, self._asked_ns = self._asked_ns, None
+        if not self.output.plugged:
+            return None
+        frame = self.output.commit(self._scheduler.now_ns(), deferred=deferred)
+        if frame is not None and asked_ns is not None:
+            self._under_way[frame.commit_seq] = asked_ns
+        return frame
+
+    def _count_missed(self, frame: Frame) -> None:
+        """Count the vblanks since the frame before, or since this one was asked for, whichever is later."""
+        asked_ns = self._under_way.pop(frame.commit_seq, None)
+        if asked_ns is not None and isinstance(self._panel, VblankGrid) and not self._on_demand:
+            since_ns = asked_ns if self._shown_ns is None else max(asked_ns, self._shown_ns)
+            passed = self._panel.index_at(frame.present_time_ns) - self._panel.index_at(since_ns)
+            self._statistics.missed_vblanks += max(0, passed - 1)
+        self._shown_ns = frame.present_time_ns
 
     def show(self, frame: Frame, time_ns: int) -> None:
         """For the frame clock: the frame is on the screen, since `time_ns`."""
@@ -174,6 +198,7 @@ class Presenter:
         if self._digest is not None:
             self._digest.add(frame)
         self._statistics.presented(frame)
+        self._count_missed(frame)
         for listener in tuple(self.output.listeners):
             listener(frame)
         frame.release()
@@ -182,12 +207,13 @@ class Presenter:
         """The counters up to now, the screen's and the clock's included."""
         self._statistics.upload_bytes = self._screen.upload_bytes
         self._statistics.readback_bytes = self.output.readback_bytes
-        self._statistics.missed_vblanks = self._clock.missed_vblanks
         return self._statistics
 
     def close(self) -> None:
         """Give the screen back; frames that wait for their vblank are discarded."""
         self._clock.cancel()
+        self._under_way.clear()
+        self._asked_ns = self._shown_ns = None
         self._screen.close()
 
 

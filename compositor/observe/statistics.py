@@ -29,7 +29,7 @@ class OutputStatistics:
         mode: As `str(Mode)` has it; set it anew when the mode changes.
         frames: Presented frames.
         direct: Those of them that were a guest's buffer as it is.
-        missed_vblanks: Refreshes that passed while a frame was due.
+        missed_vblanks: Vblanks that showed nothing new though a frame had been asked for before them.
         compose_bytes: What the renderer wrote.
         upload_bytes: What a screen copied into a texture.
         readback_bytes: What looks at the picture have written: planes put together, snapshots, and what a

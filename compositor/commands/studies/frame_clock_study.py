@@ -53,7 +53,7 @@ class PacingFigures(NamedTuple):
         fps: Frames on the screen per second of virtual time.
         latency_p50_ms: Median of the time from a guest's commit to its presentation.
         latency_p99_ms: 99th percentile.
-        missed_vblanks: Vblanks between those that frames were meant for and those that showed them.
+        missed_vblanks: Vblanks that showed nothing new though a frame had been asked for before them.
     """
 
     pacing: str

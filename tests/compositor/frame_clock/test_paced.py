@@ -85,13 +85,14 @@ class Client:
 def test_work_that_takes_longer_than_a_refresh_halves_the_rate_of_double_buffering() -> None:
     client = Client("adaptive", compose_ns=11 * MS, render_ns=11 * MS).run()
     assert set(client.steps) == {2.0}
-    assert client.presenter.statistics().missed_vblanks <= 1, "expected, but for the first"
+    assert client.presenter.statistics().missed_vblanks == pytest.approx(client.limit, abs=1)
 
 
 def test_triple_buffering_restores_the_full_rate() -> None:
     """Mutter !1441, KWin !4833."""
     client = Client("triple", compose_ns=11 * MS, render_ns=11 * MS).run()
     assert set(client.steps) == {1.0}
+    assert client.presenter.statistics().missed_vblanks < 5, "until it knew what a frame costs"
 
 
 def test_triple_buffering_cannot_make_a_gpu_faster() -> None:

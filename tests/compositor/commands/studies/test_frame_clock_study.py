@@ -20,7 +20,7 @@ async def test_work_of_one_to_two_refreshes_halves_the_rate_unless_triple_buffer
     triple = await measure(TRIPLE, render_periods, frames=60)
     assert (adaptive.fps, triple.fps) == (30.0, 60.0)
     assert triple.latency_p50_ms < adaptive.latency_p50_ms
-    assert (adaptive.missed_vblanks, triple.missed_vblanks) == (0, 0), "both knew that it takes so long"
+    assert (adaptive.missed_vblanks, triple.missed_vblanks) == (60, 0)
 
 
 async def test_latency_grows_by_what_the_work_grows() -> None:
