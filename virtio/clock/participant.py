@@ -46,6 +46,7 @@ class Participant:
         name: For messages.
         turn: Whether it runs.
         bound_ns: Up to here it was let run.
+        free_run_ns: How long it may let its time pass without a word, if no event of others comes before.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Participant:
         self.turn = Turn.JOINING
         self.base_ns = calendar.now_ns()
         self.bound_ns = 0
+        self.free_run_ns = FREE_RUN_NS
         self._calendar = calendar
         self._resume = resume
         self._confine = confine
@@ -79,6 +81,14 @@ class Participant:
         """Say whether it may take as long as it likes with what it does now; at first it may not."""
         if self._hold is not None:
             self._hold.patient = patient
+
+    @property
+    def horizon_ns(self) -> int:
+        """The calendar's time from which on the participant can be spoken to.
+
+        One that waits has let its time pass up to its bound, perhaps, and did not say so.
+        """
+        return max(self._calendar.now_ns(), self.base_ns + self.bound_ns)
 
     def now_ns(self) -> int:
         """The calendar's time, in the participant's."""
@@ -152,7 +162,7 @@ class Participant:
 
     def _next_bound(self) -> int:
         calendar = self._calendar
-        bound = calendar.now_ns() + FREE_RUN_NS
+        bound = calendar.now_ns() + self.free_run_ns
         following = calendar.next_ns()
         if following is not None:
             bound = min(bound, following)

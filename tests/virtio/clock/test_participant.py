@@ -183,3 +183,23 @@ def test_a_guest_on_a_loaded_host_is_heard_of_long_before_it_is_taken_for_hung()
         player.place.update(bound_ns)
         player.place.request(bound_ns)
         player.place.wait()
+
+
+def test_who_waits_can_be_spoken_to_when_its_time_is_known() -> None:
+    """It ran up to its bound, perhaps, before it said that it waits."""
+    calendar = Calendar()
+    player = RecordingParticipant(calendar)
+    player.place.free_run_ns = 300
+    player.begin()
+    calendar.run_next()
+    assert player.told == [("run", 0, 300)]
+    player.place.wait()
+    assert player.place.horizon_ns == 300
+    calendar.advance_to(1_000)
+    assert player.place.horizon_ns == 1_000
+    late = RecordingParticipant(calendar, "late")
+    late.place.free_run_ns = 300
+    late.begin()
+    calendar.run_next()
+    late.place.wait()
+    assert late.place.horizon_ns == 1_300
