@@ -147,6 +147,7 @@ class Machine(Waiting):
         self._recorder: Recorder | None = None
         self._player: Player | None = None
         self._patience_s = patience_s
+        self._start_ns = 0
         self._started_ns = time.perf_counter_ns()
 
     async def __aenter__(self) -> Self:
@@ -375,12 +376,27 @@ class Machine(Waiting):
         """
         return self.pictures.get(self.outputs[self._outputs.index(output)].name)
 
+    def start_over(self) -> None:
+        """Let what the machine tells of itself begin now: statistics, digest, pictures; a recording goes on.
+
+        So tests that share a machine are told apart. Times and commit numbers in the digest count from here.
+        """
+        now_ns = self.clock.now_ns()
+        self._start_ns, self._started_ns = now_ns, time.perf_counter_ns()
+        self.pictures.forget()
+        if self._digest is not None:
+            self._digest.start_over(now_ns, {output.name: output.presented_seq for output in self.outputs})
+        for presenter in self._outputs.presenters:
+            presenter.start_over()
+        for guest in self.guests:
+            guest.start_over()
+
     def stats(self) -> dict[str, Any]:
         """What happened so far, in the shape of `scanout run --stats`."""
         return document(
             version=__version__,
             clock=self._clock_kind,
-            duration_ns=self.clock.now_ns(),
+            duration_ns=self.clock.now_ns() - self._start_ns,
             wall_ns=time.perf_counter_ns() - self._started_ns,
             digest=None if self._digest is None else str(self._digest),
             outputs=[presenter.statistics() for presenter in self._outputs.presenters],

@@ -53,6 +53,11 @@ class Pictures:
                 self._kept[output] = self.get(output)
         self._last.clear()
 
+    def forget(self) -> None:
+        """As if nothing had been presented yet."""
+        self._last.clear()
+        self._kept.clear()
+
     def has(self, output: str) -> bool:
         """Whether `get` has something to return."""
         return output in self._kept or (self._wanted is None and output in self._last)

@@ -88,6 +88,7 @@ class Presenter:
         self.on_commit: Callable[[Frame], None] | None = None
         self.recorded: Recorded | None = None
         self._statistics = OutputStatistics(output.name, str(output.mode))
+        self._counted_before = (0, 0)
         self._scheduler = scheduler
         self._screen = screen
         self._digest = digest
@@ -205,9 +206,15 @@ class Presenter:
 
     def statistics(self) -> OutputStatistics:
         """The counters up to now, the screen's and the clock's included."""
-        self._statistics.upload_bytes = self._screen.upload_bytes
-        self._statistics.readback_bytes = self.output.readback_bytes
+        uploaded, read_back = self._counted_before
+        self._statistics.upload_bytes = self._screen.upload_bytes - uploaded
+        self._statistics.readback_bytes = self.output.readback_bytes - read_back
         return self._statistics
+
+    def start_over(self) -> None:
+        """Count from 0."""
+        self._statistics.start_over()
+        self._counted_before = (self._screen.upload_bytes, self.output.readback_bytes)
 
     def close(self) -> None:
         """Give the screen back; frames that wait for their vblank are discarded."""

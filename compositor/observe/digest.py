@@ -9,6 +9,7 @@ picture counts the same whether it was composed or scanned out from the guest's 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 import xxhash
@@ -35,6 +36,18 @@ class Digest:
         self.converted_bytes = 0
         self._records = hashlib.sha256()
         self._scratch = np.empty((0, 0, 4), np.uint8)
+        self._start_ns = 0
+        self._start_seq: Mapping[str, int] = {}
+
+    def start_over(self, now_ns: int, commit_seq: Mapping[str, int]) -> None:
+        """Forget all frames; times and commit numbers of those that come count from here.
+
+        Args:
+            now_ns: The time.
+            commit_seq: The number of each output's last frame, by the output's name.
+        """
+        self._records = hashlib.sha256()
+        self._start_ns, self._start_seq = now_ns, commit_seq
 
     def add(self, frame: Frame) -> None:
         """Count a frame, and note its checksum; before it is released, while its pixels still stand."""
@@ -42,9 +55,9 @@ class Digest:
         converted = self.converted_bytes
         checksum = frame.checksum = self.checksum(frame.pixels, frame.format)
         frame.read_back(self.converted_bytes - converted)
-        record = (
-            f"{frame.output} {frame.commit_seq} {frame.present_time_ns} {width}x{height} {checksum:016x}\n"
-        )
+        seq = frame.commit_seq - self._start_seq.get(frame.output, 0)
+        time_ns = frame.present_time_ns - self._start_ns
+        record = f"{frame.output} {seq} {time_ns} {width}x{height} {checksum:016x}\n"
         self._records.update(record.encode())
 
     def __str__(self) -> str:

@@ -47,6 +47,10 @@ class OutputStatistics:
         self.planes: Counter[tuple[str, Grant]] = Counter()
         self._last_ns: int | None = None
 
+    def start_over(self) -> None:
+        """Count from 0."""
+        vars(self).update(vars(OutputStatistics(self.name, self.mode)))
+
     def presented(self, frame: Frame) -> None:
         """Count a frame."""
         self.frames += 1
@@ -121,6 +125,10 @@ class GuestStatistics:
         self.host_memory_bytes = 0
         self.gpu: Mapping[str, object] | None = None
         self.gpu_jobs = Histogram()
+
+    def start_over(self) -> None:
+        """Count from 0."""
+        vars(self).update(vars(GuestStatistics(self.name, self.kind)))
 
     def submitted(self) -> None:
         """The guest flushed a frame."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
@@ -81,6 +82,7 @@ class Attachment:
         self._tap = None if recorder is None else recorder.guest(name, kind, places)
         self._device: GpuDevice | None = None
         self._past = DeviceStatistics()  # of devices that served this guest before
+        self._copied_before = 0
         self._awaited: list[Fence] = []  # of `next_presented`
         self._resources = AsyncExitStack()
 
@@ -135,8 +137,20 @@ class Attachment:
             collected.bytes["cursor"] = self._past.cursor_bytes + device.cursor_bytes
             collected.host_memory_bytes = device.host_memory_bytes
         if self._tap is not None:
-            collected.bytes["readback"] = self._tap.copied_bytes
+            collected.bytes["readback"] = self._tap.copied_bytes - self._copied_before
         return collected
+
+    def start_over(self) -> None:
+        """Count from 0."""
+        if self._device is not None:
+            commands, errors = Counter[str](), Counter[str]()
+            commands.subtract(self._device.commands)
+            errors.subtract(self._device.errors)
+            self._past = DeviceStatistics(
+                commands, errors, -self._device.transfer_bytes, -self._device.cursor_bytes
+            )
+        self._copied_before = 0 if self._tap is None else self._tap.copied_bytes
+        self._collected.start_over()
 
     def next_presented(self) -> Fence:
         """A fence that signals, with the time, when a frame of the guest is on a screen next.

@@ -92,3 +92,16 @@ def test_other_frames_give_another_digest(other: list[Frame]) -> None:
     for shown in other:
         digests[1].add(shown)
     assert str(digests[0]) != str(digests[1])
+
+
+def test_what_came_before_a_new_start_counts_for_nothing() -> None:
+    fresh, again = Digest(), Digest()
+    again.add(frame(picture(1), seq=40, time_ns=77))
+    again.start_over(1_000, {"output-0": 40})
+    assert str(again) == str(fresh)
+    fresh.add(frame(picture(2), seq=1, time_ns=5))
+    again.add(frame(picture(2), seq=41, time_ns=1_005))
+    assert str(again) == str(fresh)
+    again.start_over(1_000, {"output-0": 41})
+    again.add(frame(picture(2), seq=41, time_ns=1_005))
+    assert str(again) != str(fresh)
