@@ -9,17 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from guest.linux.agent import CommandResult
+    from guest.linux.errors import CommandFailed
     from guest.process import ProcessGuest
     from guest.real import QemuGuest, UmlGuest
     from guest.simulated import SimulatedGuest
 
-__all__ = ["SimulatedGuest", "ProcessGuest", "UmlGuest", "QemuGuest"]
+__all__ = ["SimulatedGuest", "ProcessGuest", "UmlGuest", "QemuGuest", "CommandResult", "CommandFailed"]
 
 _HOMES = {
     "SimulatedGuest": "guest.simulated",
     "ProcessGuest": "guest.process",
     "UmlGuest": "guest.real",
     "QemuGuest": "guest.real",
+    "CommandResult": "guest.linux.agent",
+    "CommandFailed": "guest.linux.errors",
 }
 
 

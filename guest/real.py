@@ -21,6 +21,7 @@ from guest.linux import (
     find_kernel,
     prepare,
 )
+from guest.linux.agent import AgentLine
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
 from guest.linux.tool import Progress, no_progress
@@ -42,25 +43,35 @@ class LinuxGuest:
         kernel: The kernel to boot; None: UML: as `find_kernel`; QEMU: Debian's.
         initrd: An initial RAM file system of one's own.
         memory: MiB.
+        host_programs: Programs of this machine to put into the guest, with their libraries.
         name: For people and statistics; by default its kind.
+        session: Boot once, for many commands: `Attachment.run`.
+        programs: The names of those that ship.
         kind: "uml" or "qemu".
         takes_virtual_time: Whether it can take part in a calendar.
+        sees_its_directory: Whether the guest can read files of the directory that it is started in.
 
     Raises:
-        Misuse: There is no such program.
+        Misuse: There is no such program, or one for a session.
     """
 
     kind: ClassVar[str]
     takes_virtual_time: ClassVar[bool] = False
+    sees_its_directory: ClassVar[bool] = False
+    programs: ClassVar[Sequence[str]] = PROGRAMS
 
     program: str | None = field(default=None, kw_only=False)
     command: Sequence[str] = ()
     kernel: Path | None = None
     initrd: Path | None = None
     memory: int
+    host_programs: Sequence[Path] = ()
     name: str = ""
+    session: bool = False
 
     def __post_init__(self) -> None:
+        if self.session and (self.program is not None or self.command):
+            raise Misuse("a session guest runs what its `run` is given, one after the other: give no program")
         if self.program is not None and self.program not in PROGRAMS:
             raise Misuse(f"there is no guest program {self.program!r}; there are {', '.join(PROGRAMS)}")
         self.name = self.name or self.kind
@@ -93,7 +104,12 @@ class LinuxGuest:
         prepare(self.options(), progress)
 
     async def launch(
-        self, socket: Path, workdir: Path, echo: Echo, time: VirtualTime | None = None
+        self,
+        socket: Path,
+        workdir: Path,
+        echo: Echo,
+        time: VirtualTime | None = None,
+        line: AgentLine | None = None,
     ) -> GuestProcess:
         """Start the guest.
 
@@ -102,6 +118,7 @@ class LinuxGuest:
             workdir: An empty directory of its own; the caller removes it.
             echo: Called with the console's text as it arrives.
             time: Whose time it takes; None: the real one.
+            line: To the agent of a session.
 
         Raises:
             ScanoutError: It cannot be started; the message says why.
@@ -121,6 +138,7 @@ class UmlGuest(LinuxGuest):
 
     kind = "uml"
     takes_virtual_time = True
+    sees_its_directory = True
 
     memory: int = 256
     root: Path | None = None
@@ -133,13 +151,22 @@ class UmlGuest(LinuxGuest):
             initrd=self.initrd,
             root=self.root,
             memory=self.memory,
+            host_programs=tuple(self.host_programs),
+            session=self.session,
         )
 
     async def launch(
-        self, socket: Path, workdir: Path, echo: Echo, time: VirtualTime | None = None
+        self,
+        socket: Path,
+        workdir: Path,
+        echo: Echo,
+        time: VirtualTime | None = None,
+        line: AgentLine | None = None,
     ) -> UmlProcess:
         """See `LinuxGuest.launch`."""
-        return await UmlProcess.start(self.options(), socket, workdir, name=self.name, echo=echo, time=time)
+        return await UmlProcess.start(
+            self.options(), socket, workdir, name=self.name, echo=echo, time=time, line=line
+        )
 
 
 @dataclass(kw_only=True, eq=False)
@@ -152,7 +179,6 @@ class QemuGuest(LinuxGuest):
     Attributes:
         architecture: "x86_64" or "aarch64".
         qemu_arguments: Further arguments for QEMU.
-        host_programs: Programs of this machine to put into the guest, with their libraries.
 
     The others are `LinuxGuest`'s.
     """
@@ -162,7 +188,6 @@ class QemuGuest(LinuxGuest):
     memory: int = 512
     architecture: str = "x86_64"
     qemu_arguments: Sequence[str] = ()
-    host_programs: Sequence[Path] = ()
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -180,12 +205,18 @@ class QemuGuest(LinuxGuest):
             architecture=self.architecture,
             qemu_arguments=tuple(self.qemu_arguments),
             host_programs=tuple(self.host_programs),
+            session=self.session,
         )
 
     async def launch(
-        self, socket: Path, workdir: Path, echo: Echo, time: VirtualTime | None = None
+        self,
+        socket: Path,
+        workdir: Path,
+        echo: Echo,
+        time: VirtualTime | None = None,
+        line: AgentLine | None = None,
     ) -> QemuProcess:
         """See `LinuxGuest.launch`."""
         if time is not None:
             raise Misuse("QEMU keeps its own time: use the real clock")
-        return await QemuProcess.start(self.options(), socket, workdir, name=self.name, echo=echo)
+        return await QemuProcess.start(self.options(), socket, workdir, name=self.name, echo=echo, line=line)

@@ -65,6 +65,7 @@ SHELLS = {
     "virtio.fence.aio",
     "virtio.clock",
     "compositor.screen.window",
+    "guest.linux.agent.line",
     "guest.linux.uml",
     "guest.linux.qemu",
     "guest.linux.process",

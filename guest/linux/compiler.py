@@ -9,10 +9,16 @@ from guest.linux.cache import cache_dir, cached, content_key
 from guest.linux.errors import ToolFailed
 from guest.linux.tool import missing_packages, require, run_tool
 
-_PARTS = {"init": (), "pageflip": ("kms",), "pattern": ("kms", "bars"), "hotplug": ("kms", "bars")}
+_PARTS = {
+    "init": (),
+    "agent": (),
+    "pageflip": ("kms",),
+    "pattern": ("kms", "bars"),
+    "hotplug": ("kms", "bars"),
+}
 """What is linked to each program."""
 
-PROGRAMS = tuple(name for name in _PARTS if name != "init")
+PROGRAMS = tuple(name for name in _PARTS if name not in ("init", "agent"))
 """The programs that `--program` can name."""
 
 SOURCES = Path(__file__).with_name("programs")

@@ -58,6 +58,13 @@ class Console:
         return "\n".join([line for line in self.text.splitlines() if line.strip()][-count:])
 
     @property
+    def last_words(self) -> str:
+        """The last line before the report on the guest's program, if there is one; then the kernel speaks."""
+        text = self.text
+        end = max((report.start() for report in _REPORT.finditer(text)), default=len(text))
+        return "".join([line for line in text[:end].splitlines() if line.strip()][-1:])
+
+    @property
     def program_status(self) -> int | None:
         """How the guest's program ended: its exit status, negative for a signal; None: no report yet."""
         reports = _REPORT.findall(self.text)

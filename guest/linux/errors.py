@@ -17,6 +17,20 @@ class KernelUnusable(ScanoutError):
     """No kernel was found, or the file given as one is not."""
 
 
+class CommandFailed(ScanoutError):
+    """A command in a guest could not be run, was not done in time, or failed where that was not expected.
+
+    Attributes:
+        stdout: What it had printed by then.
+        stderr: What it had complained of.
+    """
+
+    def __init__(self, message: str, *, stdout: bytes = b"", stderr: bytes = b"") -> None:
+        super().__init__(message)
+        self.stdout = stdout
+        self.stderr = stderr
+
+
 class GuestDied(ScanoutError):
     """A guest ended otherwise than by switching itself off.
 

@@ -20,6 +20,7 @@ class GuestOptions:
         initrd: An initial RAM file system to start from; what `command` needs is added to it.
         memory: MiB.
         kernel_arguments: Added to the kernel's command line.
+        session: Run no command, but those that the host sends one after the other (`guest.linux.agent`).
     """
 
     command: tuple[str, ...] = ()
@@ -27,6 +28,12 @@ class GuestOptions:
     initrd: Path | None = None
     memory: int = 256
     kernel_arguments: tuple[str, ...] = ()
+    session: bool = False
+
+    @property
+    def needs_init(self) -> bool:
+        """Whether our own init brings the system up, and not one of the user's."""
+        return self.session or bool(self.command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

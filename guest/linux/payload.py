@@ -16,7 +16,9 @@ from guest.linux.options import GuestOptions
 from virtio.errors import Misuse
 from virtio.regular import open_regular
 
-INIT = "/scanout/init"
+_OURS = "/scanout"
+_OURS_IN_ROOT = "/run/scanout"  # `programs/init.c` makes it
+INIT = f"{_OURS}/init"
 # What lies in the directory of a run, where the machine finds it by these names.
 INITRD = "initrd"
 SOCKET = "gpu.sock"
@@ -30,6 +32,7 @@ def build_initrd(
     modules: Sequence[Module] = (),
     root: Path | None = None,
     writable: bool = False,
+    line: str = "",
 ) -> bytes:
     """The archive for a guest's options.
 
@@ -39,18 +42,19 @@ def build_initrd(
         modules: Modules to load, in this order.
         root: The host's directory in which the command runs (UML only).
         writable: Whether the guest may write there.
+        line: The guest's device that is the line to the agent of a session.
 
     Raises:
         Misuse: An argument cannot be carried, or the own archive cannot be read.
         ToolMissing: The programs cannot be compiled here.
     """
     initramfs = Initramfs()
-    command = list(options.command)
+    for name in ours(options):
+        initramfs.add_program(compile_program(name, architecture), f"{_OURS}/{name}")
+    command = ["agent", line] if options.session else list(options.command)
     if command:
-        initramfs.add_program(compile_program("init", architecture), INIT)
-        if command[0] in PROGRAMS:
-            command[0] = f"/scanout/{command[0]}"
-            initramfs.add_program(compile_program(options.command[0], architecture), command[0])
+        if command[0] in (*PROGRAMS, "agent"):
+            command[0] = f"{_OURS if root is None else _OURS_IN_ROOT}/{command[0]}"
         initramfs.add_file("/scanout/command", b"".join(_encode(argument) + b"\0" for argument in command))
     for program in options.host_programs:
         initramfs.add_program_with_libraries(program)
@@ -58,6 +62,15 @@ def build_initrd(
     if root is not None:
         initramfs.add_file("/scanout/root", (b"rw " if writable else b"ro ") + _encode(str(root.absolute())))
     return _own_archive(options.initrd) + initramfs.build()
+
+
+def ours(options: GuestOptions) -> list[str]:
+    """The programs of ours that a guest with these options carries; a session may run any that ships."""
+    if options.session:
+        return ["init", "agent", *PROGRAMS]
+    if options.command:
+        return ["init", *(name for name in PROGRAMS if name == options.command[0])]
+    return []
 
 
 def _add_modules(initramfs: Initramfs, modules: Sequence[Module]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from guest.linux.compiler import PROGRAMS, compile_program
+from guest.linux.compiler import compile_program
 from guest.linux.kernel import stock_kernel
 from guest.linux.options import GuestOptions, QemuOptions
+from guest.linux.payload import ours
 from guest.linux.tool import Progress, no_progress
 
 
@@ -29,7 +30,5 @@ def prepare(options: GuestOptions, progress: Progress = no_progress) -> None:
         architecture = options.architecture
         if options.kernel is None:
             stock_kernel(architecture, progress)
-    if options.command:
-        compile_program("init", architecture)
-        if options.command[0] in PROGRAMS:
-            compile_program(options.command[0], architecture)
+    for name in ours(options):
+        compile_program(name, architecture)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -106,6 +107,7 @@ class GuestProcess:
         directory: Path,
         environment: Mapping[str, str] | None = None,
         echo: Callable[[str], None] | None = None,
+        stdin: socket.socket | None = None,
     ) -> Self:
         """Start a machine. It ends with the thread that this loop runs in, at the latest.
 
@@ -115,6 +117,7 @@ class GuestProcess:
             directory: Its working directory, private to this run.
             environment: Added to our own environment.
             echo: Called with the text of the console as it arrives.
+            stdin: What it reads, closed here; None: nothing comes, and there is no end.
 
         Raises:
             ToolMissing: `setpriv` is not installed.
@@ -130,7 +133,8 @@ class GuestProcess:
             transport, _ = await loop.subprocess_exec(
                 lambda: listener,
                 "setpriv", "--pdeathsig", "KILL", "--", *command,
-                stdin=asyncio.subprocess.PIPE,  # stays open: programs end when their console does
+                # The pipe stays open: programs end when their console does.
+                stdin=asyncio.subprocess.PIPE if stdin is None else stdin.fileno(),
                 stdout=printed,
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=directory,
@@ -144,6 +148,8 @@ class GuestProcess:
             raise ToolFailed(f"{name}: cannot start {command[0]}: {error.strerror}") from None
         finally:
             os.close(printed)
+            if stdin is not None:
+                stdin.close()
         return cls(name, console, transport, listener)
 
     def read_console(self) -> None:

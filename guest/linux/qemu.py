@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
+from guest.linux.agent import AgentLine
 from guest.linux.errors import ToolMissing
 from guest.linux.kernel import StockKernel, stock_kernel
 from guest.linux.options import QemuOptions
@@ -17,11 +18,27 @@ from virtio.errors import Misuse
 
 # QEMU before this one refuses vhost-user-gpu without KVM.
 _FIRST_WITHOUT_KVM = (10, 0)
+
+
+class _Machine(NamedTuple):
+    """A machine of QEMU's, how to ask for its processor, and the first two serial lines in its kernel."""
+
+    name: str
+    processor: tuple[str, ...]
+    lines: tuple[str, str]
+
+
 _MACHINES = {
-    "x86_64": ("q35", (), "ttyS0"),
+    "x86_64": _Machine("q35", (), ("ttyS0", "ttyS1")),
     # Every vector length up to this one; without a word "max" is slow to emulate: it offers 2048 bits.
-    "aarch64": ("virt", ("-cpu", "max,sve256=on"), "ttyAMA0"),
+    "aarch64": _Machine("virt", ("-cpu", "max,sve256=on"), ("ttyAMA0", "ttyAMA1")),
 }
+# The console is on standard output and input; or on the first alone, and the line to the agent on the other.
+_CONSOLE = ("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
+_CONSOLE_AND_LINE = (
+    "-chardev", "file,id=console,path=/dev/stdout", "-serial", "chardev:console",
+    "-chardev", "socket,id=agent,fd=0", "-serial", "chardev:agent",
+)  # fmt: skip
 
 
 class QemuProcess(GuestProcess):
@@ -36,6 +53,7 @@ class QemuProcess(GuestProcess):
         *,
         name: str = "the QEMU guest",
         echo: Callable[[str], None] | None = None,
+        line: AgentLine | None = None,
     ) -> Self:
         """Start a guest.
 
@@ -44,6 +62,7 @@ class QemuProcess(GuestProcess):
             socket: Where a vhost-user virtio-gpu device listens already; None: no such device.
             workdir: The run's own directory, empty, which the caller removes afterwards.
             name: What to call it in messages.
+            line: To the agent of a session.
             echo: Called with the console's text as it arrives.
 
         Raises:
@@ -52,20 +71,23 @@ class QemuProcess(GuestProcess):
             Misuse: Nothing to run, or a file that cannot be read.
         """
         command = _lay_out(options, socket, workdir)
-        return await cls.launch(command, name=name, directory=workdir, echo=echo)
+        stdin = None if line is None else line.guest_end
+        return await cls.launch(command, name=name, directory=workdir, echo=echo, stdin=stdin)
 
 
 def _lay_out(options: QemuOptions, socket: Path | None, workdir: Path) -> list[str]:
     """Write the initial RAM file system into the run's directory; return QEMU's command."""
     if options.architecture not in _MACHINES:
         raise Misuse(f"architecture {options.architecture!r}; known are {', '.join(_MACHINES)}")
-    if not options.command and options.initrd is None:
+    if not options.needs_init and options.initrd is None:
         raise Misuse("nothing to run in the guest; give a program, a command or an initrd")
     qemu = find_qemu(options.architecture, options.accelerator)
     stock = stock_kernel(options.architecture) if options.kernel is None else StockKernel(options.kernel)
     if not stock.image.is_file():
         raise Misuse(f"{stock.image}: no such kernel image")
-    (workdir / INITRD).write_bytes(build_initrd(options, options.architecture, modules=stock.modules))
+    line = f"/dev/{_MACHINES[options.architecture].lines[1]}"
+    initrd = build_initrd(options, options.architecture, modules=stock.modules, line=line)
+    (workdir / INITRD).write_bytes(initrd)
     if socket is not None:
         (workdir / SOCKET).symlink_to(socket.absolute())
     return [qemu, *command_line(options, stock.image.absolute(), gpu=socket is not None)]
@@ -79,19 +101,19 @@ def command_line(options: QemuOptions, kernel: Path, *, gpu: bool) -> list[str]:
         kernel: The image.
         gpu: Whether a virtio-gpu device listens on the socket in the run's directory.
     """
-    machine, processor, serial = _MACHINES[options.architecture]
-    kernel_arguments = [f"console={serial}", "loglevel=4", "panic=-1", *options.kernel_arguments]
-    if options.command:
+    machine = _MACHINES[options.architecture]
+    kernel_arguments = [f"console={machine.lines[0]}", "loglevel=4", "panic=-1", *options.kernel_arguments]
+    if options.needs_init:
         kernel_arguments.append(f"rdinit={INIT}")
     display = ["-chardev", f"socket,id=gpu,path={SOCKET}", "-device", "vhost-user-gpu-pci,chardev=gpu"]
     return [
         "-nodefaults", "-no-user-config", "-no-reboot",
         "-accel", options.accelerator,
-        "-machine", f"{machine},memory-backend=memory", *processor,
+        "-machine", f"{machine.name},memory-backend=memory", *machine.processor,
         "-m", f"{options.memory}M",
         "-object", f"memory-backend-memfd,id=memory,size={options.memory}M,share=on",
         "-vga", "none", "-display", "none",
-        "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+        *(_CONSOLE_AND_LINE if options.session else _CONSOLE),
         "-kernel", str(kernel), "-initrd", INITRD, "-append", " ".join(kernel_arguments),
         *(display if gpu else []),
         *options.qemu_arguments,

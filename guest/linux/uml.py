@@ -14,12 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from guest.linux.agent import AgentLine
 from guest.linux.kernel import check_kernel, check_repeatable
 from guest.linux.options import UmlOptions, VirtualTime
 from guest.linux.payload import INIT, INITRD, SOCKET, TIME_SOCKET, build_initrd
 from guest.linux.process import GuestProcess
 from virtio.errors import Misuse
 
+_LINE = "/dev/ttyS0"
 VIRTIO_ID_GPU = 16  # virtio 1.3, 5: device ids
 
 
@@ -40,6 +42,7 @@ class UmlProcess(GuestProcess):
         name: str = "the UML guest",
         echo: Callable[[str], None] | None = None,
         time: VirtualTime | None = None,
+        line: AgentLine | None = None,
     ) -> Self:
         """Start a guest.
 
@@ -51,6 +54,7 @@ class UmlProcess(GuestProcess):
             name: What to call it in messages.
             echo: Called with the console's text as it arrives.
             time: Whose time it takes; None: the real one.
+            line: To the agent of a session.
 
         Raises:
             KernelUnusable: The kernel is not one.
@@ -59,7 +63,10 @@ class UmlProcess(GuestProcess):
         """
         environment = {"TMPDIR": str(_memory_dir(options.memory << 20))}
         command = _lay_out(options, socket, workdir, time)
-        return await cls.launch(command, name=name, directory=workdir, environment=environment, echo=echo)
+        stdin = None if line is None else line.guest_end
+        return await cls.launch(
+            command, name=name, directory=workdir, environment=environment, echo=echo, stdin=stdin
+        )
 
 
 def _lay_out(options: UmlOptions, socket: Path | None, workdir: Path, time: VirtualTime | None) -> list[str]:
@@ -74,7 +81,9 @@ def _lay_out(options: UmlOptions, socket: Path | None, workdir: Path, time: Virt
     if socket is not None:
         (workdir / SOCKET).symlink_to(socket.absolute())
     if has_initrd(options):
-        initrd = build_initrd(options, os.uname().machine, root=options.root, writable=options.writable)
+        initrd = build_initrd(
+            options, os.uname().machine, root=options.root, writable=options.writable, line=_LINE
+        )
         (workdir / INITRD).write_bytes(initrd)
     return command
 
@@ -92,7 +101,8 @@ def kernel_command_line(options: UmlOptions, *, gpu: bool, time: VirtualTime | N
     """
     arguments = [
         f"mem={options.memory}M",
-        "con0=fd:0,fd:1",  # the console is our pipe
+        # The console is our pipe. The line to the agent is a socket, and takes its input.
+        *(("con0=null,fd:1", "ssl0=fd:0,fd:0") if options.session else ("con0=fd:0,fd:1",)),
         "con1=null",
         "con=null",
         "ssl=null",
@@ -113,7 +123,7 @@ def kernel_command_line(options: UmlOptions, *, gpu: bool, time: VirtualTime | N
         ]
     if has_initrd(options):
         arguments.append(f"initrd={INITRD}")
-        if options.command:
+        if options.needs_init:
             arguments.append(f"rdinit={INIT}")
     elif options.root is not None:
         access = "rw" if options.writable else "ro"
@@ -125,7 +135,7 @@ def kernel_command_line(options: UmlOptions, *, gpu: bool, time: VirtualTime | N
 
 def has_initrd(options: UmlOptions) -> bool:
     """Whether the guest starts from an initial RAM file system, or right in its root."""
-    return bool(options.command or options.initrd)
+    return options.needs_init or options.initrd is not None
 
 
 def _memory_dir(size: int) -> Path:

@@ -227,11 +227,24 @@ static int open_uevents(void)
 	return fd;
 }
 
+/* Lets the programs beside this one be seen in the root, too. */
+static void show_our_programs(int ours)
+{
+	char path[32];
+
+	mkdir("/run/scanout", 0755);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ours);
+	if (mount(path, "/run/scanout", NULL, MS_BIND, NULL))
+		complain("cannot show", "/run/scanout");
+	close(ours);
+}
+
 /* Moves into the directory of the host that /scanout/root names, if any. */
 static int enter_root(const char *root)
 {
 	static const char *const scratch[] = { "/root", "/var/tmp", "/var/log", "/var/cache", NULL };
 	int writable = !strncmp(root, "rw ", 3);
+	int ours = open("/scanout", O_PATH | O_CLOEXEC);
 	const char *directory = root + 3;
 
 	mkdir("/newroot", 0755);
@@ -243,6 +256,7 @@ static int enter_root(const char *root)
 	mount_system();
 	for (int i = 0; !writable && scratch[i]; i++)
 		mount_if_there("tmpfs", "tmpfs", scratch[i], 0);
+	show_our_programs(ours);
 	return 0;
 }
 
@@ -271,7 +285,7 @@ static void run_program(char **arguments)
 	if (child == 0) {
 		setsid();
 		ioctl(STDIN_FILENO, TIOCSCTTY, 0); /* job control and ^C, where the console is a terminal */
-		setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+		setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/scanout:/scanout", 1);
 		execvp(arguments[0], arguments);
 		complain("cannot run", arguments[0]);
 		_exit(127);

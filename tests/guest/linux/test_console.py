@@ -69,3 +69,16 @@ def test_that_the_machine_is_off_is_told_once(words: bytes) -> None:
     made.feed(words[12:] + words)
     made.feed(words)
     assert (told, made.switched_off) == (["off"], True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("one\ntwo\n \n", "two"),
+        ("hello\nscanout: program exited 3\nreboot: Power down\n", "hello"),
+        ("scanout: program exited 3\nreboot: Power down\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_last_words_are_the_programs_not_the_kernels(text: str, words: str) -> None:
+    assert console(text.encode()).last_words == words

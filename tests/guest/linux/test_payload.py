@@ -37,6 +37,14 @@ def test_a_program_that_ships_is_put_in() -> None:
     assert b"/scanout/pageflip\0--frames\x003\0" in archive
 
 
+@pytest.mark.parametrize(("root", "place"), [(None, b"/scanout"), (Path("/r"), b"/run/scanout")])
+def test_a_session_has_the_agent_and_all_programs(root: Path | None, place: bytes) -> None:
+    archive = contents(build_initrd(GuestOptions(session=True), "x86_64", root=root, line="/dev/ttyS7"))
+    for name in (b"init", b"agent", b"pageflip", b"pattern", b"hotplug"):
+        assert b"program %s for x86_64" % name in archive
+    assert place + b"/agent\0/dev/ttyS7\0" in archive
+
+
 def test_modules_keep_their_order_and_parameters(tmp_path: Path) -> None:
     paths = [tmp_path / "b.ko", tmp_path / "a.ko"]
     for path in paths:

@@ -27,6 +27,10 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (UmlOptions(kernel=Path("k"), command=("pageflip",)), ["init here", "pageflip here"]),
         (UmlOptions(kernel=Path("k"), command=("/bin/sh",)), ["init here"]),
         (UmlOptions(kernel=Path("k"), root=Path("/")), []),
+        (
+            UmlOptions(kernel=Path("k"), session=True),
+            ["init here", "agent here", "pageflip here", "pattern here", "hotplug here"],
+        ),
         (QemuOptions(command=("pattern",)), ["kernel x86_64", "init x86_64", "pattern x86_64"]),
         (QemuOptions(initrd=Path("i"), architecture="aarch64"), ["kernel aarch64"]),
         (QemuOptions(initrd=Path("i"), kernel=Path("k")), []),

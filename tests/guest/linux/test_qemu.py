@@ -105,7 +105,10 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     async def launch(command: Sequence[str], **_: Any) -> None:
         seen.extend(command)
 
-    def build_initrd(options: QemuOptions, architecture: str, *, modules: Sequence[Module]) -> bytes:
+    def build_initrd(
+        options: QemuOptions, architecture: str, *, modules: Sequence[Module], line: str
+    ) -> bytes:
+        assert line.startswith("/dev/")
         return f"{architecture} {len(modules)}".encode()
 
     monkeypatch.setattr(QemuProcess, "launch", launch)
@@ -142,3 +145,12 @@ async def test_bad_options(launched: list[str], tmp_path: Path, options: QemuOpt
     with pytest.raises(Misuse, match=message):
         await QemuProcess.start(options, None, tmp_path)
     assert launched == []
+
+
+def test_a_session_has_a_second_serial_line_on_standard_input() -> None:
+    line = command_line(replace(OPTIONS, command=(), session=True), Path("/k"), gpu=True)
+    serial = [line[at + 1] for at, word in enumerate(line) if word == "-serial"]
+    assert serial == ["chardev:console", "chardev:agent"]
+    assert "socket,id=agent,fd=0" in line
+    assert "rdinit=/scanout/init" in value(line, "-append")
+    assert "chardev:agent" not in command_line(OPTIONS, Path("/k"), gpu=True)

@@ -110,3 +110,10 @@ def test_guests_of_one_machine_have_seeds_of_their_own() -> None:
     assert len(seeds) == 80
     assert all(0 < seed < 1 << 63 for seed in seeds)
     assert guest_seed(0, 0) == guest_seed(0, 0)
+
+
+def test_a_session_has_a_line_to_its_agent_beside_the_console() -> None:
+    line = kernel_command_line(UmlOptions(kernel=Path("/k"), session=True), gpu=True)
+    assert {"con0=null,fd:1", "ssl0=fd:0,fd:0", "rdinit=/scanout/init", "initrd=initrd"} <= set(line)
+    assert "con0=fd:0,fd:1" not in line
+    assert not [word for word in kernel_command_line(OPTIONS, gpu=True) if word.startswith("ssl0")]
