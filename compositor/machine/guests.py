@@ -20,6 +20,7 @@ from compositor.machine.attachment import (
     SimulatedAttachment,
     TimeKeeping,
 )
+from compositor.machine.attachment.commands import Until
 from compositor.machine.attachment.console import WaitFor
 from compositor.record.recorder import Recorder
 from compositor.scene.tree import SceneTree
@@ -48,6 +49,7 @@ class Guests:
         echo: Gets the consoles of real guests.
         on_picture: Called when a guest says that its picture stays as it is.
         wait_for: The machine's `until`.
+        until: Lets time pass until something has ended.
 
     Attributes:
         all: The guests, in the order in which they came.
@@ -70,11 +72,12 @@ class Guests:
         echo: Callable[[str], None],
         on_picture: Callable[[], None],
         wait_for: WaitFor,
+        until: Until,
     ) -> None:
         self.all: list[Attachment] = []
         self._tree, self._seed, self._command_ns = tree, seed, command_ns
         self._report, self._echo = report, echo
-        self._on_picture, self._wait_for = on_picture, wait_for
+        self._on_picture, self._wait_for, self._until = on_picture, wait_for, until
         self._kernels: list[TimeTravel] = []
         self._turns: Turns | None = None  # on the real clock
 
@@ -203,6 +206,8 @@ class Guests:
     def _add(self, attachment: AnyAttachment) -> AnyAttachment:
         attachment.display.report, attachment.wait_for = self._report, self._wait_for
         attachment.on_detach = partial(self._forget, attachment)
+        if isinstance(attachment, ServedAttachment):
+            attachment.until = self._until
         if isinstance(attachment, ServedAttachment) and not isinstance(self.clock, Calendar):
             self._turns = self._turns or Turns.on(asyncio.get_running_loop())
             attachment.pace = self._turns.pace()

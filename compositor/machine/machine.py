@@ -40,6 +40,7 @@ from compositor.record.recorder import Recorder
 from compositor.record.recording import Recording
 from compositor.render import blend
 from compositor.screen import Renderer
+from guest.linux.agent import Job
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
@@ -139,6 +140,7 @@ class Machine(Waiting):
             echo=echo,
             on_picture=self._picture_is_up,
             wait_for=self.until,
+            until=self._until_job,
         )
         self.report = report
         self._clock_kind = clock
@@ -359,6 +361,15 @@ class Machine(Waiting):
         """Something broke for good: the current run ends with it, and every later one."""
         if self._runs is not None:
             self._runs.fail(error)
+
+    async def _until_job(self, job: Job, what: str, within: float | None) -> bool:
+        """Let time pass until something that a guest does has ended; whether it has, in time."""
+        runs, _ = self._running()
+        wait = self._wait(what, within)
+        job.on_end = partial(wait.finish, StopReason.HAPPENED)
+        if not job.ended:
+            await runs.until(wait)
+        return job.ended
 
     # Results.
 

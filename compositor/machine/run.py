@@ -195,7 +195,7 @@ class Runs:
     def hear_of_guests(self) -> None:
         """A run stops with the last guest; what one died of is said once."""
         ended = [guest for guest in self._guests if guest.has_ended]
-        if not ended:
+        if not ended or not self.waits:  # what one died of is for those that wait
             return
         last = all(guest.has_ended or guest.closed for guest in self._guests)
         for guest in ended:

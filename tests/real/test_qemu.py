@@ -16,6 +16,7 @@ from compositor import Machine
 from compositor.compare import load_png
 from guest import QemuGuest
 from guest.linux import QemuProcess, expected
+from guest.linux.errors import CommandFailed
 from tests.real.conftest import COMMAND, GIVE_UP
 
 pytestmark = pytest.mark.real
@@ -108,3 +109,19 @@ def test_what_cannot_work_is_one_line_on_standard_error(
     assert done.err.count("\n") == 1
     assert done.err.startswith("scanout: ")
     assert done.status == status
+
+
+async def test_a_session_runs_one_command_after_the_other() -> None:
+    async with asyncio.timeout(GIVE_UP), Machine(clock="real", repaint="flush") as machine:
+        guest = await machine.attach(QemuGuest(session=True))
+        with pytest.raises(CommandFailed, match=r"^qemu: nosuch: there is no such program in the guest"):
+            await guest.run("nosuch", within=GIVE_UP)
+        flips = await guest.run("pageflip --dumb --frames 5", within=GIVE_UP, check=True)
+        assert "flips=5 " in flips.stdout
+        await guest.put_file(bytes(5000), "/tmp/data", mode=0o644)
+        with pytest.raises(CommandFailed, match=r"^qemu: /tmp/data: cannot be run: Permission denied$"):
+            await guest.run("/tmp/data", within=GIVE_UP)
+        with pytest.raises(CommandFailed, match=r"was not done within 0.5 s, and was killed"):
+            await guest.run("pageflip --dumb", within=0.5)
+        await guest.reset()
+        assert (await guest.run("pattern --nosuch", within=GIVE_UP)).status == 2

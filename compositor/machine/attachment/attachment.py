@@ -12,6 +12,7 @@ from compositor.adapter.display import GuestDisplay, Placement
 from compositor.adapter.late import Patience
 from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
 from compositor.errors import BadInput, GuestFailed, Misuse
+from compositor.machine.attachment.commands import CommandRoom
 from compositor.machine.attachment.console import GuestConsole, WaitFor
 from compositor.observe.statistics import GuestStatistics
 from compositor.output.submission import Feedback, Presented
@@ -26,7 +27,7 @@ from virtio.gpu.device import GpuDevice
 from virtio.gpu.statistics import Statistics as DeviceStatistics
 
 
-class Attachment:
+class Attachment(CommandRoom):
     """What all kinds of guest have in common.
 
     Attributes:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from compositor.adapter.late import LINUX_PATIENCE, Patience
 from compositor.machine.attachment.attachment import Attachment
+from compositor.machine.attachment.commands import SESSION_FREE_RUN_NS, Commands, Until, Wake
 from compositor.machine.attachment.console import GuestConsole
 from compositor.machine.run_directory import run_directory
+from guest.linux.agent import AgentLine
 from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
@@ -97,11 +99,13 @@ class ServedAttachment(Attachment):
     Attributes:
         pace: Its share of the time of the machine's process, on the real clock; None: all of it.
         process: Its process, if the machine started one.
+        until: Lets time pass until something has ended.
     """
 
     patience: Patience | None = LINUX_PATIENCE
     pace: FairPace | None = None
     process: GuestProcess | None = None
+    until: Until
 
     def listen(
         self,
@@ -213,15 +217,48 @@ class ServedAttachment(Attachment):
             # When it has gone, time stands still until `_until_ended` knows why.
             self._expect(time, directory / "time", on_end=lambda: None, report=report)
             virtual = VirtualTime(directory / "time", time.seed)
-        process = self.process = await guest.launch(
-            directory / "gpu", workdir, partial(self._printed, echo), virtual
-        )
+        process = self.process = await self._start(guest, directory, echo, virtual, time)
         self._end = process.finish
         if time is not None:
-            time.kernel.on_wait = partial(final.guest_waits, process)
+            time.kernel.on_wait = partial(self._guest_waits, final, process)
         self._resources.push_async_callback(process.stop)
         off = SwitchOff(process, self._clock, report)
         self.ended = asyncio.create_task(self._until_ended(process, time, off))
+
+    async def _start(
+        self,
+        guest: LinuxGuest | ProcessGuest,
+        directory: Path,
+        echo: Echo,
+        virtual: VirtualTime | None,
+        time: TimeKeeping | None,
+    ) -> GuestProcess:
+        socket, workdir, heard = directory / "gpu", directory / "guest", partial(self._printed, echo)
+        if isinstance(guest, ProcessGuest):
+            return await guest.launch(socket, workdir, heard, virtual)
+        return await guest.launch(socket, workdir, heard, virtual, self._line_to(guest, workdir, time))
+
+    def _line_to(self, guest: LinuxGuest, workdir: Path, time: TimeKeeping | None) -> AgentLine | None:
+        """The line to the agent of a session."""
+        if not guest.session:
+            return None
+        line = AgentLine(workdir if guest.sees_its_directory else None)
+        wake = None if time is None else Wake(time.kernel.participant, self._ring)
+        if time is not None:
+            time.kernel.participant.free_run_ns = SESSION_FREE_RUN_NS
+        self._commands = Commands(self.name, line, self._clock, self.until, self.hear_of_end, wake)
+        self._resources.enter_context(self._commands)
+        return line
+
+    def _ring(self) -> None:
+        """Interrupt the guest, to no purpose."""
+        if self._device is not None:
+            self._device.notify(0)
+
+    def _guest_waits(self, final: _FinalPicture, process: GuestProcess) -> None:
+        final.guest_waits(process)
+        if self._commands is not None:
+            self._commands.guest_waits()
 
     @property
     def pid(self) -> int | None:
@@ -262,7 +299,7 @@ class ServedAttachment(Attachment):
 
     async def _until_ended(self, process: GuestProcess, time: TimeKeeping | None, off: SwitchOff) -> None:
         status, death = None, None
-        with closing(off):
+        with closing(off), self._commands or nullcontext():
             try:
                 status = await process.wait()
             except GuestDied as error:
@@ -275,9 +312,10 @@ class ServedAttachment(Attachment):
         if death is not None:
             raise death
         if status:
-            last = process.console.last_lines(1)
+            last = process.console.last_words
             how = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"
-            raise GuestDied(f"{self.name}: its program {how}: {last}", status=status, console=last)
+            said = f": {last}" if last else ""
+            raise GuestDied(f"{self.name}: its program {how}{said}", status=status, console=last)
 
 
 def _soon(work: Notice) -> None:
