@@ -20,6 +20,7 @@ BENCHMARKS = {
     "render": "compositor.bench.render",
     "real-guest": "compositor.bench.real_guest",
     "virtual": "compositor.bench.virtual",
+    "uml-test": "compositor.bench.uml_test",
 }
 """Name to module; each module has a function `run() -> Report`."""
 
