@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from compositor import Machine
+from guest import UmlGuest
 from guest.linux import build_rootfs, find_rootfs
 from virtio.errors import ScanoutError
 
@@ -108,3 +110,18 @@ def test_kmscube_turns(scanout: Run, root: Path) -> None:
     check_scanned_out_in_place(done.stats, frames=10)
     assert colours(done.picture) > 1000  # its faces' gradients
     assert done.picture[0, 0].tolist() == [128, 128, 128]
+
+
+async def test_one_boot_starts_a_desktop_twice(root: Path) -> None:
+    """What the root prepared for it before (a seat) is not ended with the first one."""
+    async with Machine(repaint="flush") as machine:
+        guest = await machine.attach(UmlGuest(session=True, root=root))
+        for _ in range(2):
+            desktop = await guest.start("weston-desktop")
+            await machine.frames(20)
+            assert colours(machine.screenshot()[..., :3]) > 100
+            assert not desktop.ended
+            await guest.reset()
+            assert (await desktop.wait()).status == -9
+            machine.start_over()
+        assert "1024x768" in (await guest.run("modetest -M virtio_gpu -c", check=True)).stdout
