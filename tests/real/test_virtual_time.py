@@ -205,3 +205,17 @@ def test_pattern_ends_at_the_same_moment_whichever_the_host_hears_first(scanout:
         runs += [scanout("boot", "uml", "--clock", "virtual", "--program", "pattern") for _ in range(2)]
     assert {run.status for run in runs} == {0}
     assert len({(run.stats["duration_s"], run.stats["digest"]) for run in runs}) == 1
+
+
+async def test_a_kernel_that_has_let_its_time_pass_can_be_spoken_to() -> None:
+    """What it prints is heard when it waits, and it does not say how long it slept before."""
+    script = "echo one; sleep 0.005; echo two; sleep 1; echo three"
+    ends = set()
+    for _ in range(3):
+        async with Machine(repaint="flush") as machine:
+            uml = await machine.attach(UmlGuest(command=["/bin/sh", "-c", script], root=Path("/")))
+            await uml.console.expect("two")
+            machine.set_mode(0, "800x600@60")
+            await uml.console.expect("three")
+            ends.add(machine.clock.now_ns())
+    assert len(ends) == 1

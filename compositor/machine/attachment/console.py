@@ -34,16 +34,26 @@ class GuestConsole:
 
     def __init__(self, name: str, wait_for: WaitFor, has_ended: Callable[[], bool]) -> None:
         self._name, self._wait_for, self._has_ended = name, wait_for, has_ended
-        self._text = self._unread = ""
+        self._text = self._unread = self._unheard = ""
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something was printed that was not heard yet."""
+        return bool(self._unheard)
 
     def feed(self, text: str) -> None:
-        """The guest printed this."""
+        """The guest printed this; it can be expected when it was heard."""
         self._text = (self._text + text)[-LIMIT:]
-        self._unread = (self._unread + text)[-LIMIT:]
+        self._unheard = (self._unheard + text)[-LIMIT:]
+
+    def hear(self) -> None:
+        """The guest can be answered to what it has printed."""
+        self._unread = (self._unread + self._unheard)[-LIMIT:]
+        self._unheard = ""
 
     def forget(self) -> None:
         """Expect nothing of what was printed up to now: the guest boots again."""
-        self._unread = ""
+        self._unread = self._unheard = ""
 
     @property
     def text(self) -> str:
@@ -75,6 +85,8 @@ class GuestConsole:
         shown = repr(text if isinstance(text, str) else text.pattern)
 
         def found() -> re.Match[str] | None:
+            if self._has_ended():
+                self.hear()
             match = pattern.search(plain(self._unread))
             if match is None and self._has_ended():
                 raise WaitFailed(f"{self._name} ended before it printed {shown}")

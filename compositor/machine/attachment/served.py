@@ -220,7 +220,7 @@ class ServedAttachment(Attachment):
         process = self.process = await self._start(guest, directory, echo, virtual, time)
         self._end = process.finish
         if time is not None:
-            time.kernel.on_wait = partial(self._guest_waits, final, process)
+            time.kernel.on_wait = partial(self._guest_waits, final, process, time)
         self._resources.push_async_callback(process.stop)
         off = SwitchOff(process, self._clock, report)
         self.ended = asyncio.create_task(self._until_ended(process, time, off))
@@ -255,8 +255,11 @@ class ServedAttachment(Attachment):
         if self._device is not None:
             self._device.notify(0)
 
-    def _guest_waits(self, final: _FinalPicture, process: GuestProcess) -> None:
+    def _guest_waits(self, final: _FinalPicture, process: GuestProcess, time: TimeKeeping) -> None:
+        """The guest waits: what it has said by now is acted on when it can be spoken to."""
         final.guest_waits(process)
+        if self.console.has_news:
+            self._clock.call_at(time.kernel.participant.horizon_ns, self.console.hear)
         if self._commands is not None:
             self._commands.guest_waits()
 
@@ -267,6 +270,8 @@ class ServedAttachment(Attachment):
 
     def _printed(self, echo: Echo, text: str) -> None:
         self.console.feed(text)
+        if not isinstance(self._clock, Calendar):
+            self.console.hear()
         echo(text)
 
     def _kill(self) -> None:
