@@ -44,6 +44,7 @@ check:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(PY) -m pytest -q tests/test_public_names.py
 	$(PY) -m coverage run --source=virtio -m pytest -q tests/virtio
 	$(PY) -m coverage report --fail-under=95
 	.ci/wheel $(VENV)

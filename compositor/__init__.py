@@ -1,31 +1,82 @@
 """compositor: what the host does with frames.
 
-`from compositor import Machine, Output` is the way in; both are imported at first use, so that the
+`from compositor import Machine, Output` is the way in; all names are imported at first use, so that the
 compositor's core stays free of the device and the guests.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from compositor.adapter.display import Placement
-    from compositor.machine import Machine
+    from compositor.adapter.sync_policy import SyncPolicy
+    from compositor.errors import (
+        BadInput,
+        GuestFailed,
+        Misuse,
+        RunFailed,
+        ScanoutError,
+        ScreenError,
+        WaitFailed,
+    )
+    from compositor.frame_clock.timing import TimingModel
+    from compositor.machine.attachment import Attachment
+    from compositor.machine.attachment.console import GuestConsole
+    from compositor.machine.machine import Machine
+    from compositor.machine.run import StopReason
+    from compositor.output.frame import Frame
+    from compositor.output.mode import Mode
     from compositor.output.output import Output
+    from compositor.output.pacing import Pacing
+    from compositor.output.panel import VariableRefresh
+    from compositor.output.submission import Discarded, PresentationFlags, Presented
+else:
+    try:
+        from virtio.lazy import lazily
+    except ImportError as _error:  # another package of that name is in the way
+        from importlib.util import find_spec
+
+        _spec = find_spec("virtio")
+        _found = "nowhere" if _spec is None else _spec.origin or str(_spec.submodule_search_locations)
+        raise ImportError(
+            f"'virtio', which scanout brings along, is found at {_found}, and that is another package: "
+            "rename it, or start Python elsewhere",
+            name="virtio",
+        ) from _error
+    __getattr__ = lazily(
+        __name__,
+        {
+            "Attachment": "compositor.machine.attachment",
+            "BadInput": "compositor.errors",
+            "Discarded": "compositor.output.submission",
+            "Frame": "compositor.output.frame",
+            "GuestConsole": "compositor.machine.attachment.console",
+            "GuestFailed": "compositor.errors",
+            "Machine": "compositor.machine",
+            "Misuse": "compositor.errors",
+            "Mode": "compositor.output.mode",
+            "Output": "compositor.output.output",
+            "Pacing": "compositor.output.pacing",
+            "Placement": "compositor.adapter.display",
+            "PresentationFlags": "compositor.output.submission",
+            "Presented": "compositor.output.submission",
+            "RunFailed": "compositor.errors",
+            "ScanoutError": "compositor.errors",
+            "ScreenError": "compositor.errors",
+            "StopReason": "compositor.machine.run",
+            "SyncPolicy": "compositor.adapter.sync_policy",
+            "TimingModel": "compositor.frame_clock.timing",
+            "VariableRefresh": "compositor.output.panel",
+            "WaitFailed": "compositor.errors",
+        },
+    )
 
 __version__ = "0.1.0"
-__all__ = ["Machine", "Output", "Placement", "__version__"]
-
-_HOMES = {
-    "Machine": "compositor.machine",
-    "Output": "compositor.output.output",
-    "Placement": "compositor.adapter.display",
-}
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__all__ = [
+    "Machine", "Output", "Placement", "Mode", "Pacing", "VariableRefresh", "TimingModel", "SyncPolicy",
+    "Attachment", "GuestConsole",
+    "Frame", "Presented", "Discarded", "PresentationFlags", "StopReason",
+    "ScanoutError", "BadInput", "Misuse", "RunFailed", "WaitFailed", "GuestFailed", "ScreenError",
+    "__version__",
+]  # fmt: skip

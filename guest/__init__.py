@@ -1,35 +1,44 @@
 """guest: what runs inside a virtual machine, simulated or real.
 
-`from guest import SimulatedGuest, ProcessGuest, UmlGuest, QemuGuest` is the way in; each is imported
+`from guest import SimulatedGuest, ProcessGuest, UmlGuest, QemuGuest` is the way in; all names are imported
 at first use.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from guest.faults import FAULTS
+    from guest.gpu import Gpu
     from guest.linux.agent import CommandResult
-    from guest.linux.errors import CommandFailed
+    from guest.linux.errors import CommandFailed, GuestDied
     from guest.process import ProcessGuest
-    from guest.real import QemuGuest, UmlGuest
+    from guest.real import LinuxGuest, QemuGuest, UmlGuest
     from guest.simulated import SimulatedGuest
+    from guest.workloads import WORKLOADS, Workload
+else:
+    from virtio.lazy import lazily
 
-__all__ = ["SimulatedGuest", "ProcessGuest", "UmlGuest", "QemuGuest", "CommandResult", "CommandFailed"]
+    __getattr__ = lazily(
+        __name__,
+        {
+            "CommandFailed": "guest.linux.errors",
+            "CommandResult": "guest.linux.agent",
+            "FAULTS": "guest.faults",
+            "Gpu": "guest.gpu",
+            "GuestDied": "guest.linux.errors",
+            "LinuxGuest": "guest.real",
+            "ProcessGuest": "guest.process",
+            "QemuGuest": "guest.real",
+            "SimulatedGuest": "guest.simulated",
+            "UmlGuest": "guest.real",
+            "WORKLOADS": "guest.workloads",
+            "Workload": "guest.workloads",
+        },
+    )
 
-_HOMES = {
-    "SimulatedGuest": "guest.simulated",
-    "ProcessGuest": "guest.process",
-    "UmlGuest": "guest.real",
-    "QemuGuest": "guest.real",
-    "CommandResult": "guest.linux.agent",
-    "CommandFailed": "guest.linux.errors",
-}
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__all__ = [
+    "SimulatedGuest", "ProcessGuest", "UmlGuest", "QemuGuest", "LinuxGuest",
+    "Workload", "WORKLOADS", "Gpu", "FAULTS", "GuestDied", "CommandResult", "CommandFailed",
+]  # fmt: skip

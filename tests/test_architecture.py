@@ -55,6 +55,7 @@ SHARED = {
     "virtio.closing",
     "virtio.regular",
     "virtio.arguments",
+    "virtio.lazy",
 }
 # What runs an event loop or owns one of its objects; everything else is sans-IO.
 SHELLS = {

@@ -41,7 +41,7 @@ def test_the_pages_test_of_a_real_kernel_passes() -> None:
     run_tests_of("tutorial/first-kernel.md")
 
 
-@pytest.mark.parametrize("page", ["how-to/scenes.md", "how-to/guests.md"])
+@pytest.mark.parametrize("page", ["how-to/scenes.md", "how-to/guests.md", "how-to/waiting.md"])
 def test_the_pages_programs_run(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     for program in code(DOCS / page):
         exec(compile(program, page, "exec"), {"__name__": "__main__"})

@@ -7,7 +7,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from compositor.screen.window.choice import choose
 from guest.linux import find_kernel, find_rootfs
 from guest.linux.qemu import find_qemu
 from virtio.errors import ScanoutError
+from virtio.lazy import PACKAGES, shadowed
 
 _DESKTOP = Mode(1920, 1080)
 
@@ -55,6 +56,7 @@ def doctor() -> None:
 
 def examine() -> Iterator[Finding]:
     """Look for everything that some command needs."""
+    yield names()
     for package, needed_for, extra in (
         ("numpy", "everything", ""),
         ("numba", "fast blending (else exact numpy, slower)", ""),
@@ -90,6 +92,18 @@ def _opengl() -> Iterator[Finding]:
             yield Finding("composition", "--renderer auto", f"{faster}: {measured}", "")
     except ScreenError as error:
         yield Finding("OpenGL", "windows", None, str(error))
+
+
+def names() -> Finding:
+    """Whether the three packages, whose names are plain words, are this project's."""
+    owners = packages_distributions()
+    others = [
+        f"{package!r} comes from {' and '.join(found)}, too: uninstall it"
+        for package in PACKAGES
+        if (found := sorted(set(owners.get(package, ())) - {"scanout"}))
+    ]
+    wrong = "; ".join([*shadowed(), *others])
+    return Finding("package names", "everything", None if wrong else ", ".join(PACKAGES), wrong)
 
 
 def kernels() -> Finding:

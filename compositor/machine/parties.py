@@ -29,7 +29,8 @@ def _task(wait: Wait) -> str:
 
 
 def _output(output: Output, guests: Sequence[Attachment]) -> str:
-    state = f"{output.presented_seq} frames were presented"
+    shown = output.presented_seq
+    state = f"{shown} {'frame was' if shown == 1 else 'frames were'} presented"
     if not output.plugged:
         state += "; no monitor is plugged in"
     elif output.frame_is_due:

@@ -26,3 +26,12 @@ def test_it_is_said_when_every_process_compiles(monkeypatch: pytest.MonkeyPatch)
     finding = doctor.kernels()
     assert finding.found is None
     assert "NUMBA_CACHE_DIR" in finding.remedy
+
+
+def test_another_distribution_with_one_of_our_names_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.names().found == "virtio, guest, compositor"
+    owners = {"guest": ["scanout", "guestbook"], "virtio": ["scanout"]}
+    monkeypatch.setattr(doctor, "packages_distributions", lambda: owners)
+    finding = doctor.names()
+    assert finding.found is None
+    assert finding.remedy == "'guest' comes from guestbook, too: uninstall it"

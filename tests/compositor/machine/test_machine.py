@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import compositor
-import guest
 from compositor import Machine, Output, Placement
 from compositor.errors import BadInput, Misuse, WaitFailed
 from compositor.machine.run import StopReason
@@ -185,16 +183,6 @@ async def test_repainting_on_flush_presents_inside_the_flush() -> None:
         await machine.run(frames=10)
         (guest,) = machine.stats()["guests"]
     assert guest["latency_ms"] == {"p50": 0.0, "p99": 0.0}
-
-
-def test_the_parts_have_one_name_each() -> None:
-
-    assert {name for name in compositor.__all__ if not hasattr(compositor, name)} == set()
-    assert {name for name in guest.__all__ if not hasattr(guest, name)} == set()
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = compositor.nothing
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = guest.nothing
 
 
 async def test_bad_input_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ async def test_a_deadline_says_what_every_party_is_about() -> None:
     name = asyncio.current_task().get_name()  # type: ignore[union-attr]
     assert failure.value.parties == (
         f"task {name}: waits for fence render 7:3, held by the GPU, until 0.300000 s at the latest",
-        "output output-0: 1 frames were presented",
+        "output output-0: 1 frame was presented",
         "output output-1: 0 frames were presented; no guest can be seen on it",
         "guest left (simulated): 1 of 1 frames presented; its last command was RESOURCE_FLUSH",
         next(party for party in failure.value.parties if "held by output-0" in party),
