@@ -25,6 +25,7 @@ from virtio.vhost_user.payloads import pack_u64, unpack_u64
 
 _READ = 1 << 16
 _FDS = 16
+_UNASKED = 64
 
 
 class Wire:
@@ -60,6 +61,9 @@ class Wire:
             self.inbox += self._decoder.feed(data, fds)
         except ProtocolFault as fault:
             raise Failed(f"what the device sends is no message: {fault}") from None
+        require(
+            len(self.inbox) <= _UNASKED, f"the device sent {len(self.inbox)} messages without being asked"
+        )
 
     def send(
         self, request: int, payload: bytes = b"", fds: Sequence[int] = (), *, flags: int = VERSION

@@ -43,6 +43,9 @@ def serve(connection: socket.socket, how: str) -> None:
         if how == "babbles":
             connection.sendall(b"\xff" * 64)
             continue
+        if how == "chatters":
+            connection.sendall((HEADER.pack(1, 5, 8) + struct.pack("=Q", FEATURES)) * 1000)
+            continue
         request, _, size = HEADER.unpack(data)
         if size:
             connection.recv(size)
