@@ -50,6 +50,7 @@ from virtio.vhost_user.payloads import (
 )
 
 DEVICE_FEATURES = sum(1 << feature for feature in Feature)
+_A_WHILE = 0.05  # seconds
 _ROOM = 1056  # the longest answer, an EDID's
 _WANTED = (
     ProtocolFeature.MQ.mask
@@ -209,6 +210,17 @@ class Guest:
         self.rings = [self.make_ring(size=size, base=base) for _ in (CONTROL_QUEUE, CURSOR_QUEUE)]
         for index, ring in enumerate(self.rings):
             self.start_ring(index, ring)
+
+    def settle(self) -> None:
+        """Give a wrong device its chance to do what it must not; a right one makes no use of it.
+
+        It hears of everything before the first answer, and has had a turn more before the second, however
+        slow the machine is. The time between is for devices that answer messages and queues by turns of
+        their own.
+        """
+        self.wire.round_trip()
+        self.waiting.for_a_while(_A_WHILE)
+        self.wire.round_trip()
 
     def offers(self, feature: int) -> bool:
         """Whether both sides have a feature of the GPU's, by its bit number."""

@@ -29,10 +29,6 @@ _LAST_BYTES = 4096
 class Target(Protocol):
     """A device that checks connect to."""
 
-    @property
-    def alive(self) -> bool:
-        """Whether the device runs, as far as that can be known."""
-
     def has_ended(self, *, provoked: bool) -> bool:
         """Whether the device ended in good order when its connection did; `provoked` as for `death`."""
 
@@ -109,11 +105,6 @@ class ListeningTarget:
         self._met = True
         return sock
 
-    @property
-    def alive(self) -> bool:
-        """See `Target`."""
-        return not self._lost
-
     def has_ended(self, *, provoked: bool) -> bool:  # noqa: ARG002 - nothing is known of its process
         """See `Target`."""
         return False
@@ -173,11 +164,6 @@ class SpawnedTarget:
             if self._process is None or self._process.poll() is not None or time.monotonic() > end:
                 raise Gone(f"the device takes no connection: {reason}; {self._last_words()}")
             time.sleep(_LOOK_S)
-
-    @property
-    def alive(self) -> bool:
-        """See `Target`."""
-        return self._process is not None and self._process.poll() is None
 
     def has_ended(self, *, provoked: bool) -> bool:
         """See `Target`."""

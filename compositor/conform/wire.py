@@ -81,7 +81,8 @@ class Wire:
         self._sock.settimeout(max(self._waiting.left(), 0.001))
         try:
             sent = socket.send_fds(self._sock, [data], list(fds))
-            self._sock.sendall(data[sent:])
+            if sent < len(data):
+                self._sock.sendall(data[sent:])
         except TimeoutError:
             raise Overdue("the device does not read what it is sent") from None
         except OSError:

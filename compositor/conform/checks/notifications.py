@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from compositor.conform.check import Group
-from compositor.conform.checks.ring_states import A_WHILE
 from compositor.conform.guest import DEVICE_FEATURES, Guest
 from compositor.conform.rig import Rig
 from compositor.conform.verdict import need, require
@@ -26,14 +25,12 @@ def _with_events(rig: Rig) -> Guest:
 
 def _quiet(guest: Guest) -> None:
     """Forget earlier notifications, late ones too."""
-    guest.wire.round_trip()
-    guest.waiting.for_a_while(A_WHILE)
+    guest.settle()
     guest.control.called()
 
 
 def _stays_silent(guest: Guest, why: str) -> None:
-    guest.wire.round_trip()
-    guest.waiting.for_a_while(A_WHILE)
+    guest.settle()
     calls = guest.control.called()
     require(not calls, f"{why}, and the device notified {calls} times")
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositor.conform.check import Group
-from compositor.conform.checks.ring_states import A_WHILE
 from compositor.conform.guest import Guest
 from compositor.conform.rig import Rig
 from compositor.conform.verdict import need, require
@@ -33,8 +32,7 @@ def _pattern(seed: int) -> NDArray[np.uint8]:
 
 def _flush(guest: Guest, rect: Rect) -> None:
     guest.do(Command.RESOURCE_FLUSH, ResourceFlush(rect, 1))
-    guest.wire.round_trip()
-    guest.waiting.for_a_while(A_WHILE)
+    guest.settle()
 
 
 def _shown(rig: Rig, pixels: NDArray[np.uint8], place: Rect = _WHOLE) -> Guest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from compositor.conform.check import Group
-from compositor.conform.checks.ring_states import A_WHILE
 from compositor.conform.guest import Guest
 from compositor.conform.rig import Rig
 from compositor.conform.verdict import need, require
@@ -54,8 +53,7 @@ def a_reset_device_leaves_queues_alone(rig: Rig) -> None:
     guest.wire.round_trip()
     guest.control.called()
     guest.post(guest.request(Command.GET_DISPLAY_INFO))
-    guest.wire.round_trip()
-    rig.waiting.for_a_while(A_WHILE)
+    guest.settle()
     require(guest.control.used_index == guest.control.seen, "the device serves a queue after its reset")
     require(not guest.control.called(), "the device notifies after its reset")
 
@@ -92,8 +90,7 @@ def status_0_stops_the_queues(rig: Rig) -> None:
     guest.wire.round_trip()
     guest.control.called()
     guest.post(guest.request(Command.GET_DISPLAY_INFO))
-    guest.wire.round_trip()
-    rig.waiting.for_a_while(A_WHILE)
+    guest.settle()
     require(guest.control.used_index == guest.control.seen, "the device serves a queue at status 0")
 
 

@@ -21,9 +21,6 @@ from virtio.vhost_user.payloads import pack_u64
 _GROUP = Group("ring-states", "vhost-user")
 check = _GROUP.check
 
-A_WHILE = 0.05
-"""Seconds in which a wrong device does what it must not; a right one makes no use of them."""
-
 
 def _post_display_info(guest: Guest) -> None:
     guest.post(guest.request(Command.GET_DISPLAY_INFO))
@@ -39,10 +36,9 @@ def a_queue_is_stopped_before_its_doorbell(rig: Rig) -> None:
     ring = guest.make_ring()
     guest.rings = [ring]
     guest.describe_ring(CONTROL_QUEUE, ring)
-    guest.enable_ring(CONTROL_QUEUE, on=True)
     _post_display_info(guest)
-    guest.wire.round_trip()
-    rig.waiting.for_a_while(A_WHILE)
+    guest.enable_ring(CONTROL_QUEUE, on=True)
+    guest.settle()
     require(ring.used_index == ring.seen, "the device served a queue that has no doorbell yet")
     guest.wire.tell(Request.SET_VRING_KICK, pack_u64(CONTROL_QUEUE), [ring.kick_fd])
     ring.kick()
@@ -56,8 +52,7 @@ def a_stopped_queue_is_not_served(rig: Rig) -> None:
     guest.do_display_info()
     guest.stop_ring(CONTROL_QUEUE)
     _post_display_info(guest)
-    guest.wire.round_trip()
-    rig.waiting.for_a_while(A_WHILE)
+    guest.settle()
     require(guest.control.used_index == guest.control.seen, "the device served a stopped queue")
 
 
@@ -113,8 +108,7 @@ def a_suspended_device_answers_messages(rig: Rig) -> None:
         guest.stop_ring(index)
     guest.control.called()
     before = guest.memory.read(0, guest.memory.low.size)
-    guest.wire.round_trip()
-    rig.waiting.for_a_while(A_WHILE)
+    guest.settle()
     require(guest.memory.read(0, guest.memory.low.size) == before, "the device wrote to the rings")
     require(not guest.control.called(), "the device notified the driver")
 
