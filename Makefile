@@ -16,12 +16,13 @@ KERNEL_PACKAGES := gcc libc6-dev make flex bison bc patch xz-utils binutils
 KERNEL = $(VENV)/bin/scanout kernel path >/dev/null 2>&1 || \
          { .ci/setup test,window $(KERNEL_PACKAGES) && $(VENV)/bin/scanout kernel build; }
 
-.PHONY: demo test test-real check docs bench clean help
+.PHONY: demo test test-real test-igt check docs bench clean help
 
 help:
 	@echo "make demo       see it: simulated guests on a screen (a window where there is a display, else demo.png)"
 	@echo "make test       the tests"
 	@echo "make test-real  real guests: a UML kernel, QEMU, real windows"
+	@echo "make test-igt   IGT's tests of DRM and KMS in a UML kernel, with what is expected of them"
 	@echo "make check      types, style, architecture, coverage of virtio/, the wheel"
 	@echo "make docs       the documents, into build/docs; a warning is an error"
 	@echo "make bench      the benchmarks, each against its peer"
@@ -38,6 +39,11 @@ test-real:
 	@.ci/setup test,window $(REAL_PACKAGES)
 	@$(KERNEL)
 	$(PY) -m pytest -m real $(PYTEST)
+
+test-igt:
+	@.ci/setup test $(TEST_PACKAGES) gcc libc6-dev mmdebstrap
+	@$(KERNEL)
+	SCANOUT_IGT_ROOT=$$(.ci/igt-root) $(PY) -m pytest -m "real or not real" tests/igt $(PYTEST)
 
 check:
 	@.ci/setup test,window,check

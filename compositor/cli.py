@@ -233,6 +233,34 @@ def compare(
     )
 
 
+@app.command("conform")
+def conform_device(
+    socket: Annotated[
+        Path | None, typer.Argument(metavar="[SOCKET]", help="Where a device listens.", show_default=False)
+    ] = None,
+    spawn: Annotated[
+        str | None,
+        typer.Option(metavar="CMD", help="Start the device, with {socket} for its path, as often as needed."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Checks of this name or section; may be given again."),
+    ] = None,
+    deadline: Annotated[float, typer.Option(metavar="S", help="Real time that each check has.")] = 5.0,
+    list_only: Annotated[bool, typer.Option("--list", help="Print the checks, and do nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    junit: Annotated[Path | None, typer.Option(metavar="F.xml", help="Write JUnit's XML, too.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Advice that is not followed fails, too.")] = False,
+) -> None:
+    """Play the specification against any vhost-user virtio-gpu device."""
+    from compositor.commands.conform import conform, list_checks
+
+    if list_only:
+        list_checks(only or [])
+        return
+    conform(socket, spawn=spawn, only=only or [], deadline=deadline, as_json=json, junit=junit, strict=strict)
+
+
 @app.command()
 def bench(
     names: Annotated[list[str] | None, typer.Argument(help="Which; all by default.")] = None,

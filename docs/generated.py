@@ -1,4 +1,4 @@
-"""The reference that is read off the code: the command line and the keys of scene files.
+"""What is read off the code and off files: the command line, the keys of scene files, conformance runs.
 
 A page says where with a comment on a line of its own, `<!-- generated: command line -->`.
 """
@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -158,4 +159,67 @@ def _default(field: Any) -> str:
     return f"`{json.dumps(value)}`"
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"command line": command_line, "scene file": scene_file}
+# What `scanout conform --json` said of several devices.
+
+RUNS = Path(__file__).with_name("conformance")
+_DEVICES = {
+    "scanout": "scanout",
+    "qemu-7.2": "QEMU 7.2.22",
+    "qemu-10.0": "QEMU 10.0.2",
+    "qemu-11.1": "QEMU 11.1.3",
+}
+
+
+def conformance_runs() -> dict[str, dict[str, Any]]:
+    """The documents by the name of their device."""
+    return {title: json.loads((RUNS / f"{name}.json").read_text()) for name, title in _DEVICES.items()}
+
+
+def conformance_totals() -> str:
+    """A row for each device: outcomes by level."""
+    rows = [
+        [title, *(str(run["totals"][level][outcome]) for level, outcome in _columns())]
+        for title, run in conformance_runs().items()
+    ]
+    return "\n".join(table(["device", *(f"{level}: {outcome}" for level, outcome in _columns())], rows))
+
+
+def _columns() -> Iterator[tuple[str, str]]:
+    for level in ("must", "should"):
+        for outcome in ("pass", "fail", "skip"):
+            yield level, outcome
+
+
+def conformance_differences() -> str:
+    """A row for each check that some device fails, or that devices end differently."""
+    runs = conformance_runs()
+    found = {title: {check["name"]: check for check in run["checks"]} for title, run in runs.items()}
+    rows = []
+    for name, check in next(iter(found.values())).items():
+        outcomes = [checks[name]["outcome"] for checks in found.values()]
+        if "fail" in outcomes:
+            said = ["**fail**" if outcome == "fail" else outcome for outcome in outcomes]
+            rows.append([f"`{name}`", f"{check['level']}; {check['section']}", *said])
+    return "\n".join(table(["check", "where", *found], rows))
+
+
+def conformance_evidence() -> str:
+    """What the newest of QEMU's back ends did where it fails."""
+    newest = list(conformance_runs().values())[-1]
+    failed = [check for check in newest["checks"] if check["outcome"] == "fail"]
+    rows = [[f"`{check['name']}`", check["requirement"], _evidence(check["reason"])] for check in failed]
+    return "\n".join(table(("check", "asks for", "found"), rows))
+
+
+def _evidence(reason: str) -> str:
+    """Without the number of a process, and the time of day, that a device prints of itself."""
+    return re.sub(r"\*\* \(vhost-user-gpu:\d+\): CRITICAL \*\*: [\d:.]+: ", "", reason)
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "command line": command_line,
+    "scene file": scene_file,
+    "conformance totals": conformance_totals,
+    "conformance differences": conformance_differences,
+    "conformance evidence": conformance_evidence,
+}

@@ -22,7 +22,7 @@ FLOORS = (
     ("adapter",),
     ("record",),
     ("machine",),
-    ("scene_file", "bench"),
+    ("scene_file", "bench", "conform"),
     ("testing",),
     ("commands",),
     ("cli", "pytest_plugin"),

@@ -108,7 +108,7 @@ class Blob(_Resource):
 
     __slots__ = ("size", "is_host", "is_mappable")
 
-    def __init__(self, resource_id: int, size: int, backing: Backing) -> None:
+    def __init__(self, resource_id: int, size: int, backing: Backing | None) -> None:
         super().__init__(resource_id)
         self.size = size
         self.backing = backing

@@ -14,9 +14,12 @@ from virtio.gpu.formats import Format
 from virtio.gpu.limits import Limits
 from virtio.gpu.scanout import DISABLED, Bound, BoundBlob
 from virtio.gpu.wire import (
+    BlobFlag,
+    BlobMem,
     Command,
     Rect,
     ResourceAttachBacking,
+    ResourceCreateBlob,
     ResourceDetachBacking,
     ResourceFlush,
     ResourceUnref,
@@ -167,6 +170,21 @@ def test_a_live_blob_is_blank_while_detached_and_then_shows_its_new_pages(machin
     machine.flush(5, Rect(0, 0, 64, 64))
     assert np.unique(pixels(machine)).tolist() == [8]
     assert machine.display.flushes == [(0, Rect(0, 0, 64, 64))]
+
+
+def test_a_blob_may_get_its_pages_after_it_was_created(machine: Machine) -> None:
+    """For drivers that swap pages in and out (virtio 1.3, 5.7.6.8)."""
+    machine.ok(
+        Command.RESOURCE_CREATE_BLOB,
+        ResourceCreateBlob(5, BlobMem.GUEST, BlobFlag.USE_SHAREABLE, 0, 0, 4 * PAGE),
+    )
+    layout = machine.scanout_blob(5, 64, 64)
+    assert machine.send(Command.SET_SCANOUT_BLOB, layout).response == Response.ERR_UNSPEC
+    machine.array(8, 4)[:] = 8
+    machine.ok(Command.RESOURCE_ATTACH_BACKING, ResourceAttachBacking(5, 4), machine.pages(11, 9, 8, 10))
+    machine.show_blob(5, 64, 64)
+    assert np.unique(pixels(machine)).tolist() == [8]
+    machine.ok(Command.RESOURCE_UNREF, ResourceUnref(5))
 
 
 def test_new_pages_that_are_too_few_disable_the_scanout(machine: Machine) -> None:
