@@ -63,6 +63,7 @@ class Presenter:
         on_commit: Called with every frame that is committed now and presented later, before the guests hear
             of it.
         recorded: The clock of a replay; None in any other run.
+        frame_clock: Says when it repaints.
 
     Raises:
         BadInput: The output's refresh period is too short for its pacing.
@@ -95,15 +96,15 @@ class Presenter:
         pacing = output.pacing
         if pacing is None and (repaint_delay_ns or timing.frame_ns or self._panel is not output.grid):
             pacing = Pacing(delay_ns=repaint_delay_ns)
-        self._clock = self._frame_clock(repaint, pacing, min_interval_ns)
+        self.frame_clock = self._frame_clock(repaint, pacing, min_interval_ns)
         self._on_fault = on_fault
-        output.on_needs_frame = self._clock.schedule if on_fault is None else self._schedule
-        synced = repaint == "vblank" or isinstance(self._clock, Paced)
+        output.on_needs_frame = self.frame_clock.schedule if on_fault is None else self._schedule
+        synced = repaint == "vblank" or isinstance(self.frame_clock, Paced)
         self._flags = (PresentationFlags.VSYNC if synced else NO_FLAGS) | (_MODELLED if exact else NO_FLAGS)
 
     def _schedule(self) -> None:
         try:
-            self._clock.schedule()
+            self.frame_clock.schedule()
         except Exception as error:
             assert self._on_fault is not None
             self._on_fault(error)
@@ -182,12 +183,12 @@ class Presenter:
         """The counters up to now, the screen's and the clock's included."""
         self._statistics.upload_bytes = self._screen.upload_bytes
         self._statistics.readback_bytes = self.output.readback_bytes
-        self._statistics.missed_vblanks = self._clock.missed_vblanks
+        self._statistics.missed_vblanks = self.frame_clock.missed_vblanks
         return self._statistics
 
     def close(self) -> None:
         """Give the screen back; frames that wait for their vblank are discarded."""
-        self._clock.cancel()
+        self.frame_clock.cancel()
         self._screen.close()
 
 

@@ -25,6 +25,7 @@ from virtio.clock.time_travel import TimeTravel
 from virtio.clock.time_travel_server import TimeTravelServer
 from virtio.errors import ScanoutError
 from virtio.memory import sigbus
+from virtio.vhost_user.connection import Connection
 from virtio.vhost_user.pace import FairPace
 from virtio.vhost_user.server import VhostUserServer
 
@@ -102,6 +103,11 @@ class ServedAttachment(Attachment):
     patience: Patience | None = LINUX_PATIENCE
     pace: FairPace | None = None
     process: GuestProcess | None = None
+
+    @property
+    def connection(self) -> Connection | None:
+        """The VMM that is connected."""
+        return self._server.connection
 
     def listen(
         self,
