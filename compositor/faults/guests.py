@@ -29,6 +29,7 @@ from compositor.faults.script import (
 from compositor.faults.signals import Call, Line, late, lost, overtaken
 from compositor.machine.attachment import Attachment, ServedAttachment, SimulatedAttachment
 from compositor.machine.presenter import Presenter
+from guest.renderer import Renderer
 from virtio.clock import Calendar, Clock
 from virtio.clock.guarded import GuardedClock
 from virtio.errors import ScanoutError
@@ -185,12 +186,22 @@ class GuestFaults:
         attachment = self.attachment
         if not isinstance(attachment, SimulatedAttachment) or not attachment.guest.has_gpu:
             raise BadInput(f"{attachment.name}: it has no GPU, and so no fences of one")
-        driver = attachment.guest.renderer.driver
         if isinstance(fault, FailFences):
-            line = Line(self._turns, fault.count, lambda _line, _call: driver.hang("a fault of the script"))
-        else:
-            line = Line(self._turns, fault.count, _fate(fault))
-        line.listen(driver, "interrupted")
+            return self._hang(attachment.guest.renderer, fault.count)
+        line = Line(self._turns, fault.count, _fate(fault))
+        line.listen(attachment.guest.renderer.driver, "interrupted")
+        return line.close
+
+    def _hang(self, renderer: Renderer, count: int) -> Closer:
+        """The GPU hangs over the next frames."""
+
+        def submitted(line: Line, submit: Call) -> object:
+            fence = submit()
+            line.later(0, lambda: renderer.driver.hang("the script of faults says that it hangs"))
+            return fence
+
+        line = Line(self._turns, count, submitted)
+        line.listen(renderer, "draw")
         return line.close
 
     def _fate_of_flip(self, fault: FenceFault) -> Fate:

@@ -1,8 +1,8 @@
 """Signals that go astray: kicks, interrupts, fences.
 
 A signal says "look", and carries nothing. So a lost one is made good by the next of its kind, if there is
-one: with EVENT_IDX the driver kicks, and the device interrupts, only when an index passes a mark that the other
-side sets when it looks (virtio 1.3, 2.7.7 and 2.7.10). When that very signal was lost, none follows.
+one: with EVENT_IDX the driver kicks, and the device interrupts, only when an index passes a mark that the
+other side sets when it looks (virtio 1.3, 2.7.7 and 2.7.10). When that very signal was lost, none follows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Line:
         clock: Brings late ones; blames on their guest what they raise.
         count: How many signals the fault is for; the line is as it was after them.
         matches: Which signals it is for, by their arguments.
-        fate: What becomes of one, given as a call.
+        fate: What becomes of one, given as a call; may return what its sender expects.
     """
 
     def __init__(
@@ -57,15 +57,17 @@ class Line:
         for hook in self._hooks:
             hook.remove()
 
-    def _signal(self, matches: Callable[..., bool], passes: Callable[..., object], *arguments: Any) -> None:
+    def _signal(self, matches: Callable[..., bool], passes: Callable[..., object], *arguments: Any) -> object:
+        """What a signal's sender hears: it was sent."""
         if self._left and self._held is None and matches(*arguments):
             self._left -= 1
-            self._fate(self, partial(passes, *arguments))
+            answer = self._fate(self, partial(passes, *arguments))
         else:
-            passes(*arguments)
+            answer = passes(*arguments)
             self._let_go()
         if not self._left and self._held is None:
             self.close()
+        return True if answer is None else answer
 
     def _let_go(self) -> None:
         held, self._held = self._held, None

@@ -41,8 +41,8 @@ def faults(
 ) -> SearchStrategy[Script]:
     """A strategy for scripts of faults.
 
-    It shrinks to few faults, to those that come first in `kinds`, to short and early ones, and to times rather
-    than moments of outputs and guests.
+    It shrinks to few faults, to those that come first in `kinds`, to short and early ones, and to times
+    rather than moments of outputs and guests.
 
     Args:
         guests: Names of the machine's simulated guests.
@@ -64,8 +64,10 @@ def faults(
     for kind in chosen:
         _check_kind(kind, guests, outputs)
     when = _moments(guests, outputs, round(seconds * 1000), max(1, round(seconds * refresh_hz)))
-    one = st.sampled_from(chosen).flatmap(lambda kind: _of_kind(KINDS[kind], when, guests, outputs))
-    return st.lists(one, max_size=most).map(lambda events: Script(tuple(events)))
+    one = st.one_of([_of_kind(KINDS[kind], when, guests, outputs) for kind in chosen])
+    # Hypothesis drops one of several long draws when it lowers their number, and of a list's it does not.
+    several = st.integers(0, most).flatmap(lambda number: st.tuples(*[one] * number))
+    return several.map(Script)
 
 
 def _check_kind(kind: str, guests: Sequence[str], outputs: Sequence[str]) -> None:
@@ -112,7 +114,7 @@ def _of_kind(
         "output": st.sampled_from(outputs),
     }
     own = [f for f in msgspec.structs.fields(kind) if f.name not in ScriptedFault.__struct_fields__]
-    fields = {f.name: values.get(f.name) or st.sampled_from(get_args(f.type)) for f in own}
+    fields = {f.name: values[f.name] if f.name in values else st.sampled_from(get_args(f.type)) for f in own}
     return st.builds(
         lambda moment, drawn: msgspec.convert(
             {"do": kind.__struct_config__.tag, **moment, **drawn}, AnyFault
