@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -79,6 +80,7 @@ async def test_a_killed_guest_leaves_nothing(scene: Play) -> None:
         assert before
         await it.machine.run(seconds=0.5)
         assert it.lines == ["gears was ended: killed by the script of faults"]
+        gc.collect()  # of its last flip
         assert mappings() == 0
         assert it.machine.outputs[0].layers[0].buffer is None
         assert it.frames()["submitted"] == it.frames()["presented"] + it.frames()["discarded"]
@@ -128,11 +130,12 @@ async def test_a_device_that_needs_a_reset_keeps_its_picture_until_it_gets_one(s
     async with scene() as it:
         it.inject(NeedReset("gears", at=0.5), Reboot("gears", at=0.8))
         await it.machine.run(seconds=0.7)
-        assert it.gears.guest.driver.state is DriverState.LOST
+        driver = it.gears.guest.driver
+        assert driver.state.name == "LOST"
         assert it.machine.outputs[0].layers[0].buffer is not None
         assert len(it.times["left"]) == 30
         await it.machine.run(seconds=0.3)
-        assert it.gears.guest.driver.state is DriverState.RUNNING
+        assert driver.state.name == "RUNNING"
         assert len(it.times["left"]) > 38
 
 

@@ -23,13 +23,12 @@ def when(injection: Any) -> list[float]:
 
 async def test_faults_happen_at_their_times_and_moments(scene: Play) -> None:
     async with scene() as it:
-        harmless = {"guest": "gears", "ms": 0.0}
         injection = it.inject(
-            DelayKicks(**harmless, at=10.5 / 60),
-            DelayKicks(**harmless, frame=20),
-            DelayKicks(**harmless, commit=30),
-            DelayKicks(**harmless, command="RESOURCE_FLUSH", nth=40),
-            DelayKicks(**harmless, frame=50, of="right", at=0.5 / 60),
+            DelayKicks("gears", 0, at=10.5 / 60),
+            DelayKicks("gears", 0, frame=20),
+            DelayKicks("gears", 0, commit=30),
+            DelayKicks("gears", 0, command="RESOURCE_FLUSH", nth=40),
+            DelayKicks("gears", 0, frame=50, of="right", at=0.5 / 60),
         )
         await it.machine.run(seconds=1)
         assert when(injection) == [10.5, 20, 30, 39, 50.5], "the first flush is at the start"

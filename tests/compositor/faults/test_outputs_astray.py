@@ -86,14 +86,16 @@ async def test_a_monitor_that_has_gone_already_is_skipped(scene: Play) -> None:
         assert it.machine.outputs[0].plugged
 
 
+@pytest.mark.parametrize("moment", [{"frame": 10}, {"commit": 10}], ids=str)
 @pytest.mark.parametrize("repaint", ["vblank", "flush"])
 async def test_a_mirrored_picture_waits_for_no_monitor_that_has_gone(
-    repaint: Literal["vblank", "flush"],
+    repaint: Literal["vblank", "flush"], moment: dict[str, Any]
 ) -> None:
+    """Also where the host repaints within the guest's flush, before the other monitor has got the picture."""
     outputs = [Output("64x48@60", name="left"), Output("64x48@60", name="right")]
     async with Machine(outputs=outputs, repaint=repaint) as machine:
         await machine.attach(SimulatedGuest("gears"), [Placement(output=0, mirrors=(1,))])
-        inject(machine, Hotplug("right", ms=100, commit=10, of="left"), DropVblanks("right", at=0.3))
+        inject(machine, Hotplug("right", ms=100, of="left", **moment), DropVblanks("right", at=0.3))
         await machine.run(seconds=1)
         frames = machine.stats()["guests"][0]["frames"]
     assert frames["presented"] > 50

@@ -54,7 +54,7 @@ def test_its_repr_is_python_and_short() -> None:
     assert repr(SCRIPT.events[0]) == "LoseInterrupts(guest='gears', frame=30)"
     assert repr(Script(SCRIPT.events[1:2])) == "Script((Kill(guest='plasma', at=0.5),))"
     assert repr(Script()) == "Script(())"
-    names: dict[str, Any] = {kind.__name__: kind for kind in (*KINDS.values(), Script)}
+    names: dict[str, Any] = {"Script": Script} | {kind.__name__: kind for kind in KINDS.values()}
     assert eval(repr(SCRIPT), names) == SCRIPT
 
 

@@ -18,6 +18,7 @@ from compositor.faults import (
     ReorderInterrupts,
     ReorderKicks,
 )
+from compositor.faults.hook import Hook
 from virtio.features import RingFeature
 
 Play = Callable[..., Any]
@@ -27,6 +28,16 @@ PERIOD = 1 / 60
 def gaps(times: list[int]) -> list[int]:
     """From frame to frame, in refreshes."""
     return [round((after - before) / 1e9 / PERIOD) for before, after in pairwise(times)]
+
+
+def spy(heard: list[Any], owner: object, name: str, what: Callable[..., object]) -> None:
+    """Note the calls of a method."""
+
+    def noted(call: Callable[..., object], *arguments: object) -> object:
+        heard.append(what(*arguments))
+        return call(*arguments)
+
+    Hook(owner, name, noted)
 
 
 async def test_with_event_idx_a_lost_kick_is_the_last_one(scene: Play) -> None:
@@ -77,8 +88,7 @@ async def test_kicks_of_both_queues_come_in_the_other_order(scene: Play) -> None
     async with scene() as it:
         heard: list[int] = []
         transport = it.gears.guest.transport
-        serve = transport._serve
-        transport._serve = lambda index: (heard.append(index), serve(index))
+        spy(heard, transport, "_serve", lambda index: index)
         await it.machine.run(frames=3)
         heard.clear()
         it.inject(ReorderKicks("gears", ms=50))
@@ -144,9 +154,8 @@ async def test_an_interrupt_comes_behind_a_change_of_the_config_space(scene: Pla
     async with scene() as it:
         heard: list[str] = []
         transport = it.gears.guest.transport
-        interrupt, change = transport.on_interrupt, transport.on_config_change
-        transport.on_interrupt = lambda index: (heard.append("queue"), interrupt(index))
-        transport.on_config_change = lambda: (heard.append("config"), change())
+        spy(heard, transport, "on_interrupt", lambda _index: "queue")
+        spy(heard, transport, "on_config_change", lambda: "config")
         await it.machine.run(seconds=0.09)
         heard.clear()
         it.inject(ReorderInterrupts("gears", ms=100))
