@@ -63,7 +63,6 @@ class Presenter:
         on_commit: Called with every frame that is committed now and presented later, before the guests hear
             of it.
         recorded: The clock of a replay; None in any other run.
-        frame_clock: Says when it repaints.
 
     Raises:
         BadInput: The output's refresh period is too short for its pacing.
@@ -96,15 +95,15 @@ class Presenter:
         pacing = output.pacing
         if pacing is None and (repaint_delay_ns or timing.frame_ns or self._panel is not output.grid):
             pacing = Pacing(delay_ns=repaint_delay_ns)
-        self.frame_clock = self._frame_clock(repaint, pacing, min_interval_ns)
+        self._clock = self._frame_clock(repaint, pacing, min_interval_ns)
         self._on_fault = on_fault
-        output.on_needs_frame = self.frame_clock.schedule if on_fault is None else self._schedule
-        synced = repaint == "vblank" or isinstance(self.frame_clock, Paced)
+        output.on_needs_frame = self._clock.schedule if on_fault is None else self._schedule
+        synced = repaint == "vblank" or isinstance(self._clock, Paced)
         self._flags = (PresentationFlags.VSYNC if synced else NO_FLAGS) | (_MODELLED if exact else NO_FLAGS)
 
     def _schedule(self) -> None:
         try:
-            self.frame_clock.schedule()
+            self._clock.schedule()
         except Exception as error:
             assert self._on_fault is not None
             self._on_fault(error)
@@ -122,6 +121,11 @@ class Presenter:
         if pacing is not None:
             return Paced(self._scheduler, self._panel, self, pacing, self._timing)
         return AtVblank(self._scheduler, self.output.grid, self)
+
+    @property
+    def frame_clock(self) -> FrameClock:
+        """Says when it repaints."""
+        return self._clock
 
     def set_mode(self, mode: str | Mode) -> None:
         """Switch the output to another mode, from the next frame on.
@@ -183,12 +187,12 @@ class Presenter:
         """The counters up to now, the screen's and the clock's included."""
         self._statistics.upload_bytes = self._screen.upload_bytes
         self._statistics.readback_bytes = self.output.readback_bytes
-        self._statistics.missed_vblanks = self.frame_clock.missed_vblanks
+        self._statistics.missed_vblanks = self._clock.missed_vblanks
         return self._statistics
 
     def close(self) -> None:
         """Give the screen back; frames that wait for their vblank are discarded."""
-        self.frame_clock.cancel()
+        self._clock.cancel()
         self._screen.close()
 
 

@@ -41,7 +41,6 @@ async def test_a_dropped_vblank_where_guests_have_a_clock_of_their_own() -> None
         await machine.run(seconds=0.5)
         assert machine.outputs[0].grid.vblank_ns(15) not in times
         assert len(times) == 31, "it is shown a refresh later"
-    assert machine.stats()["outputs"][0]["missed_vblanks"] == 1
 
 
 MOMENTS: list[dict[str, Any]] = [
