@@ -1,7 +1,7 @@
 """What the pytest plugin is made of: machines that are closed with their test, guests, golden pictures.
 
-`compositor.pytest_plugin` has the fixtures, options and the marker. What a test imports from here is the strategy
-of faults: `from compositor.testing import faults, keeping`. It comes at first use, with the machine.
+`compositor.pytest_plugin` has the fixtures, options and the marker. What a test imports from here is the
+strategy of faults, `from compositor.testing import faults, keeping`; it comes at first use, with the machine.
 """
 
 from __future__ import annotations

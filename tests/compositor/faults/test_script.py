@@ -12,7 +12,7 @@ from compositor import Machine, Output, Placement
 from compositor.errors import BadInput, Misuse
 from compositor.faults import KINDS, Hotplug, Kill, LoseInterrupts, LoseKicks, Script, inject
 from compositor.scene_file.read import parse_scene
-from compositor.testing.faults import faults
+from compositor.testing import faults
 from guest import SimulatedGuest
 
 SCRIPT = Script(

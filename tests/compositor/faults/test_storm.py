@@ -13,7 +13,7 @@ from hypothesis import Phase, given, settings
 from compositor import Machine, Output, Placement
 from compositor.errors import GuestFailed
 from compositor.faults import DelayFences, Scribble, Script, inject
-from compositor.testing.faults import faults, keeping
+from compositor.testing import faults, keeping
 from guest import SimulatedGuest
 
 WAYS: dict[str, tuple[str | None, tuple[dict[str, Any], dict[str, Any]]]] = {
