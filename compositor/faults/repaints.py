@@ -55,6 +55,7 @@ class DroppedVblanks:
         if not self._left:
             self.close()
         frame_clock = self._presenter.frame_clock
+        frame_clock.missed_vblanks += 1
         if isinstance(frame_clock, OnDemand):  # it would repaint at once
             grid = self._presenter.output.grid
             self._clock.call_at(grid.after(self._clock.now_ns()), frame_clock.schedule)
