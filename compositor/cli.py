@@ -56,13 +56,16 @@ def run_scene(
             "--allow-programs", help="The FILE may name kernels, commands and files of this machine."
         ),
     ] = False,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="F.toml", help="Also what goes wrong: a script of faults.")
+    ] = None,
     *,
     run: RunOptions,
 ) -> None:
     """Run a scene, built in or of a file, headless and on the virtual clock; or a study."""
     from compositor.commands.scenes import run_scene
 
-    run_scene(scene, run, kernel, allow_programs=allow_programs)
+    run_scene(scene, run, kernel, allow_programs=allow_programs, faults=faults)
 
 
 @app.command()

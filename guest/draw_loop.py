@@ -47,6 +47,8 @@ class DrawLoop:
         self._deferred = Deferred(clock)
         self._due = False
         self._asleep, self._closed = True, False
+        self._stops = 0
+        self._was_asleep = True  # when it was stopped
         self._timer: Cancellable | None = None
         guest.flips.on_progress = self._progress
 
@@ -60,10 +62,30 @@ class DrawLoop:
 
     def close(self) -> None:
         """Draw nothing more."""
-        self._closed = True
-        self._painter.close()
-        self._sleep()
-        self._deferred.clear()
+        self.stop()
+        self._stops += 1  # no `go_on` is for this one
+
+    def stop(self) -> None:
+        """The guest's processors stand still: draw nothing before as many calls of `go_on`.
+
+        A frame that is being drawn is begun again then.
+        """
+        self._stops += 1
+        if self._stops == 1:
+            self._was_asleep, self._closed = self._asleep, True
+            self._painter.close()
+            self._sleep()
+            self._deferred.clear()
+
+    def go_on(self) -> None:
+        """They go on."""
+        self._stops -= 1
+        if self._stops:
+            return
+        self._closed = False
+        self._painter.open()
+        if not self._was_asleep:
+            self.refresh()
 
     def _progress(self) -> None:
         """There is a display to draw for, or a buffer came back."""

@@ -71,6 +71,11 @@ class Flips:
         """Flip by a driver that has not probed its device yet."""
         self._driver, self._format, self._make = driver, pixel_format, make
 
+    @property
+    def shown(self) -> Framebuffer | None:
+        """The buffer that was flipped last; None: none was."""
+        return None if self._chain is None else self._chain.shown
+
     def running(self) -> bool:
         """Whether there is a display, and a device that serves it."""
         return self._chain is not None and self._driver.state is DriverState.RUNNING

@@ -26,6 +26,9 @@ class Painter(Protocol):
     def close(self) -> None:
         """Draw nothing more."""
 
+    def open(self) -> None:
+        """Draw again."""
+
 
 class AtOnce:
     """Draws in no time."""
@@ -35,6 +38,9 @@ class AtOnce:
 
     def close(self) -> None:
         """See `Painter.close`: a frame that it has begun is finished."""
+
+    def open(self) -> None:
+        """See `Painter.open`."""
 
 
 class InBands:
@@ -58,6 +64,10 @@ class InBands:
     def close(self) -> None:
         """See `Painter.close`."""
         self._closed = True
+
+    def open(self) -> None:
+        """See `Painter.open`."""
+        self._closed = False
 
     def paint(self) -> bool:
         """See `Painter.paint`: begins a frame, or flips the one that is drawn."""
@@ -92,6 +102,7 @@ class InBands:
 
     def _flip(self, buffer: Framebuffer) -> None:
         if self._closed:
+            self._end()
             return
         if self._flips.may_draw(buffer) and self._flips.pending:  # fewer are allowed than when it began
             self._drawn = buffer
@@ -126,6 +137,10 @@ class OnGpu:
     def close(self) -> None:
         """See `Painter.close`."""
         self._closed = True
+
+    def open(self) -> None:
+        """See `Painter.open`."""
+        self._closed = False
 
     def paint(self) -> bool:
         """See `Painter.paint`: begins as many frames as there are buffers for."""

@@ -22,6 +22,7 @@ FLOORS = (
     ("adapter",),
     ("record",),
     ("machine",),
+    ("faults",),
     ("scene_file", "bench", "conform"),
     ("testing",),
     ("commands",),

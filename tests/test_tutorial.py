@@ -26,11 +26,13 @@ def run_tests_of(page: str) -> None:
     tests = {name: test for name, test in names.items() if name.startswith("test_")}
     assert tests
     for test in tests.values():
-        assert inspect.iscoroutinefunction(test)
-        asyncio.run(test())
+        assert callable(test)
+        ran = test()
+        if inspect.iscoroutine(ran):
+            asyncio.run(ran)
 
 
-@pytest.mark.parametrize("page", ["tutorial/first-test.md", "how-to/golden-pictures.md"])
+@pytest.mark.parametrize("page", ["tutorial/first-test.md", "how-to/golden-pictures.md", "how-to/faults.md"])
 def test_the_pages_tests_pass(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_tests_of(page)
@@ -59,8 +61,9 @@ def test_the_readmes_example_runs() -> None:
     assert asyncio.run(main())["outputs"][0]["presented"] == 61
 
 
-def test_the_scene_file_is_accepted(tmp_path: Path) -> None:
-    (scene,) = code(DOCS / "how-to/scenes.md", "toml")
+@pytest.mark.parametrize("page", ["how-to/scenes.md", "how-to/faults.md"])
+def test_the_scene_file_is_accepted(page: str, tmp_path: Path) -> None:
+    (scene,) = code(DOCS / page, "toml")
     path = tmp_path / "scene.toml"
     path.write_text(scene)
     read_scene(path)  # raises BadInput where it is none

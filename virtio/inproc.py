@@ -140,6 +140,11 @@ class InProcessTransport(Closing):
         if notify and self._queues.get(index) is queue:  # else the device was reset meanwhile
             self._interrupt(index)
 
+    def fail(self, reason: str) -> None:
+        """Have the device stop until it is reset, as on an error that it cannot recover from (2.1.2)."""
+        if self._state.live:
+            self._break(QueueFault(reason))
+
     def _break(self, fault: QueueFault) -> None:
         """A queue is beyond use: the device stops until it is reset, and says so (2.1.2)."""
         self.on_fault(str(fault))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from compositor.adapter.flip_queue import CallAt, NowNs, ReadStamp
+from compositor.adapter.flip import Flip
+from compositor.adapter.flip_queue import Keep, NowNs, ReadStamp
 from compositor.adapter.head import Head
 from compositor.adapter.late import LateFlushes
 from compositor.adapter.placement import Placement, check_placement
@@ -28,6 +29,8 @@ from virtio.gpu.display import Rect as GuestRect
 
 __all__ = ["GuestDisplay", "Placement"]
 
+CallAt = Callable[[int, Callable[[], None]], object]
+
 
 class GuestDisplay:
     """All heads of one guest: the display port that its device talks to.
@@ -43,7 +46,7 @@ class GuestDisplay:
 
     Attributes:
         policy: What flushes wait for, from the next one on.
-        hold_ns: How long after its presentation the host keeps an image: 0, unless lateness is studied.
+        keep: What lets the host keep images for longer than they are presented; None: it does not.
         listeners: Called with every scanout's name and the feedback to each of its flushes.
         report: Gets one line the first time that the guest draws into a buffer that is not its own, and the
             first time that a flush is out for longer than it waits.
@@ -72,7 +75,8 @@ class GuestDisplay:
         self.read_stamp = read_stamp
         self.call_at: CallAt = call_at or _no_calendar
         self.policy = SyncPolicy.RELEASE
-        self.hold_ns = 0
+        self.keep: Keep | None = None
+        self._hold_ns = 0
         self.listeners: list[Callable[[str, Feedback], None]] = []
         self.report: Callable[[str], None] = lambda _line: None
         self.late = LateFlushes(statistics, self._tell)
@@ -86,6 +90,18 @@ class GuestDisplay:
 
     def __repr__(self) -> str:
         return f"<display of {self._name}, {len(self.heads)} scanouts, sync {self.policy.value}>"
+
+    @property
+    def hold_ns(self) -> int:
+        """How long after its presentation the host keeps an image: 0, unless lateness is studied."""
+        return self._hold_ns
+
+    @hold_ns.setter
+    def hold_ns(self, hold_ns: int) -> None:
+        self._hold_ns, self.keep = hold_ns, self._hold if hold_ns else None
+
+    def _hold(self, _flip: Flip, shown_ns: int, through: Callable[[], None]) -> None:
+        self.call_at(shown_ns + self._hold_ns, through)
 
     def modes(self) -> Sequence[DisplayMode]:
         """One mode per scanout."""

@@ -26,7 +26,7 @@ from virtio.gpu.display import Rect as GuestRect
 
 ReadStamp = Callable[[NDArray[np.uint8]], tuple[int | None, bool]]
 NowNs = Callable[[], int]
-CallAt = Callable[[int, Callable[[], None]], object]
+Keep = Callable[[Flip, int, Callable[[], None]], object]
 
 
 class FlippingGuest(Protocol):
@@ -34,21 +34,20 @@ class FlippingGuest(Protocol):
 
     Attributes:
         policy: What flushes wait for, from the next one on.
-        hold_ns: How long after its presentation the host keeps an image.
+        keep: Called with an image that was presented, when that was, and the call to make when the host is
+            through with it; None: it is then.
         listeners: Called with every scanout's name and the feedback to each of its flushes.
         statistics: Where submissions and presentations are counted.
         now_ns: The run's clock.
-        call_at: The run's calendar.
         read_stamp: Reads a frame's id, and whether two frames were mixed, out of its pixels.
         late: Finds flushes that are out for longer than the guest waits.
     """
 
     policy: SyncPolicy
-    hold_ns: int
+    keep: Keep | None
     listeners: list[Callable[[str, Feedback], None]]
     statistics: GuestStatistics
     now_ns: NowNs
-    call_at: CallAt
     read_stamp: ReadStamp
     late: LateFlushes
 
@@ -191,10 +190,10 @@ class FlipQueue:
             self._discard(flip)
         else:
             self._count(flip, feedback)
-            if self._guest.hold_ns:
-                self._guest.call_at(feedback.time_ns + self._guest.hold_ns, partial(self._done, flip))
-            else:
+            if self._guest.keep is None:
                 self._done(flip)
+            else:
+                self._guest.keep(flip, feedback.time_ns, partial(self._done, flip))
         for listener in tuple(self._guest.listeners):
             listener(self._surface.name, feedback)
         # One that waited behind this flip has its turn; one that waited before it was given up with it.

@@ -21,6 +21,7 @@ from compositor.commands.studies.study import Study
 from compositor.commands.studies.sync_study import sync_study
 from compositor.commands.studies.torn_study import torn_study
 from compositor.errors import BadInput
+from compositor.faults import Script
 from compositor.scene_file import SCENES, SceneFile, builtin, read_scene, title
 from guest.linux import shown_progress
 
@@ -58,22 +59,29 @@ def demo(run: RunOptions) -> None:
 
 
 def run_scene(
-    name: str | None, run: RunOptions, kernel: Path | None = None, *, allow_programs: bool = False
+    name: str | None,
+    run: RunOptions,
+    kernel: Path | None = None,
+    *,
+    allow_programs: bool = False,
+    faults: Path | None = None,
 ) -> None:
     """Run a built-in scene, a study or a scene file; without any of them, say which there are.
 
     A scene runs for as long as the options say, else as it says itself. With `allow_programs`, one in a file
-    may name programs of this machine.
+    may name programs of this machine. `faults` is a file with a script of what goes wrong meanwhile.
 
     Raises:
         BadInput: There is no such scene, it says something that cannot be, the options do not go with it, or
-            it has no use for a kernel.
+            it has no use for a kernel or for faults.
         ScanoutError: A guest cannot be started; the message says why.
     """
     if name is None:
         Console().print(catalogue())
         return
     if name in STUDIES:
+        if faults is not None:
+            raise BadInput(f"--faults {faults}: a study has no use for them; scenes have")
         STUDIES[name].check(name, run, kernel)
         STUDIES[name].run(run, kernel)
         return
@@ -81,6 +89,8 @@ def run_scene(
         raise BadInput(f"--kernel {kernel}: only {_BOOTING} boot one; see scanout boot")
     modes = None if run.outputs == RunOptions().outputs else run.modes
     scene = find_scene(name, modes, allow_programs=allow_programs)
+    if faults is not None:
+        scene.add_faults(Script.load(faults), str(faults))
     with shown_progress() as progress:
         scene.prepare(progress)
     run_session(

@@ -27,7 +27,7 @@ from compositor.machine.attachment import Attachment
 from compositor.machine.guests import Guests
 from compositor.machine.outputs import Outputs
 from compositor.machine.pictures import Pictures
-from compositor.machine.presenter import Presenting, Repaint
+from compositor.machine.presenter import Presenter, Presenting, Repaint
 from compositor.machine.replay import Player
 from compositor.machine.run import Runs, StopReason
 from compositor.machine.standard_error import report_line
@@ -228,6 +228,14 @@ class Machine(Waiting):
         if not callable(listener):
             raise Misuse(f"listener={shown(listener)}: a function that takes a frame is needed")
         self.outputs[self._outputs.index(output)].listeners.append(listener)
+
+    def presenter(self, output: Output | str | int) -> Presenter:
+        """What repaints an output and shows its frames, while the machine runs.
+
+        Raises:
+            BadInput: There is no such output.
+        """
+        return self._outputs.presenters[self._outputs.index(output)]
 
     def set_mode(self, output: Output | str | int, mode: str) -> None:
         """Switch an output to another mode; its guests are told (a config-change event, a new EDID).

@@ -131,6 +131,11 @@ class Presenter:
             return Paced(self._scheduler, self._panel, self, pacing, self._timing)
         return AtVblank(self._scheduler, self.output.grid, self)
 
+    @property
+    def frame_clock(self) -> FrameClock:
+        """Says when it repaints."""
+        return self._clock
+
     def set_mode(self, mode: str | Mode) -> None:
         """Switch the output to another mode, from the next frame on.
 

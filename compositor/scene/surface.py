@@ -83,6 +83,7 @@ class Surface(Node):
         self._inherited = Inherited()
         self._areas: Sequence[Area] = ()  # none: it is not part of a tree
         self._level = 0
+        self._arrangement = 0  # grows with each
 
     @property
     def layers(self) -> Mapping[Output, OutputLayer]:
@@ -116,9 +117,12 @@ class Surface(Node):
         elif moved:
             self._arrange()
         else:
+            arrangement = self._arrangement
             for output, shown in tuple(self._shown.items()):
                 position, plane, _ = shown.viewport
                 output.show(shown.layer, *self._part(shown, damage), position, plane)
+                if arrangement != self._arrangement:  # a repaint within that call changed the outputs
+                    break
         if buffer is not None and buffer.submission is not None:
             buffer.submission.handed_out()
 
@@ -169,7 +173,13 @@ class Surface(Node):
         self._arrange()
 
     def _arrange(self) -> None:
-        """Have a layer wherever it is to be seen; new ones first, so that no submission loses its last."""
+        """Have a layer wherever it is to be seen; new ones first, so that no submission loses its last.
+
+        An output may repaint within the call that shows a buffer on it, and a listener to that frame may take
+        a monitor away: the arrangement that this brings is newer, and complete.
+        """
+        self._arrangement += 1
+        arrangement = self._arrangement
         viewports = self._viewports() if self._areas else {}
         for output, viewport in viewports.items():
             shown = self._shown.get(output)
@@ -179,6 +189,8 @@ class Surface(Node):
                 continue
             shown.viewport = viewport
             output.show(shown.layer, *self._part(shown), viewport.position, viewport.plane)
+            if arrangement != self._arrangement:
+                return
         for output in [output for output in self._shown if output not in viewports]:
             self._leave(output)
 

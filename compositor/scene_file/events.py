@@ -8,6 +8,7 @@ from functools import partial
 
 from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput
+from compositor.faults import AnyFault, check_fault, inject
 from compositor.machine import Machine
 from compositor.machine.attachment import Attachment, SimulatedAttachment
 from compositor.output.mode import Mode
@@ -21,9 +22,9 @@ from compositor.scene_file.schema import (
     AnyEvent,
     InjectFault,
     Move,
+    OwnEvent,
     Plug,
     Raise,
-    Reboot,
     SetMode,
     SetSync,
     SimulatedTable,
@@ -44,10 +45,16 @@ def check_events(
         BadInput: One cannot happen; the message names the key.
     """
     check = _Check(outputs, guests)
+    kinds = {name: guest.guest.kind for name, guest in guests.items()}
+    own: list[tuple[int, OwnEvent]] = []
     for index, event in enumerate(events):
+        if isinstance(event, AnyFault):
+            check_fault(event, outputs, kinds, f"events[{index}]")
+            continue
         if not math.isfinite(event.at) or event.at < 0:
             raise BadInput(f"events[{index}].at: {event.at} is no time of a run; it begins at 0")
-    for index, event in sorted(enumerate(events), key=lambda item: item[1].at):
+        own.append((index, event))
+    for index, event in sorted(own, key=lambda item: item[1].at):
         check.event(event, f"events[{index}]")
 
 
@@ -60,7 +67,7 @@ class _Check:
         self._guests = guests
         self._places = {name: list(guest.places) for name, guest in guests.items()}
 
-    def event(self, event: AnyEvent, key: str) -> None:
+    def event(self, event: OwnEvent, key: str) -> None:
         """Let an event happen."""
         if isinstance(event, Plug | Unplug | SetMode):
             self._check_output(event, key)
@@ -69,7 +76,7 @@ class _Check:
             if event.guest not in self._guests:
                 raise BadInput(f'there is no guest "{event.guest}"; there are {", ".join(self._guests)}')
             table = self._guests[event.guest].table
-            if isinstance(event, InjectFault | Reboot) and not isinstance(table, SimulatedTable):
+            if isinstance(event, InjectFault) and not isinstance(table, SimulatedTable):
                 raise BadInput(f"{event.guest} is no simulated guest, and has a driver of its own")
         if isinstance(event, SetSync):
             with at_key(f"{key}.policy"):
@@ -107,12 +114,18 @@ class _Check:
 def schedule(events: Sequence[AnyEvent], machine: Machine, guests: Mapping[str, Attachment]) -> None:
     """Have the events happen on a machine that runs, counted from now."""
     now_ns = machine.clock.now_ns()
+    faults: list[AnyFault] = []
     for event in events:
+        if isinstance(event, AnyFault):
+            faults.append(event)
+            continue
         when_ns = now_ns + round(event.at * NANOSECONDS)
         machine.clock.call_at(when_ns, partial(_happen, event, machine, guests))
+    if faults:
+        inject(machine, *faults)
 
 
-def _happen(event: AnyEvent, machine: Machine, guests: Mapping[str, Attachment]) -> None:
+def _happen(event: OwnEvent, machine: Machine, guests: Mapping[str, Attachment]) -> None:
     if isinstance(event, Plug):
         machine.plug(event.output, event.mode)
     elif isinstance(event, Unplug):
@@ -124,7 +137,7 @@ def _happen(event: AnyEvent, machine: Machine, guests: Mapping[str, Attachment])
 
 
 def _happen_to_guest(
-    event: Move | Raise | SetSync | InjectFault | Reboot, machine: Machine, guest: Attachment
+    event: Move | Raise | SetSync | InjectFault, machine: Machine, guest: Attachment
 ) -> None:
     if isinstance(event, Move):
         before = guest.display.place(event.scanout)
@@ -134,10 +147,7 @@ def _happen_to_guest(
     elif isinstance(event, SetSync):
         guest.set_sync(event.policy)
     elif isinstance(guest, SimulatedAttachment):  # as the scene's check has seen to
-        if isinstance(event, Reboot):
-            guest.guest.start()
-        else:
-            _commit(event, guest, machine.report)
+        _commit(event, guest, machine.report)
 
 
 def _commit(event: InjectFault, attachment: SimulatedAttachment, report: Callable[[str], None]) -> None:

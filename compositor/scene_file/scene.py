@@ -8,13 +8,22 @@ from typing import Literal
 import msgspec
 
 from compositor.errors import BadInput
+from compositor.faults import Script
 from compositor.frame_clock.timing import TimingModel
 from compositor.machine import Machine
 from compositor.machine.presenter import Repaint
 from compositor.scene_file.events import check_events, schedule
 from compositor.scene_file.guests import check_seed, make_guests, nanoseconds
+from compositor.scene_file.keys import at_key
 from compositor.scene_file.outputs import make_outputs
-from compositor.scene_file.schema import OutputTable, QemuTable, SceneTable, SimulatedTable, TimingTable
+from compositor.scene_file.schema import (
+    AnyEvent,
+    OutputTable,
+    QemuTable,
+    SceneTable,
+    SimulatedTable,
+    TimingTable,
+)
 from guest.linux.tool import Progress
 from guest.real import LinuxGuest
 
@@ -61,8 +70,22 @@ class SceneFile:
         self.guests = make_guests(table.guests, self.outputs)
         self.clock = _clock(table)
         self._check_delay()
-        self._events = table.events
+        self._events: list[AnyEvent] = list(table.events)
         check_events(self._events, self.outputs, self.guests)
+
+    def add_faults(self, script: Script, name: str) -> None:
+        """Have what a script says go wrong, too.
+
+        Args:
+            script: Faults of the scene's guests and outputs.
+            name: The script's, for messages.
+
+        Raises:
+            BadInput: One of them cannot happen; the message names the key.
+        """
+        with at_key(name):
+            check_events(script.events, self.outputs, self.guests)
+        self._events += script.events
 
     def prepare(self, progress: Progress) -> None:
         """Fetch and compile what its real guests need; that would hold up the event loop later."""

@@ -10,6 +10,7 @@ from typing import Literal, Union
 
 from msgspec import Struct, field
 
+from compositor.faults import AnyFault
 from compositor.output.plane import CURSOR_SIZE
 
 Pixels = Union[int, float]  # noqa: UP007 - msgspec reads it at run time
@@ -272,18 +273,9 @@ class InjectFault(EventTable, frozen=True, kw_only=True, tag="fault"):
     fault: str
 
 
-class Reboot(EventTable, frozen=True, kw_only=True, tag="reboot"):
-    """`do = "reboot"`: a simulated guest boots again, as after a fault that broke its rings.
-
-    Attributes:
-        guest: The guest's name.
-    """
-
-    guest: str
-
-
 AnyGuest = Union[SimulatedTable, UmlTable, QemuTable]  # noqa: UP007
-AnyEvent = Union[Plug, Unplug, SetMode, Move, Raise, SetSync, InjectFault, Reboot]  # noqa: UP007
+OwnEvent = Plug | Unplug | SetMode | Move | Raise | SetSync | InjectFault
+AnyEvent = Union[OwnEvent, AnyFault]  # noqa: UP007
 
 
 class SceneTable(Table, frozen=True, kw_only=True):
@@ -300,7 +292,7 @@ class SceneTable(Table, frozen=True, kw_only=True):
         timing: What work costs.
         outputs: The monitors; by default one of 1024x768@60.
         guests: Who shows something.
-        events: What happens while they run.
+        events: What happens while they run, and what goes wrong.
     """
 
     title: str = ""

@@ -93,6 +93,11 @@ class Swapchain:
         """No further flip is allowed before one has come back."""
         return len(self._flips) >= self.mode.depth
 
+    @property
+    def shown(self) -> Framebuffer | None:
+        """The buffer that was flipped last."""
+        return self._shown
+
     def acquire(self) -> Framebuffer | None:
         """The buffer to draw the next frame into; None while a flip is pending or all are in use."""
         return self._free[0] if self._free and not self.pending else None

@@ -3,9 +3,10 @@
 Modelled on drm_sched and the drivers that sit on it (drm/xe, amdgpu). A job waits for what its buffers'
 reservations ask for and for its own in-fence, jobs of one driver in their order; then it goes into the ring:
 the call of its batch, a store of its number into the fence page, an interrupt. The interrupt's handler reads
-that page and signals all fences up to there. When the GPU bans the context, the job that it was at ends with
-the fault's error, those behind it with -ECANCELED, and the driver goes on with a new context on the same
-address space.
+that page and signals all fences up to there. Should that interrupt be lost, the driver looks at the page by
+itself when jobs are out for longer than the GPU lets one run, as the timeout handlers of drm_sched do
+(`drm_sched_job_timedout`). When the GPU bans the context, the job that it was at ends with the fault's error,
+those behind it with -ECANCELED, and the driver goes on with a new context on the same address space.
 """
 
 from __future__ import annotations
@@ -26,11 +27,15 @@ from guest.gpu.faults import GpuFault
 from guest.gpu.function import GpuFunction
 from guest.gpu.page_table import ADDRESSES, IN_VRAM, PAGE, entries
 from guest.memory import GuestRam, PageAllocator
+from virtio.clock.calendar import Cancellable
 from virtio.errors import Misuse
 from virtio.fence import Fence, Reservation, Timeline, Usage, merge
 from virtio.memory import GuestMemory, Run
 
 BATCH_SIZE = 8192
+JOB_TIMEOUT_HANGS = 2
+"""After so many times `CostModel.hang_ns` without an interrupt the driver looks whether jobs are done."""
+
 _JOB_SIZE = 32  # of the three commands in the ring; divides a page, so that no job lies around its end
 _SEQNO_MASK = 0xFFFF_FFFF
 _END = encode(End())
@@ -121,6 +126,7 @@ class RenderDriver:
         self._ring = PAGE
         batches = PAGE + self._depth * _JOB_SIZE
         self._batches = [batches + BATCH_SIZE * i for i in range(self._depth)][::-1]
+        self._timeout: Cancellable | None = None  # while jobs are with the GPU
         self._context = self._new_context()
 
     # Memory.
@@ -222,6 +228,7 @@ class RenderDriver:
         """Stop; fences that are out end with -ECANCELED. The memory goes with the guest's."""
         self._waiting.clear()
         self._running.clear()
+        self._watch()
         self.timeline.close(-errno.ECANCELED, now_ns=self.function.now_ns())
         self._words = np.empty(0, np.uint8)  # unmaps
 
@@ -232,6 +239,20 @@ class RenderDriver:
             self._words[batch : batch + len(job.data)] = np.frombuffer(job.data, np.uint8)
             self._running.append(_Batch(job.fence.seqno, batch, job.submitted_ns))
             self._push(job.fence.seqno, self._control.address + batch)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Have a timeout while jobs are with the GPU, and none while it is idle."""
+        if self._running and self._timeout is None:
+            timeout_ns = JOB_TIMEOUT_HANGS * self.function.cost.hang_ns
+            self._timeout = self.function.call_at(self.function.now_ns() + timeout_ns, self._timed_out)
+        elif not self._running and self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+
+    def _timed_out(self) -> None:
+        self._timeout = None
+        self._signal_done()
 
     def _push(self, seqno: int, batch: int) -> None:
         """Put a job into the ring, and ring the bell."""
@@ -248,13 +269,21 @@ class RenderDriver:
             self._space,
             self._control.address + self._ring,
             self._depth * _JOB_SIZE,
-            on_interrupt=self._interrupted,
+            on_interrupt=lambda: self.interrupted(),  # noqa: PLW0108 - which may be replaced
             on_fault=self._banned,
         )
         context.programs = self.programs
         return context
 
-    def _interrupted(self) -> None:
+    def interrupted(self) -> None:
+        """The GPU's interrupt handler."""
+        self._signal_done()
+
+    def hang(self, why: str) -> None:
+        """Have the GPU take the job that it is at for one that hangs."""
+        self.function.reset(self._context, why)
+
+    def _signal_done(self) -> None:
         """Signal the fences of all jobs that the fence page says are done."""
         if self.timeline.closed:
             return
@@ -271,7 +300,7 @@ class RenderDriver:
 
     def _banned(self, fault: GpuFault) -> None:
         """Go on with another context; what was in the ring of this one is lost."""
-        self._interrupted()  # whose interrupts may be on their way
+        self._signal_done()  # whose interrupts may be on their way
         lost = [*self._running]
         self._running.clear()
         self._batches += [batch.address for batch in lost]

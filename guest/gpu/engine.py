@@ -203,7 +203,11 @@ class Engine:
             self._watch(context, self._cost.hang_ns - used_ns)
             return
         what = "waits for a semaphore that is never signalled" if context.waiting else "does not end"
-        self._ban(context, Hang(f"{context.client.name}: its batch {what}; reset after {used_ns / 1e6:g} ms"))
+        self.reset(context, f"its batch {what}; reset after {used_ns / 1e6:g} ms")
+
+    def reset(self, context: Context, why: str) -> None:
+        """The engine is reset because a context hangs, which is banned."""
+        self._ban(context, Hang(f"{context.client.name}: {why}"))
         self.resets += 1
         if self._event is None:
             self._event = self._clock.call_at(self._clock.now_ns() + self._cost.reset_ns, self._restart)

@@ -25,7 +25,7 @@ from guest.gpu.page_table import IN_VRAM, PAGE, VALID
 from guest.gpu.sharing import Access, Sharing
 from guest.gpu.survey import Survey, survey
 from guest.gpu.vram import Partition, VramAllocator
-from virtio.clock import Clock
+from virtio.clock import Cancellable, Clock
 from virtio.memory import GuestMemory, Region, Run, SharedHandle
 
 OnFault = Callable[[GpuFault], None]
@@ -172,6 +172,14 @@ class GpuFunction:
             except GpuFault as fault:
                 context.refused = begin, fault
         self._clock.call_at(self._when_free(), partial(self._engine.doorbell, context, tail))
+
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> Cancellable:
+        """Call the driver at a time."""
+        return self._clock.call_at(when_ns, callback)
+
+    def reset(self, context: Context, why: str) -> None:
+        """Reset the engine over a context, which is banned."""
+        self._engine.reset(context, why)
 
     def poke(self) -> None:
         """A processor has written to memory that a context may be waiting for."""

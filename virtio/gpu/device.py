@@ -365,7 +365,7 @@ class GpuDevice:
             self._finish_transfer(session)
         # A tap reads the image itself, and a fence would have to wait: neither is worth a second way.
         session.defers = self.tap is None and not header.flags & Flag.FENCE
-        outcome = self._execute(session, _TABLES[index], header, request, size)
+        outcome = self.execute(session, _TABLES[index], header, request, size)
         if self._late is not None and kind == Command.RESOURCE_FLUSH:
             self._finish_transfer(session)
         return outcome
@@ -377,7 +377,7 @@ class GpuDevice:
             session.finish_transfer()
             late.answer()
 
-    def _execute(
+    def execute(
         self, session: Session, table: Mapping[int, Entry], header: Header, request: bytes, size: int
     ) -> Answer | Steps[Answer]:
         """Decode and carry out a request, or say in which steps to; a fault becomes a response."""

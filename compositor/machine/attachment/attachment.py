@@ -105,6 +105,11 @@ class Attachment(CommandRoom):
         return self._device
 
     @property
+    def device(self) -> GpuDevice | None:
+        """The device that serves it, or served it last; None before the first."""
+        return self._device
+
+    @property
     def sync(self) -> SyncPolicy:
         """What the guest's flushes wait for."""
         return self.display.policy
@@ -165,8 +170,9 @@ class Attachment(CommandRoom):
         def hear(_scanout: str, feedback: Feedback) -> None:
             if isinstance(feedback, Presented):
                 self.display.listeners.remove(hear)
-                self._awaited.remove(fence)
-                fence.signal(now_ns=feedback.time_ns)
+                if not fence.signaled:  # else the guest was ended, and this was on its way
+                    self._awaited.remove(fence)
+                    fence.signal(now_ns=feedback.time_ns)
 
         self._awaited.append(fence)
         self.display.listeners.append(hear)
@@ -204,6 +210,7 @@ class Attachment(CommandRoom):
             self.failure.__cause__ = error
             self.display.report(str(self.failure))
             self._end()
+            self._nothing_comes()
 
     @property
     def has_ended(self) -> bool:
@@ -341,6 +348,10 @@ class Attachment(CommandRoom):
         if self._tap is not None:
             self._tap.gone()
         self.display.close()
+        self._nothing_comes()
+
+    def _nothing_comes(self) -> None:
+        """No frame of the guest will be presented any more."""
         awaited, self._awaited = self._awaited, []
         for fence in awaited:
             fence.signal(-errno.ENODEV)

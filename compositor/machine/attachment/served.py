@@ -27,6 +27,7 @@ from virtio.clock.time_travel import TimeTravel
 from virtio.clock.time_travel_server import TimeTravelServer
 from virtio.errors import ScanoutError
 from virtio.memory import sigbus
+from virtio.vhost_user.connection import Connection
 from virtio.vhost_user.pace import FairPace
 from virtio.vhost_user.server import VhostUserServer
 
@@ -106,6 +107,11 @@ class ServedAttachment(Attachment):
     pace: FairPace | None = None
     process: GuestProcess | None = None
     until: Until
+
+    @property
+    def connection(self) -> Connection | None:
+        """The VMM that is connected."""
+        return self._server.connection
 
     def listen(
         self,

@@ -83,6 +83,14 @@ class SimulatedAttachment(Attachment):
         await self._end_all()
         self._boot()
 
+    def stop(self) -> None:
+        """The guest's processors stand still until as many calls of `go_on`; interrupts still come."""
+        self._loop.stop()
+
+    def go_on(self) -> None:
+        """They go on."""
+        self._loop.go_on()
+
     def set_sync(self, policy: SyncPolicy | str) -> None:
         """As `Attachment.set_sync`; the guest learns of it too."""
         super().set_sync(policy)

@@ -1,5 +1,6 @@
 """Scene files, played: their outputs, guests and events."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from compositor import Machine
 from compositor.commands.options import RunOptions
 from compositor.commands.scenes import run_scene
 from compositor.errors import BadInput
+from compositor.faults import DropVblanks, Kill, Script
 from compositor.machine.run import StopReason
 from compositor.scene_file import SCENES, SceneFile, builtin, title
 from compositor.scene_file.read import parse_scene
@@ -163,6 +165,57 @@ guest = "bad"
     assert "its driver is lost; reboot it first" in reported[2]
     after, _, _ = await play(parse_scene(text, "hostile.toml"), 0.5)
     assert after["guests"][0]["frames"]["presented"] > stats["guests"][0]["frames"]["presented"]
+
+
+async def test_faults_are_events_at_times_and_at_moments() -> None:
+    text = """
+[[outputs]]
+mode = "96x64@60"
+[[guests]]
+kind = "simulated"
+workload = "plasma"
+[[events]]
+do = "drop-vblanks"
+output = "output-0"
+count = 2
+frame = 5
+[[events]]
+do = "reboot"
+guest = "plasma"
+ms = 50
+command = "RESOURCE_FLUSH"
+nth = 20
+[[events]]
+do = "mode"
+at = 0.6
+output = "output-0"
+mode = "80x60@60"
+"""
+    stats, (shot,), reported = await play(parse_scene(text, "faults.toml"), 1)
+    assert stats["outputs"][0]["missed_vblanks"] == 2
+    assert stats["guests"][0]["commands"]["GET_DISPLAY_INFO"] == 3
+    assert shot.shape == (60, 80, 4)
+    assert reported == []
+
+
+async def test_a_script_of_faults_goes_with_any_scene(tmp_path: Path) -> None:
+    scene = builtin("plasma", ["96x64@60"])
+    scene.add_faults(Script((DropVblanks("output-0", at=0.1),)), "worst.toml")
+    stats, _, _ = await play(scene, 0.5)
+    assert stats["outputs"][0]["missed_vblanks"] == 1
+    with pytest.raises(BadInput, match=r'worst\.toml: events\[0\]\.guest: there is no guest "x"'):
+        scene.add_faults(Script((Kill("x"),)), "worst.toml")
+
+
+def test_the_command_takes_a_script_of_faults(tmp_path: Path) -> None:
+    script, stats = tmp_path / "worst.toml", tmp_path / "stats.json"
+    Script((DropVblanks("output-0", count=3, frame=4),)).save(script)
+    run_scene("plasma", RunOptions(outputs="96x64@60", frames=10, stats=stats), faults=script)
+    assert json.loads(stats.read_text())["outputs"][0]["missed_vblanks"] == 3
+    with pytest.raises(BadInput, match="a study has no use for them"):
+        run_scene("sync-study", RunOptions(), faults=script)
+    with pytest.raises(BadInput, match=r"none\.toml: No such file"):
+        run_scene("plasma", RunOptions(), faults=tmp_path / "none.toml")
 
 
 async def test_timing_and_limits_are_taken_from_the_file() -> None:
