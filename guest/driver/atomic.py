@@ -15,6 +15,7 @@ from collections import Counter, deque
 from functools import partial
 from typing import NamedTuple
 
+from guest.damage import Damage
 from guest.driver.framebuffer import Framebuffer
 from guest.driver.gpu import GpuDriver
 from guest.driver.session import DriverState
@@ -61,12 +62,15 @@ class CrtcState(NamedTuple):
         in_fence: To wait for instead of the framebuffer's own users.
         cursor: The cursor plane.
         release_apart: Let what was shown before come back by a fence of its own (`Flip.release`).
+        damage: What of `primary` differs from what is shown before it; None: everything. It counts only where
+            that has the same size.
     """
 
     primary: Framebuffer | None = None
     in_fence: Fence | None = None
     cursor: CursorState | None = None
     release_apart: bool = False
+    damage: Damage = None
 
 
 class Flip(NamedTuple):
@@ -103,6 +107,7 @@ class Crtc:
         self._release = Timeline(f"crtc-{scanout_id} release")
         self._queue: deque[_Pending] = deque()
         self._cursor: CursorState | None = None
+        self._shown: Framebuffer | None = None
         self._closed = False
 
     @property
@@ -188,7 +193,10 @@ class Crtc:
             release = self._driver.new_fence(RELEASE_RING)
             release.add_callback(partial(_came_back, self._release, flip.release))
         self._set_cursor(state.cursor)
-        flush = state.primary.show(self._scanout, release)
+        before, self._shown = self._shown, state.primary
+        comparable = before is not None and before.size == state.primary.size
+        damage = state.damage if comparable else None
+        flush = state.primary.show(self._scanout, release, damage, again=before is state.primary)
         flush.add_callback(partial(_came_back, self._out, flip.out))
         self._driver.notify()
 
