@@ -43,6 +43,7 @@ class GuestDisplay:
 
     Attributes:
         policy: What flushes wait for, from the next one on.
+        exact_damage: Whether the guest says truly what a flip to another buffer changes; else that is all.
         hold_ns: How long after its presentation the host keeps an image: 0, unless lateness is studied.
         listeners: Called with every scanout's name and the feedback to each of its flushes.
         report: Gets one line the first time that the guest draws into a buffer that is not its own, and the
@@ -72,6 +73,7 @@ class GuestDisplay:
         self.read_stamp = read_stamp
         self.call_at: CallAt = call_at or _no_calendar
         self.policy = SyncPolicy.RELEASE
+        self.exact_damage = False
         self.hold_ns = 0
         self.listeners: list[Callable[[str, Feedback], None]] = []
         self.report: Callable[[str], None] = lambda _line: None

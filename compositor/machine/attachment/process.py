@@ -39,6 +39,7 @@ class ProcessAttachment(ServedAttachment):
     ) -> None:
         super().__init__(name, guest.kind, tree, places, clock, recorder)
         self.display.policy = SyncPolicy(guest.sync)
+        self.display.exact_damage = True
         # How it flips was settled with its start.
         self.policies = FOR_ANY_GUEST if self.sync in FOR_ANY_GUEST else (self.sync,)
         self._grid = tree.outputs[places[0].output or 0].grid
