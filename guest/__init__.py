@@ -1,8 +1,8 @@
 """guest: what runs inside a virtual machine, simulated or real.
 
 `from guest import SimulatedGuest, ProcessGuest, UmlGuest, QemuGuest` is the way in; `Picture` and `Workload`
-are what the first two show; `ScriptedGuest` and `CommandedGuest` show what a test tells them. Each is imported
-at first use.
+are what the first two show; `ScriptedGuest` and `CommandedGuest` show what a test tells them. Each is
+imported at first use.
 """
 
 from __future__ import annotations

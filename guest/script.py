@@ -15,6 +15,7 @@ the end, so that on the virtual clock the same script does the same at the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
+from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
 from guest.bare import BareGuest
@@ -242,7 +243,7 @@ class ScriptedGuest(BareGuest):
         seed: int | None = None,
         memory: int = DEFAULT_SIZE,
     ) -> None:
-        if not callable(script):
+        if not iscoroutinefunction(script) and not iscoroutinefunction(getattr(script, "__call__", None)):  # noqa: B004
             raise Misuse(f"{script!r} is no script; give a function `async def script(kms)`")
         own = getattr(script, "__name__", "script").strip("<>")
         super().__init__(name or own, sync=sync, seed=seed, memory=memory)
@@ -296,8 +297,6 @@ class _Run:
     def __init__(
         self, name: str, coroutine: Coroutine[Any, Any, None], clock: Clock, end: Callable[[], None]
     ) -> None:
-        if not hasattr(coroutine, "send"):
-            raise Misuse(f"guest {name}: its script is no coroutine; write `async def script(kms)`")
         self._name, self._coroutine, self._end = name, coroutine, end
         self._deferred, self._closed = Deferred(clock), False
         self._deferred.add(self._go_on)
