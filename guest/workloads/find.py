@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GROUP = "scanout.workloads"
 """Entry points of this group are workloads of installed packages."""
 
-Shown: TypeAlias = "str | Path | Workload | Picture | Draw"
+Shown: TypeAlias = "str | Path | Workload | type[Workload] | Picture | Draw"
 """What a simulated guest can be given to show."""
 
 # Imported at first use: their compiled kernels need numba, which takes its time to import.
@@ -120,10 +120,7 @@ def _imported(where: str) -> Any:
     what = f"workload {where}"
     if not module or not attribute:
         raise Misuse(f"{what}: give it as module:Class")
-    try:
-        found = _loaded(what, lambda: import_module(module))
-    except ModuleNotFoundError as error:
-        raise Misuse(f"{what}: there is no module {error.name!r}; PYTHONPATH says where to look") from None
+    found = _loaded(what, lambda: import_module(module))
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise Misuse(f"{what}: {module} has no {attribute!r}")
@@ -132,11 +129,13 @@ def _imported(where: str) -> Any:
 
 
 def _loaded(what: str, load: Callable[[], Any]) -> Any:
-    """Run an author's code; whatever it raises is one line, except that there is no such module."""
+    """Run an author's code; whatever it raises is one line."""
     try:
         return load()
-    except (ModuleNotFoundError, ScanoutError):
+    except ScanoutError:
         raise
+    except ModuleNotFoundError as error:
+        raise Misuse(f"{what}: there is no module {error.name!r}; PYTHONPATH says where to look") from None
     except Exception as error:
         raise Misuse(f"{what}: {type(error).__name__}: {error}") from error
 
