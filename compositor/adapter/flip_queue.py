@@ -97,9 +97,7 @@ class FlipQueue:
         Returns:
             Under `SyncPolicy.OUT_FENCE`, the fence that gives back what was shown before.
         """
-        self.image = image
-        if image is None or not self._guest.exact_damage:
-            self._missed = EMPTY
+        self.image, self._missed = image, EMPTY
         if image is None:
             self._show_nothing()
             return None

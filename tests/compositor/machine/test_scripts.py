@@ -106,6 +106,45 @@ async def test_painted_over_and_committed_again_with_its_damage() -> None:
         assert machine.stats()["guests"][0]["commands"]["SET_SCANOUT_BLOB"] == 1
 
 
+async def test_damage_counts_only_beside_a_picture_of_the_same_size() -> None:
+    areas: list[int] = []
+
+    async def script(kms: Kms) -> None:
+        for size in ((96, 64), (96, 64), (64, 32)):
+            framebuffer = kms.framebuffer(flat(5, *size))
+            await kms.wait(kms.commit(framebuffer, damage=[(0, 0, 2, 3)]).out)
+
+    def measure(frame: Frame) -> None:
+        areas.append(sum(rect.width * rect.height for rect in frame.damage))
+
+    async with Machine(outputs=[MODE]) as machine:
+        machine.listen(0, measure)
+        await machine.attach(ScriptedGuest(script))
+        await machine.run(seconds=0.2)
+        assert areas == [96 * 64, 2 * 3, 96 * 64]
+
+
+async def test_a_2d_resource_is_transferred_whole_but_where_it_is_shown_already() -> None:
+    """The host's copy of a buffer is as old as the buffer's last turn."""
+    transfers: list[int] = []
+
+    async with Machine(outputs=[MODE]) as machine:
+
+        async def script(kms: Kms) -> None:
+            pictures = [Picture(np.full((64, 96), grey, np.uint8), resource="2d") for grey in (1, 2)]
+            one, other = map(kms.framebuffer, pictures)
+            for framebuffer in (one, other, one, one):
+                framebuffer.pixels[0, 0] += 50
+                await kms.wait(kms.commit(framebuffer, damage=[(0, 0, 1, 1)]).out)
+                transfers.append(machine.stats()["guests"][0]["bytes"]["transfer"])
+
+        await machine.attach(ScriptedGuest(script))
+        await machine.run(seconds=0.3)
+        whole = 4 * 96 * 64
+        assert transfers == [whole, 2 * whole, 3 * whole, 3 * whole + 4]
+        assert machine.screenshot()[0, :2, 0].tolist() == [151, 1]
+
+
 async def test_a_cursor_appears_moves_and_goes() -> None:
     arrow = Picture(np.full((64, 64, 4), 255, np.uint8))
     seen: list[int] = []
