@@ -11,6 +11,7 @@ from guest.driver.atomic import CommitRefused, Crtc, CrtcState, CursorState
 from guest.driver.framebuffer import Framebuffer
 from virtio.fence import Fence, Usage
 from virtio.gpu.formats import Format
+from virtio.gpu.wire import Rect
 
 if TYPE_CHECKING:
     from tests.guest.conftest import Rig
@@ -86,6 +87,18 @@ def test_flips_take_place_in_the_order_of_their_commits(rig: Rig, crtc: Crtc) ->
     assert rig.display.resources == []
     gates[0].signal()
     assert rig.display.resources == [picture.resource_id for picture in pictures]
+
+
+def test_a_flush_names_the_damage_beside_a_picture_of_the_same_size_and_else_everything(
+    rig: Rig, crtc: Crtc
+) -> None:
+    damage = (Rect(3, 4, 5, 6), Rect(10, 4, 1, 1))
+    same, wider = [framebuffer(rig), framebuffer(rig)], framebuffer(rig, (64, 32))
+    for picture in (*same, same[1], wider, wider):
+        crtc.commit(CrtcState(picture, damage=damage))
+    both = Rect(3, 4, 8, 6)
+    assert rig.display.damages == [Rect(0, 0, 48, 32), both, both, Rect(0, 0, 64, 32), both]
+    assert rig.driver.commands["SET_SCANOUT_BLOB"] == 3
 
 
 def test_testing_only_touches_nothing(rig: Rig, crtc: Crtc) -> None:
