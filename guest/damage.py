@@ -30,7 +30,7 @@ def checked_damage(rectangles: Rectangles, size: tuple[int, int], whose: str) ->
     Args:
         rectangles: None: everything; none at all: nothing, for which one pixel stands.
         size: (width, height) of the picture.
-        whose: Whom to blame, for the message.
+        whose: What it is the damage of, for the message.
 
     Raises:
         Misuse: One of them is no rectangle, is empty, or reaches beyond the picture.

@@ -106,7 +106,7 @@ class Picture:
         return self._rgba.copy()
 
     def show(self, content: NDArray[Any] | Image | str | Path, damage: Rectangles = None) -> None:
-        """Change it; whoever shows it shows this in the next refresh, and of several changes the last.
+        """Change it; its guests show this in the next refresh, and of several changes the last.
 
         Args:
             content: As for a new picture, of the same size.

@@ -85,7 +85,7 @@ def parse_table(text: str) -> SceneTable:
     except msgspec.ValidationError as error:
         complaint = _COMPLAINT.fullmatch(str(error))
         assert complaint is not None
-        what = complaint["what"].replace("Object", "table").replace("`", "")
+        what = complaint["what"].replace("Object", "table").replace("object", "table").replace("`", "")
         raise BadInput(f"{complaint['key']}: {what}" if complaint["key"] else what) from None
 
 

@@ -110,7 +110,7 @@ async def test_a_chain_made_by_hand_is_served_and_its_answer_lies_where_it_shoul
         ring.describe(2, (answer + 40, length - 40), DESC_F_WRITE)
         ring.publish(3)
         await machine.run(seconds=0)
-        assert ring.used() == []  # nobody has kicked
+        assert ring.used() == []  # no kick yet
         ring.kick()
         await machine.run(seconds=0)
         assert ring.used() == [(3, length)]
