@@ -39,11 +39,10 @@ class SimulatedAttachment(Attachment):
         seed: int,
         recorder: Recorder | None,
     ) -> None:
-        super().__init__(name, "simulated", tree, places, clock, recorder)
+        super().__init__(name, "simulated", tree, places, clock, recorder, exact_damage=guest.exact_damage)
         self.guest = guest
         self._tree = tree
         self.display.policy = SyncPolicy(guest.sync)
-        self.display.exact_damage = guest.exact_damage
         guest.on_fault = lambda line: self.display.report(f"{name}: {line}")
         self._seed = seed
         self._boot()
