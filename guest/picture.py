@@ -78,7 +78,7 @@ class Picture:
             raise Misuse(
                 f"{name}: {width}x{height} pixels: a scanout shows {SMALLEST} to {LARGEST} along each side"
             )
-        self.size = (width, height)
+        self.size: tuple[int, int] = (width, height)
         self._check_memory(stride, resource)
         self.stride, self.resource = stride, resource
         self.listeners: list[Callable[[Damage], None]] = []

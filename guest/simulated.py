@@ -20,7 +20,7 @@ from guest.driver.framebuffer import Framebuffer
 from guest.driver.kms import MakeFramebuffer
 from guest.flips import Flips
 from guest.gpu import Gpu, GpuSlot
-from guest.memory import DEFAULT_SIZE
+from guest.memory import DEFAULT_SIZE, PAGE
 from guest.picture import SMALLEST, Picture, ShownPicture
 from guest.renderer import Renderer
 from guest.workloads import Workload, create_workload
@@ -28,7 +28,10 @@ from guest.workloads.find import Shown, find_workload
 from guest.workloads.workload import format_of
 from virtio.clock import Clock
 from virtio.errors import Misuse, ScanoutError
+from virtio.gpu.formats import BYTES_PER_PIXEL
 from virtio.memory import GuestMemory
+
+_REST = 1 << 21  # bytes of guest memory for rings, requests, and lists of pages
 
 
 class SimulatedGuest(BareGuest):
@@ -83,7 +86,7 @@ class SimulatedGuest(BareGuest):
                 fence of its flush came back, as in Linux; for "none" and "blocking" it is only the host
                 that behaves differently. "queue": two flips at a time. "out-fence": the buffer comes back by
                 a fence of its own. The host has to follow the same policy.
-            memory: Guest memory in bytes; what is not used costs nothing.
+            memory: Guest memory in bytes; what is not used costs nothing. The default grows with a picture.
             render_ns: How long it draws, from the completion of a flip on (see `guest.render_loop`); 0: no
                 time at all, once in every refresh of its display.
             patience_ns: How long it waits for the fence of a flip before it goes on without; Linux 50 ms.
@@ -97,23 +100,24 @@ class SimulatedGuest(BareGuest):
 
         Raises:
             Misuse: There is no such workload or kind of synchronisation; both `gpu` and `render_ns`; one of
-                them, `size` or `frames` with a picture.
+                them, `size` or `frames` with a picture, or too little memory for it.
         """
         if gpu is not None and render_ns:
             raise Misuse("a guest draws on its gpu or for render_ns, not both")
         shown = find_workload(workload, seed or 0, arguments)
-        super().__init__(name or shown.name, sync=sync, seed=seed, memory=memory)
         if isinstance(shown, Picture):
             if gpu is not None or render_ns or size is not None or frames is not None:
                 raise Misuse(
                     f"{shown.name}: a picture has its own size and is drawn when it changes: size, frames, "
                     "gpu and render_ns do not go with it"
                 )
+            memory = _memory_of(shown, memory, buffers)
             self.flips = _flips_of(shown, sync, buffers)
             self.workload: Workload = ShownPicture(shown, self.flips.redraw)
         else:
             self.flips = Flips(sync, size, frames, buffers)
             self.workload = shown
+        super().__init__(name or shown.name, sync=sync, seed=seed, memory=memory)
         named = isinstance(workload, str) and not isinstance(shown, Picture)
         self._named = (str(workload), arguments) if named else None
         self.render_ns, self.patience_ns, self.flush_early = render_ns, patience_ns, flush_early
@@ -243,3 +247,18 @@ class SimulatedGuest(BareGuest):
 def _flips_of(picture: Picture, sync: str, buffers: int) -> Flips:
     """One frame, whenever there is something new; where the host copies it, from one buffer alone."""
     return Flips(sync, picture.size, 1, 1 if picture.resource == "2d" else buffers, (SMALLEST, SMALLEST))
+
+
+def _memory_of(picture: Picture, memory: int, buffers: int) -> int:
+    """Guest memory in bytes that holds its framebuffers, of which there are three at most by themselves.
+
+    Raises:
+        Misuse: What was asked for, other than the default, does not.
+    """
+    stride = picture.stride or picture.size[0] * BYTES_PER_PIXEL
+    needed = max(buffers, 3) * (stride * picture.size[1] + PAGE) + _REST
+    if memory >= needed:
+        return memory
+    if memory != DEFAULT_SIZE:
+        raise Misuse(f"{picture.name}: memory={memory}: its guest needs {needed} bytes")
+    return -(-needed // (2 * PAGE)) * 2 * PAGE

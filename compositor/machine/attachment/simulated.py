@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from compositor.adapter.display import Placement
 from compositor.adapter.late import Patience
@@ -45,18 +45,26 @@ class SimulatedAttachment(Attachment):
         self.display.policy = SyncPolicy(guest.sync)
         guest.on_fault = lambda line: self.display.report(f"{name}: {line}")
         self._seed = seed
-        self._boot()
+        with ExitStack() as undo:  # a guest that cannot be started leaves nothing in the scene
+            undo.callback(self.display.close)
+            if self._tap is not None:
+                undo.callback(self._tap.gone)
+            self._boot()
+            undo.pop_all()
 
     def _boot(self) -> None:
         """Plug a fresh device in, and begin."""
         guest, clock = self.guest, self._clock
-        self._resources.callback(guest.close)
         guest_clock = GuardedClock(clock, self.fail)
         guest.attach(self.make_device(), default_seed=self._seed, clock=guest_clock)
-        self._loop = self._animated(guest, guest_clock) if isinstance(guest, SimulatedGuest) else None
-        self._end = lambda: clock.call_at(clock.now_ns(), self._switch_off)  # not inside of its device
-        self.ended = self._failed = asyncio.get_running_loop().create_future()
-        guest.start()
+        with ExitStack() as undo:
+            undo.callback(guest.close)
+            self._resources.callback(guest.close)
+            self._loop = self._animated(guest, guest_clock) if isinstance(guest, SimulatedGuest) else None
+            self._end = lambda: clock.call_at(clock.now_ns(), self._switch_off)  # not inside of its device
+            self.ended = self._failed = asyncio.get_running_loop().create_future()
+            guest.start()
+            undo.pop_all()
 
     def _animated(self, guest: SimulatedGuest, clock: Clock) -> DrawLoop:
         """Have a guest draw that was not started yet."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from compositor import Machine, Output
+from compositor import Machine, Output, Placement
 from compositor.output.frame import Frame
 from guest import Picture, SimulatedGuest
 from virtio.errors import Misuse
@@ -21,6 +21,7 @@ from virtio.gpu.formats import Format
 
 Rect = tuple[int, int, int, int]
 WIDTH, HEIGHT = 96, 64
+MODE = f"{WIDTH}x{HEIGHT}@60"
 
 
 def noise(width: int, height: int, seed: int = 0, channels: int = 4) -> NDArray[np.uint8]:
@@ -101,7 +102,7 @@ async def changed(rects: list[list[Rect]], resource: str, **options: Any) -> Non
             place = slice(rect.y, rect.bottom), slice(rect.x, rect.right)
             followed[place] = frame.snapshot()[place]
 
-    async with Machine(outputs=[Output(f"{WIDTH}x{HEIGHT}@60", **options)]) as machine:
+    async with Machine(outputs=[Output(MODE, **options)]) as machine:
         machine.listen(0, follow)
         await machine.attach(SimulatedGuest(picture, memory=32 << 20))
         await machine.run(seconds=0.05)
@@ -138,7 +139,7 @@ def test_damage_alone_is_copied_and_is_the_damage_of_the_frame(
 async def test_what_is_declared_unchanged_is_not_looked_at() -> None:
     """The opposite of the test above: damage that says too little leaves the old pixels on the screen."""
     picture = Picture(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
-    async with Machine(outputs=[Output(f"{WIDTH}x{HEIGHT}@60", direct_scanout=False)]) as machine:
+    async with Machine(outputs=[Output(MODE, direct_scanout=False)]) as machine:
         await machine.attach(SimulatedGuest(picture))
         await machine.run(seconds=0.05)
         picture.show(np.full((HEIGHT, WIDTH, 3), 200, np.uint8), damage=[(8, 8, 4, 4)])
@@ -151,7 +152,7 @@ async def test_what_is_declared_unchanged_is_not_looked_at() -> None:
 async def test_of_several_changes_in_a_refresh_the_last_is_shown_with_the_damage_of_all() -> None:
     content = noise(WIDTH, HEIGHT, channels=3)
     picture, damages = Picture(content), list[Any]()
-    async with Machine(outputs=[f"{WIDTH}x{HEIGHT}@60"]) as machine:
+    async with Machine(outputs=[MODE]) as machine:
         await machine.attach(SimulatedGuest(picture))
         await machine.run(seconds=0.1)
         machine.listen(0, lambda frame: damages.append(list(frame.damage)))
@@ -165,7 +166,7 @@ async def test_of_several_changes_in_a_refresh_the_last_is_shown_with_the_damage
 
 
 async def test_a_still_picture_is_shown_once_and_then_its_guest_sleeps() -> None:
-    async with Machine(outputs=[f"{WIDTH}x{HEIGHT}@60"]) as machine:
+    async with Machine(outputs=[MODE]) as machine:
         await machine.attach(SimulatedGuest(Picture(noise(WIDTH, HEIGHT))))
         await machine.run(seconds=1.0)
         assert machine.presented == 1
@@ -174,7 +175,7 @@ async def test_a_still_picture_is_shown_once_and_then_its_guest_sleeps() -> None
 async def test_a_picture_outlives_its_guests_and_is_whole_on_the_next_one() -> None:
     picture = Picture(noise(WIDTH, HEIGHT, channels=3))
     for value in (10, 20):
-        async with Machine(outputs=[f"{WIDTH}x{HEIGHT}@60"]) as machine:
+        async with Machine(outputs=[MODE]) as machine:
             await machine.attach(SimulatedGuest(picture))
             await machine.run(seconds=0.05)
             content = np.full((HEIGHT, WIDTH), value, np.uint8)
@@ -198,12 +199,49 @@ async def test_a_guest_shows_its_picture_again_after_a_reboot_and_a_change_of_mo
         assert np.array_equal(machine.screenshot()[:HEIGHT, :WIDTH], opaque(rgba))
 
 
+async def test_one_picture_is_shown_by_several_guests() -> None:
+    content = noise(WIDTH, HEIGHT)
+    picture = Picture(content)
+    async with Machine(outputs=[MODE, MODE]) as machine:
+        for output in range(2):
+            await machine.attach(SimulatedGuest(picture), [Placement(output=output)])
+            await machine.run(seconds=0.05)
+        content[3:9, 4:20] = 7
+        picture.show(content, damage=[(4, 3, 16, 6)])
+        await machine.run(seconds=0.05)
+        for output in range(2):
+            assert np.array_equal(machine.screenshot(output), opaque(content))
+
+
+async def test_a_picture_larger_than_a_guests_usual_memory_is_shown() -> None:
+    picture = Picture(np.full((4800, 4800), 30, np.uint8))
+    async with Machine(outputs=[MODE]) as machine:
+        await machine.attach(SimulatedGuest(picture))
+        await machine.run(seconds=0.05)
+        assert (machine.screenshot()[..., :3] == 30).all()
+    with pytest.raises(Misuse, match="picture: memory=1048576: its guest needs 278589440 bytes"):
+        SimulatedGuest(picture, memory=1 << 20)
+
+
+async def test_a_guest_that_cannot_be_attached_leaves_nothing_in_the_scene() -> None:
+    async with Machine(outputs=[MODE]) as machine:
+        await machine.attach(SimulatedGuest(Picture(np.full((HEIGHT, WIDTH), 30, np.uint8))))
+        with pytest.raises(Misuse, match="guest memory is full"):
+            await machine.attach(SimulatedGuest("gears", memory=1 << 16))
+        await machine.run(seconds=0.05)
+        assert len(machine.guests) == 1
+        assert [guest["name"] for guest in machine.stats()["guests"]] == ["picture"]
+        await machine.attach(SimulatedGuest(Picture(np.full((HEIGHT, WIDTH), 40, np.uint8), name="gears")))
+        await machine.run(seconds=0.05)
+        assert (machine.screenshot()[..., :3] == 40).all()
+
+
 @pytest.mark.parametrize("sync", ["none", "blocking", "release", "out-fence", "queue"])
 @pytest.mark.parametrize("resource", ["blob", "2d"])
 async def test_pictures_change_under_every_policy(sync: str, resource: Any) -> None:
     content = noise(WIDTH, HEIGHT)
     picture = Picture(content, resource=resource)
-    async with Machine(outputs=[Output(f"{WIDTH}x{HEIGHT}@60", direct_scanout=False)]) as machine:
+    async with Machine(outputs=[Output(MODE, direct_scanout=False)]) as machine:
         await machine.attach(SimulatedGuest(picture, sync=sync))
         for step in range(30):
             await machine.run(seconds=0.007)
