@@ -112,7 +112,7 @@ class Kms:
             The commit on its way: `Flip.out` signals when the device has taken it.
 
         Raises:
-            CommitRefused: EBUSY: a flip is pending. EINVAL: a wrong picture.
+            CommitRefused: EBUSY: a flip is pending. EINVAL: a wrong cursor.
             Misuse: There is no such scanout, or the damage is none.
         """
         rects = checked_damage(damage, primary.size, "commit")
@@ -124,7 +124,7 @@ class Kms:
         """Change the cursor plane alone.
 
         Raises:
-            CommitRefused: EINVAL: a picture that is not 64x64.
+            CommitRefused: EINVAL: a picture that is not 64x64, or not B8G8R8A8.
             Misuse: There is no such scanout.
         """
         self.crtc(scanout).commit(CrtcState(cursor=cursor))

@@ -21,6 +21,7 @@ from guest.driver.gpu import GpuDriver
 from guest.driver.session import DriverState
 from virtio.errors import ScanoutError
 from virtio.fence import Fence, Timeline, Usage
+from virtio.gpu.formats import Format
 from virtio.gpu.wire import Rect
 
 CURSOR_SIDE = 64  # pixels, virtio 1.3, 5.7.6.10
@@ -44,7 +45,7 @@ class CursorState(NamedTuple):
     """The cursor plane.
 
     Attributes:
-        framebuffer: 64 by 64 pixels; None hides the cursor.
+        framebuffer: 64 by 64 pixels, B8G8R8A8 as in Linux; None hides the cursor.
         position: Of the hot spot's pixel on the scanout, (x, y).
         hotspot: Within the picture.
     """
@@ -119,8 +120,8 @@ class Crtc:
         """Refuse what cannot be; changes nothing.
 
         Raises:
-            CommitRefused: EBUSY: as many flips as may be are on their way. EINVAL: a picture of the wrong
-            size.
+            CommitRefused: EBUSY: as many flips as may be are on their way. EINVAL: a cursor of the
+            wrong size or format, or fences without a picture.
         """
         if self._closed:
             raise CommitRefused(-errno.ENODEV, "the scanout is off")
@@ -129,6 +130,8 @@ class Crtc:
         picture = state.cursor.framebuffer if state.cursor is not None else None
         if picture is not None and picture.size != (CURSOR_SIDE, CURSOR_SIDE):
             raise CommitRefused(-errno.EINVAL, f"a cursor of {picture.size[0]}x{picture.size[1]}, not 64x64")
+        if picture is not None and picture.format is not Format.B8G8R8A8:  # UPDATE_CURSOR names no format
+            raise CommitRefused(-errno.EINVAL, f"a cursor in {picture.format.name}, not B8G8R8A8 (AR24)")
         if state.primary is None and (state.in_fence is not None or state.release_apart):
             raise CommitRefused(-errno.EINVAL, "fences without a framebuffer")
 

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 SIZE = (48, 32)
 
 
-def framebuffer(rig: Rig, size: tuple[int, int] = SIZE) -> Framebuffer:
-    return Framebuffer(rig.driver, size, Format.B8G8R8X8)
+def framebuffer(
+    rig: Rig, size: tuple[int, int] = SIZE, pixel_format: Format = Format.B8G8R8X8
+) -> Framebuffer:
+    return Framebuffer(rig.driver, size, pixel_format)
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ def test_testing_only_touches_nothing(rig: Rig, crtc: Crtc) -> None:
 
 
 def test_the_cursor_is_set_once_and_then_moved(rig: Rig, crtc: Crtc) -> None:
-    picture = framebuffer(rig, (64, 64))
+    picture = framebuffer(rig, (64, 64), Format.B8G8R8A8)
     for position in ((1, 2), (3, 4), (3, 4)):
         crtc.commit(CrtcState(cursor=CursorState(picture, position)))
     crtc.commit(CrtcState(cursor=CursorState(None, (3, 4))))
@@ -119,9 +121,11 @@ def test_the_cursor_is_set_once_and_then_moved(rig: Rig, crtc: Crtc) -> None:
     assert rig.driver.commands["MOVE_CURSOR"] == 1
 
 
-def test_a_cursor_of_another_size_is_refused(rig: Rig, crtc: Crtc) -> None:
+def test_a_cursor_of_another_size_or_format_is_refused(rig: Rig, crtc: Crtc) -> None:
     with pytest.raises(CommitRefused, match="a cursor of 48x32, not 64x64"):
         crtc.commit(CrtcState(cursor=CursorState(framebuffer(rig))))
+    with pytest.raises(CommitRefused, match=r"EINVAL.*a cursor in B8G8R8X8, not B8G8R8A8 \(AR24\)"):
+        crtc.commit(CrtcState(cursor=CursorState(framebuffer(rig, (64, 64)))))
 
 
 def test_cursor_and_picture_change_together(rig: Rig, crtc: Crtc) -> None:
