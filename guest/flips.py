@@ -33,8 +33,9 @@ class Flips:
         sync: As `SimulatedGuest` takes it, and the others too.
         size: Of the framebuffers; None: as the display.
         frames: How many for each mode of the display.
-        buffers: Framebuffers, if that is more than `sync` needs; 1: one alone, of which the host has a copy.
+        buffers: Framebuffers, if that is more than `sync` needs.
         smallest: (width, height) of the smallest display that is worth a frame.
+        copied: The host has a copy of what it shows: one framebuffer is enough.
 
     Attributes:
         sync: What the host's flushes wait for, as far as we know.
@@ -53,11 +54,14 @@ class Flips:
         frames: int | None,
         buffers: int,
         smallest: tuple[int, int] = (MARK_WIDTH, MARKS),  # else no frame could be told from another
+        *,
+        copied: bool = False,
     ) -> None:
         self.sync = known_sync(sync)
         self.submitted = 0
         self.on_progress: Callable[[], None] = lambda: None
         self._size, self._frames, self._buffers, self._smallest = size, frames, buffers, smallest
+        self._copied = copied
         self._left = frames
         self._chain: Swapchain | None = None
 
@@ -166,7 +170,7 @@ class Flips:
     @property
     def _mode(self) -> FlipMode:
         mode = FLIP_MODES[self.sync]
-        if self._buffers == 1:
+        if self._copied:
             return FlipMode(buffers=1, copied=True)
         return mode._replace(buffers=max(mode.buffers, self._buffers))
 

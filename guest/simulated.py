@@ -245,8 +245,9 @@ class SimulatedGuest(BareGuest):
 
 
 def _flips_of(picture: Picture, sync: str, buffers: int) -> Flips:
-    """One frame, whenever there is something new; where the host copies it, from one buffer alone."""
-    return Flips(sync, picture.size, 1, 1 if picture.resource == "2d" else buffers, (SMALLEST, SMALLEST))
+    """One frame, whenever there is something new."""
+    smallest = (SMALLEST, SMALLEST)
+    return Flips(sync, picture.size, 1, buffers, smallest, copied=picture.resource == "2d")
 
 
 def _memory_of(picture: Picture, memory: int, buffers: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from guest.picture import Picture
 from guest.workloads.drawing import Draw, Drawing
 from guest.workloads.workload import Workload, check_workload
-from virtio.errors import Misuse, ScanoutError
+from virtio.errors import Misuse, ScanoutError, one_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -137,7 +137,7 @@ def _loaded(what: str, load: Callable[[], Any]) -> Any:
     except ModuleNotFoundError as error:
         raise Misuse(f"{what}: there is no module {error.name!r}; PYTHONPATH says where to look") from None
     except Exception as error:
-        raise Misuse(f"{what}: {type(error).__name__}: {error}") from error
+        raise Misuse(f"{what}: {one_line(error)}") from error
 
 
 def _made(found: Any, what: str, seed: int, arguments: Mapping[str, Any]) -> Workload | Picture:
@@ -161,4 +161,4 @@ def _made(found: Any, what: str, seed: int, arguments: Mapping[str, Any]) -> Wor
 
 
 def _described(shown: object) -> str:
-    return getattr(shown, "__name__", None) or f"a {type(shown).__name__}"
+    return getattr(shown, "__name__", None) or f"{type(shown).__name__} object"
