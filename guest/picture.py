@@ -129,6 +129,10 @@ class Picture:
         for listener in tuple(self.listeners):
             listener(checked)
 
+    def __repr__(self) -> str:
+        width, height = self.size
+        return f"<Picture {self.name} {width}x{height} {self.format.name} {self.resource}>"
+
     def write(self, pixels: NDArray[np.uint8]) -> None:
         """Write it into a framebuffer: (height, width, 4) uint8 in the order of `format`, any strides."""
         for byte, channel in enumerate(self.format.channels):

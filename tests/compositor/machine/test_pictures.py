@@ -280,6 +280,7 @@ def test_the_format_follows_alpha() -> None:
     assert Picture(noise(16, 16)).format is Format.B8G8R8A8
     assert Picture(noise(16, 16, channels=3)).format is Format.B8G8R8X8
     assert Picture(noise(16, 16), format="XB24").format is Format.R8G8B8X8
+    assert repr(Picture(noise(20, 16), format="XB24")) == "<Picture picture 20x16 R8G8B8X8 blob>"
 
 
 def test_the_picture_is_a_copy_of_what_was_given() -> None:
