@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from compositor.cli import main
-from compositor.pixels.screenshot import load_png
+from compositor.compare import load_png
 from compositor.scene_file import read_scene
 from guest.workloads.find import GROUP
 

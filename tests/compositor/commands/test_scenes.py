@@ -10,8 +10,9 @@ import pytest
 from compositor import Machine
 from compositor.commands.options import RunOptions
 from compositor.commands.scenes import run_scene
+from compositor.compare import load_png
 from compositor.errors import BadInput
-from compositor.pixels.screenshot import load_png, save_png
+from compositor.pixels.screenshot import save_png
 from compositor.scene_file import builtin
 from guest.workloads import WORKLOADS
 
