@@ -47,13 +47,18 @@ def demo(*, run: RunOptions) -> None:
 @running
 def run_scene(
     scene: Annotated[
-        str | None, typer.Argument(metavar="[SCENE | FILE.toml]", help="Without one: which there are.")
+        str | None,
+        typer.Argument(
+            metavar="[SCENE | FILE.toml]",
+            help="Without one: which there are. A workload of your own is module:Class, or a PNG.",
+        ),
     ] = None,
     kernel: Annotated[Path | None, typer.Option(help="Of a study: the UML kernel to boot.")] = None,
     allow_programs: Annotated[
         bool,
         typer.Option(
-            "--allow-programs", help="The FILE may name kernels, commands and files of this machine."
+            "--allow-programs",
+            help="The FILE may name kernels, commands, modules and files of this machine.",
         ),
     ] = False,
     faults: Annotated[
@@ -95,7 +100,7 @@ def serve(
 
 @app.command()
 def guest(
-    workload: Annotated[str, typer.Argument(help="What it shows.")],
+    workload: Annotated[str, typer.Argument(help="What it shows: a workload, module:Class, or a PNG.")],
     connect: Annotated[Path, typer.Option(metavar="SOCKET", help="Where scanout serve listens.")],
     time_travel: Annotated[
         Path | None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from guest.damage import Rectangles, checked_damage
 from guest.driver import DriverState, GpuDriver, Swapchain
 from guest.driver.framebuffer import Framebuffer
 from guest.driver.kms import FlipMode, MakeFramebuffer
@@ -33,6 +34,8 @@ class Flips:
         size: Of the framebuffers; None: as the display.
         frames: How many for each mode of the display.
         buffers: Framebuffers, if that is more than `sync` needs.
+        smallest: (width, height) of the smallest display that is worth a frame.
+        copied: The host has a copy of what it shows: one framebuffer is enough.
 
     Attributes:
         sync: What the host's flushes wait for, as far as we know.
@@ -44,11 +47,21 @@ class Flips:
         Misuse: No such kind of synchronisation.
     """
 
-    def __init__(self, sync: str, size: tuple[int, int] | None, frames: int | None, buffers: int) -> None:
-        self.sync = _known(sync)
+    def __init__(
+        self,
+        sync: str,
+        size: tuple[int, int] | None,
+        frames: int | None,
+        buffers: int,
+        smallest: tuple[int, int] = (MARK_WIDTH, MARKS),  # else no frame could be told from another
+        *,
+        copied: bool = False,
+    ) -> None:
+        self.sync = known_sync(sync)
         self.submitted = 0
         self.on_progress: Callable[[], None] = lambda: None
-        self._size, self._frames, self._buffers = size, frames, buffers
+        self._size, self._frames, self._buffers, self._smallest = size, frames, buffers, smallest
+        self._copied = copied
         self._left = frames
         self._chain: Swapchain | None = None
 
@@ -91,18 +104,31 @@ class Flips:
         """Whether a buffer from `begin` is still the guest's: its display may have changed since."""
         return self._chain is not None and self.running() and self._chain.owns(buffer)
 
-    def flip(self, buffer: Framebuffer, in_fence: Fence | None = None) -> Fence:
+    def flip(
+        self, buffer: Framebuffer, in_fence: Fence | None = None, rectangles: Rectangles = None
+    ) -> Fence:
         """Show what is drawn when `in_fence` signals; the fence signals when the flip is complete.
 
+        Args:
+            buffer: From `begin`.
+            in_fence: None: it is drawn.
+            rectangles: What differs from the frame before, as a workload says it.
+
         Raises:
-            Misuse: The buffer is not one to draw into.
+            Misuse: The buffer is not one to draw into, or the damage is none.
         """
         if self._chain is None:
             raise Misuse("a guest that shows nothing cannot flip; begin() tells when to draw")
+        damage = checked_damage(rectangles, self._chain.size, f"frame {self.submitted}")
         if self._left is not None:
             self._left -= 1
         self.submitted += 1
-        return self._chain.flip(buffer, in_fence)
+        return self._chain.flip(buffer, in_fence, damage)
+
+    def redraw(self) -> None:
+        """All frames were flipped, and now there is one more."""
+        self._left = 1
+        self.on_progress()
 
     def give_up(self, flip: Fence) -> None:
         """Take a flip for complete whose fence did not come."""
@@ -115,7 +141,7 @@ class Flips:
         Raises:
             Misuse: No such kind of synchronisation.
         """
-        self.sync = _known(sync)
+        self.sync = known_sync(sync)
         if self._chain is not None:
             self._chain.set_mode(self._mode)
             self._driver.notify()
@@ -128,8 +154,8 @@ class Flips:
         """
         display = self._driver.scanouts[0]
         size = (self._size or (display.width, display.height)) if display.enabled else None
-        if size is not None and (size[0] < MARK_WIDTH or size[1] < MARKS):
-            size = None  # no frame of it could be told from another
+        if size is not None and (size[0] < self._smallest[0] or size[1] < self._smallest[1]):
+            size = None
         if size == self.size:
             return
         self.drop()
@@ -149,10 +175,17 @@ class Flips:
     @property
     def _mode(self) -> FlipMode:
         mode = FLIP_MODES[self.sync]
+        if self._copied:
+            return FlipMode(buffers=1, copied=True)
         return mode._replace(buffers=max(mode.buffers, self._buffers))
 
 
-def _known(sync: str) -> str:
+def known_sync(sync: str) -> str:
+    """The name, if there is such a kind of synchronisation.
+
+    Raises:
+        Misuse: There is none.
+    """
     if sync not in FLIP_MODES:
         raise Misuse(f"sync={sync!r} is not known; there are {', '.join(FLIP_MODES)}")
     return sync

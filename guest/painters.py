@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from guest.damage import Rectangles
 from guest.driver.framebuffer import Framebuffer
 from guest.simulated import SimulatedGuest
 from virtio.clock import Clock
@@ -60,6 +61,7 @@ class InBands:
         self._busy = self._closed = False
         self._drawn: Framebuffer | None = None  # waits for a flip that has to come back first
         self._canvas = np.empty((0, 0, 4), np.uint8)
+        self._damage: Rectangles = None
 
     def close(self) -> None:
         """See `Painter.close`."""
@@ -81,7 +83,7 @@ class InBands:
         self._busy = True
         if self._canvas.shape != free.pixels.shape:
             self._canvas = np.empty_like(free.pixels)
-        self._guest.workload.draw(self._flips.submitted, self._canvas)
+        self._damage = self._guest.workload.draw(self._flips.submitted, self._canvas)
         self._draw(free, 0, self._clock.now_ns())
         return True
 
@@ -108,7 +110,7 @@ class InBands:
             self._drawn = buffer
             return
         if self._flips.may_draw(buffer):
-            flip = self._flips.flip(buffer)
+            flip = self._flips.flip(buffer, rectangles=self._damage)
             patience_ns = self._guest.patience_ns
             if patience_ns is not None:
                 self._clock.call_at(self._clock.now_ns() + patience_ns, partial(self._flips.give_up, flip))

@@ -10,33 +10,39 @@ device says later waits for the next one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
+from guest.bare import BareGuest
 from guest.driver import GpuDriver, GuestRam
 from guest.driver.framebuffer import Framebuffer
-from guest.driver.transport import Transport
+from guest.driver.kms import MakeFramebuffer
 from guest.flips import Flips
 from guest.gpu import Gpu, GpuSlot
-from guest.memory import DEFAULT_SIZE
+from guest.memory import DEFAULT_SIZE, PAGE
+from guest.picture import SMALLEST, Picture, ShownPicture
 from guest.renderer import Renderer
 from guest.workloads import Workload, create_workload
+from guest.workloads.find import Shown, find_workload
+from guest.workloads.workload import format_of
 from virtio.clock import Clock
-from virtio.closing import Closing
-from virtio.device import Device
 from virtio.errors import Misuse, ScanoutError
-from virtio.gpu.formats import Format
-from virtio.inproc import InProcessTransport
+from virtio.gpu.formats import BYTES_PER_PIXEL
 from virtio.memory import GuestMemory
 
+_REST = 1 << 21  # bytes of guest memory for rings, requests, and lists of pages
 
-class SimulatedGuest(Closing):
-    """One virtual machine that shows one workload on its first scanout; context manager.
+
+class SimulatedGuest(BareGuest):
+    """One virtual machine that shows one workload or picture on its first scanout; context manager.
 
     `attach` plugs a device in, `start` boots, `frame_tick` draws; `close` takes everything back.
 
     Attributes:
         kind: "simulated".
         name: As given; the workload's name when none was.
+        sync: As given.
         workload: What it draws.
         flips: What it shows, and how it flips that.
         frames_missed: Ticks that found no buffer free.
@@ -46,12 +52,13 @@ class SimulatedGuest(Closing):
         on_fault: Called with one line for what goes wrong inside, and is dealt with there.
     """
 
-    kind = "simulated"
+    exact_damage = True
 
     def __init__(
         self,
-        workload: str | Workload,
+        workload: Shown,
         *,
+        arguments: Mapping[str, Any] | None = None,
         size: tuple[int, int] | None = None,
         seed: int | None = None,
         name: str | None = None,
@@ -67,7 +74,10 @@ class SimulatedGuest(Closing):
         """Describe the guest; nothing is allocated before `attach`.
 
         Args:
-            workload: A workload, or the name of one.
+            workload: A workload, or the name of one: one that ships, that of an installed package, or
+                `module:Class`. Or a function `draw(frame, canvas)` (see `guest.workloads.drawing.Draw`), a
+                `Picture`, or the path of a PNG. A picture has its own size, and is drawn when it changes.
+            arguments: Keyword arguments for the class `module:Class`, or for the PNG's `Picture`.
             size: (width, height) of its framebuffers; None follows the display's preferred mode.
             seed: Of everything random: the workload, and where its pages lie. None takes what `attach`
                 is given.
@@ -76,7 +86,7 @@ class SimulatedGuest(Closing):
                 fence of its flush came back, as in Linux; for "none" and "blocking" it is only the host
                 that behaves differently. "queue": two flips at a time. "out-fence": the buffer comes back by
                 a fence of its own. The host has to follow the same policy.
-            memory: Guest memory in bytes; what is not used costs nothing.
+            memory: Guest memory in bytes; what is not used costs nothing. The default grows with a picture.
             render_ns: How long it draws, from the completion of a flip on (see `guest.render_loop`); 0: no
                 time at all, once in every refresh of its display.
             patience_ns: How long it waits for the fence of a flip before it goes on without; Linux 50 ms.
@@ -89,19 +99,29 @@ class SimulatedGuest(Closing):
             buffers: Framebuffers that it flips, if that is more than its kind of synchronisation needs.
 
         Raises:
-            Misuse: There is no such workload or kind of synchronisation, or both `gpu` and `render_ns`.
+            Misuse: There is no such workload or kind of synchronisation; both `gpu` and `render_ns`; one of
+                them, `size` or `frames` with a picture, or too little memory for it.
         """
         if gpu is not None and render_ns:
             raise Misuse("a guest draws on its gpu or for render_ns, not both")
-        self.flips = Flips(sync, size, frames, buffers)
-        self.workload = create_workload(workload, seed or 0) if isinstance(workload, str) else workload
-        self.name = name or self.workload.name
+        shown = find_workload(workload, seed or 0, arguments)
+        if isinstance(shown, Picture):
+            if gpu is not None or render_ns or size is not None or frames is not None:
+                raise Misuse(
+                    f"{shown.name}: a picture has its own size and is drawn when it changes: size, frames, "
+                    "gpu and render_ns do not go with it"
+                )
+            memory = _memory_of(shown, memory, buffers)
+            self.flips = _flips_of(shown, sync, buffers)
+            self.workload: Workload = ShownPicture(shown, self.flips.redraw)
+        else:
+            self.flips = Flips(sync, size, frames, buffers)
+            self.workload = shown
+        super().__init__(name or shown.name, sync=sync, seed=seed, memory=memory)
+        named = isinstance(workload, str) and not isinstance(shown, Picture)
+        self._named = (str(workload), arguments) if named else None
         self.render_ns, self.patience_ns, self.flush_early = render_ns, patience_ns, flush_early
-        self.on_fault: Callable[[str], None] = lambda _line: None
         self.frames_missed = 0
-        self._seed, self._memory = seed, memory
-        self._by_name = isinstance(workload, str)
-        self._parts: tuple[GuestRam, Transport, GpuDriver] | None = None
         self._slot = gpu.slot() if isinstance(gpu, Gpu) else gpu
         self._renderer: Renderer | None = None
 
@@ -125,35 +145,13 @@ class SimulatedGuest(Closing):
         return self._renderer
 
     @property
-    def driver(self) -> GpuDriver:
-        """Its virtio-gpu driver: command counts, errors, state.
-
-        Raises:
-            Misuse: No device is attached.
-        """
-        return self._attached()[2]
-
-    @property
-    def transport(self) -> Transport:
-        """What its device is plugged into.
-
-        Raises:
-            Misuse: No device is attached.
-        """
-        return self._attached()[1]
-
-    @property
     def size(self) -> tuple[int, int] | None:
         """(width, height) of what it shows; None when it shows nothing."""
         return self.flips.size
 
-    @property
-    def sync(self) -> str:
-        """What the host's flushes wait for."""
-        return self.flips.sync
-
     def set_sync(self, sync: str) -> None:
         """See `Flips.set_sync`."""
+        super().set_sync(sync)
         self.flips.set_sync(sync)
 
     @property
@@ -170,73 +168,6 @@ class SimulatedGuest(Closing):
     def refresh_mhz(self) -> int:
         """The rate at which its display wants frames, in thousandths of a hertz, from its EDID."""
         return self.driver.scanouts[0].refresh_mhz
-
-    def attach(self, device: Device, *, default_seed: int = 0, clock: Clock | None = None) -> None:
-        """Give the guest its memory, and plug `device` in, which is in this process.
-
-        Args:
-            device: No driver drives it yet.
-            default_seed: For a guest that was given none of its own.
-            clock: The run's, which delivers what guest and device say to each other; None: it is delivered
-                by `start` and `frame_tick`. A guest with a GPU needs one.
-
-        Raises:
-            Misuse: It has a device already, or its GPU has no clock or no room for it.
-        """
-        self.plug(
-            lambda memory: InProcessTransport(device, memory, clock), default_seed=default_seed, clock=clock
-        )
-
-    def plug(
-        self,
-        connect: Callable[[GuestMemory], Transport],
-        *,
-        default_seed: int = 0,
-        clock: Clock | None = None,
-    ) -> None:
-        """Give the guest its memory, and a device over any transport.
-
-        Args:
-            connect: Makes the transport, given the memory; the guest closes it.
-            default_seed: For a guest that was given none of its own.
-            clock: The run's; a guest with a GPU needs it.
-
-        Raises:
-            Misuse: It has a device already, or its GPU has no clock or no room for it.
-        """
-        if self._parts is not None:
-            raise Misuse(f"guest {self.name} has a device already; close it first")
-        seed = default_seed if self._seed is None else self._seed
-        if self._by_name:
-            self.workload = create_workload(self.workload.name, seed)
-        ram = GuestRam(self._memory, seed=seed, name=self.name)
-        try:
-            self._renderer = self._open_gpu(ram, clock)
-            transport = connect(ram.memory if self._renderer is None else self._renderer.memory)
-        except BaseException:
-            self._close_gpu()
-            ram.close()
-            raise
-        driver = GpuDriver(transport, ram)
-        pixel_format = Format.B8G8R8X8 if self.workload.opaque else Format.B8G8R8A8
-        make = Framebuffer if self._renderer is None else self._renderer.make_framebuffer
-        self.flips.plug(driver, pixel_format, make)
-        driver.on_ready, driver.on_display_change = self.flips.follow, self._change_mode
-        self._parts = ram, transport, driver
-
-    def start(self) -> None:
-        """Boot: the driver probes the device, and sets its display's mode when that has answered.
-
-        A device in this process has answered when the call returns. Once more reboots.
-
-        Raises:
-            Misuse: No device is attached.
-            DeviceFault: The device refuses to be driven.
-        """
-        self.driver.close()  # first of all, for the device may still look at the buffers
-        self.flips.drop()
-        self.driver.probe()
-        self.transport.poll()
 
     def frame_tick(self) -> bool:
         """It is time for a frame: draw and flip it, if a buffer is free; and poll the device.
@@ -263,42 +194,47 @@ class SimulatedGuest(Closing):
         if buffer is None:
             self.frames_missed += flips.running() and not flips.finished
             return False
-        self.workload.draw(flips.submitted, buffer.pixels)
-        flips.flip(buffer)
+        damage = self.workload.draw(flips.submitted, buffer.pixels)
+        flips.flip(buffer, rectangles=damage)
         return True
 
-    def close(self) -> None:
-        """Switch it off: device reset, memory given back. Once more does nothing."""
-        if self._parts is None:
-            return
-        ram, transport, driver = self._parts
-        driver.close()
-        self.flips.drop()
-        self._close_gpu()
-        transport.close()
-        ram.close()
-        self._parts = None
-
-    def _attached(self) -> tuple[GuestRam, Transport, GpuDriver]:
-        if self._parts is None:
-            raise Misuse(f"guest {self.name} has no device; attach one first")
-        return self._parts
-
-    def _open_gpu(self, ram: GuestRam, clock: Clock | None) -> Renderer | None:
+    def _prepare(self, ram: GuestRam, seed: int, clock: Clock | None) -> GuestMemory:
+        if isinstance(self.workload, ShownPicture):
+            self.workload.follow()
+        if self._named is not None:
+            name, arguments = self._named
+            self.workload = create_workload(name, seed, arguments)
         if self._slot is None:
-            return None
+            return ram.memory
+        self._renderer = self._open_gpu(self._slot, ram, clock)
+        return self._renderer.memory
+
+    def _drive(self, driver: GpuDriver) -> None:
+        make: MakeFramebuffer = Framebuffer if self._renderer is None else self._renderer.make_framebuffer
+        if isinstance(self.workload, ShownPicture):
+            picture = self.workload.picture
+            make = partial(Framebuffer, stride=picture.stride, blob=picture.resource == "blob")
+        self.flips.plug(driver, format_of(self.workload), make)
+        driver.on_ready, driver.on_display_change = self.flips.follow, self._change_mode
+
+    def _drop(self) -> None:
+        self.flips.drop()
+
+    def _clear(self) -> None:
+        if isinstance(self.workload, ShownPicture):
+            self.workload.leave()
+        renderer, self._renderer = self._renderer, None
+        if renderer is not None:
+            renderer.close()
+
+    def _open_gpu(self, slot: GpuSlot, ram: GuestRam, clock: Clock | None) -> Renderer:
         if clock is None:
             raise Misuse(
                 f"guest {self.name} draws on a GPU, which needs the run's clock: attach(..., clock=)"
             )
-        renderer = Renderer(self._slot, self.workload, ram, clock, self.name)
+        renderer = Renderer(slot, self.workload, ram, clock, self.name)
         renderer.driver.on_fault = lambda fault: self.on_fault(f"{fault.name}: {fault}")
         return renderer
-
-    def _close_gpu(self) -> None:
-        renderer, self._renderer = self._renderer, None
-        if renderer is not None:
-            renderer.close()
 
     def _change_mode(self) -> None:
         """Follow the display while the guest runs: one without memory for the new mode shows nothing."""
@@ -306,3 +242,24 @@ class SimulatedGuest(Closing):
             self.flips.follow()
         except ScanoutError as error:
             self.on_fault(f"shows nothing any more: {error}")
+
+
+def _flips_of(picture: Picture, sync: str, buffers: int) -> Flips:
+    """One frame, whenever there is something new."""
+    smallest = (SMALLEST, SMALLEST)
+    return Flips(sync, picture.size, 1, buffers, smallest, copied=picture.resource == "2d")
+
+
+def _memory_of(picture: Picture, memory: int, buffers: int) -> int:
+    """Guest memory in bytes that holds its framebuffers, of which there are three at most by themselves.
+
+    Raises:
+        Misuse: What was asked for, other than the default, does not.
+    """
+    stride = picture.stride or picture.size[0] * BYTES_PER_PIXEL
+    needed = max(buffers, 3) * (stride * picture.size[1] + PAGE) + _REST
+    if memory >= needed:
+        return memory
+    if memory != DEFAULT_SIZE:
+        raise Misuse(f"{picture.name}: memory={memory}: its guest needs {needed} bytes")
+    return -(-needed // (2 * PAGE)) * 2 * PAGE

@@ -3,11 +3,16 @@
 import asyncio
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from compositor.cli import main
+from compositor.compare import load_png
 from compositor.scene_file import read_scene
+from guest.workloads.find import GROUP
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -36,6 +41,31 @@ def run_tests_of(page: str) -> None:
 def test_the_pages_tests_pass(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_tests_of(page)
+
+
+def test_the_page_of_own_pictures_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its module lies in a file, its tests pass, its commands run, and its scene is accepted."""
+    page = DOCS / "how-to/pictures-of-your-own.md"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (module,) = [block for block in code(page) if block.startswith("# bounce.py\n")]
+    Path("bounce.py").write_text(module)
+    run_tests_of("how-to/pictures-of-your-own.md")
+    commands = re.findall(r"^    scanout (run .*)$", page.read_text(), re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        with pytest.raises(SystemExit) as end:
+            main(command.split())
+        assert not end.value.code
+        assert f"wrote {command.split()[-1]}" in capsys.readouterr().out
+    assert np.array_equal(load_png("bounce.png"), load_png("again.png"))
+    scene, entry_points = code(page, "toml")
+    Path("scene.toml").write_text(scene)
+    assert list(read_scene(Path("scene.toml"), allow_programs=True).guests) == ["Bounce"]
+    (group,) = tomllib.loads(entry_points)["project"]["entry-points"]
+    assert group == GROUP
 
 
 @pytest.mark.real

@@ -47,6 +47,7 @@ class GuestDisplay:
     Attributes:
         policy: What flushes wait for, from the next one on.
         keep: What lets the host keep images for longer than they are presented; None: it does not.
+        exact_damage: Whether the guest says truly what a flip to another buffer changes; else that is all.
         listeners: Called with every scanout's name and the feedback to each of its flushes.
         report: Gets one line the first time that the guest draws into a buffer that is not its own, and the
             first time that a flush is out for longer than it waits.
@@ -75,6 +76,7 @@ class GuestDisplay:
         self.read_stamp = read_stamp
         self.call_at: CallAt = call_at or _no_calendar
         self.policy = SyncPolicy.RELEASE
+        self.exact_damage = False
         self.keep: Keep | None = None
         self._hold_ns = 0
         self.listeners: list[Callable[[str, Feedback], None]] = []

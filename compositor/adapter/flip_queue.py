@@ -36,6 +36,8 @@ class FlippingGuest(Protocol):
         policy: What flushes wait for, from the next one on.
         keep: Called with an image that was presented, when that was, and the call to make when the host is
             through with it; None: it is then.
+        exact_damage: Whether the damage of a flush is all that differs from the one before, whichever buffers
+            the two show.
         listeners: Called with every scanout's name and the feedback to each of its flushes.
         statistics: Where submissions and presentations are counted.
         now_ns: The run's clock.
@@ -45,6 +47,7 @@ class FlippingGuest(Protocol):
 
     policy: SyncPolicy
     keep: Keep | None
+    exact_damage: bool
     listeners: list[Callable[[str, Feedback], None]]
     statistics: GuestStatistics
     now_ns: NowNs
@@ -78,7 +81,7 @@ class FlipQueue:
         self._last: Flip | None = None  # not discarded: on the screen, or on its way there
         self._waiting: deque[Flip] = deque()  # behind the pending one
         self._pending: Flip | None = None  # with the surface, and not latched
-        self._missed = EMPTY  # what flips of `image` changed that were given up while they waited
+        self._missed = EMPTY  # what flips changed that were given up while they waited
         self._out: set[Flip] = set()  # those that the host is not through with
         self._newest = NewestBuffer(guest.found)
 
@@ -130,9 +133,9 @@ class FlipQueue:
         elif (self._pending is not None) + len(self._waiting) >= QUEUE_DEPTH:
             self._give_up_newest()
         last = self._last
-        # Another image, as after a page flip, differs everywhere, whatever the driver says it painted.
-        same = last is not None and image is last.image
-        flip = self._flip(image, Rect(*damage).union(self._missed) if same else None, now_ns, incoming)
+        # Another image, as after a page flip, differs everywhere, whatever most drivers say they painted.
+        comparable = last is not None and (image is last.image or self._guest.exact_damage)
+        flip = self._flip(image, Rect(*damage).union(self._missed) if comparable else None, now_ns, incoming)
         flip.previous, self._last, self._missed = last, flip, EMPTY
         flip.order(policy, self._release, self.producer)
         flip.watch()
@@ -221,7 +224,7 @@ class FlipQueue:
     def _give_up_newest(self) -> None:
         """Show the flip that waits last on no output; what it changed is for the next one to show."""
         flip = self._waiting.pop()
-        if flip.image is self.image and flip.damage is not None:
+        if flip.damage is not None and (flip.image is self.image or self._guest.exact_damage):
             self._missed = self._missed.union(flip.damage)
         flip.submission.handed_out()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compositor.commands.options import Interrupted
+from compositor.commands.options import Interrupted, find_modules_here
 from compositor.errors import BadInput
 from guest.process.run import run_guest
 from guest.process.task import GuestTask
@@ -32,6 +32,7 @@ def guest(
     for option, value in (("--frames", frames), ("--patience", patience)):
         if value is not None and value <= 0:
             raise BadInput(f"{option} {value:g}: must be above 0")
+    find_modules_here()
     task = GuestTask(
         socket=str(connect),
         time=None if time_travel is None else str(time_travel),

@@ -6,6 +6,7 @@ import functools
 import inspect
 import itertools
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
@@ -109,6 +110,13 @@ def check_writable(option: str, path: Path) -> None:
         raise BadInput(f"{option} {path}: there is no directory {path.parent}; make it first")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise BadInput(f"{option} {path}: not writable")
+
+
+def find_modules_here() -> None:
+    """Let a user's `module:Class` lie in the working directory, as for `python -m`."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def running(command: Callable[..., None]) -> Callable[..., None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from compositor.commands.options import RunOptions
+from compositor.commands.options import RunOptions, find_modules_here
 from compositor.commands.session import run_session
 from compositor.commands.studies.eight_processes import eight_processes
 from compositor.commands.studies.fifty_ms import fifty_ms
@@ -22,8 +22,9 @@ from compositor.commands.studies.sync_study import sync_study
 from compositor.commands.studies.torn_study import torn_study
 from compositor.errors import BadInput
 from compositor.faults import Script
-from compositor.scene_file import SCENES, SceneFile, builtin, read_scene, title
+from compositor.scene_file import SCENES, SceneFile, builtin, read_scene, title, workload_scene
 from guest.linux import shown_progress
+from guest.workloads.find import installed_workloads, names_file, names_own
 
 STUDIES: Mapping[str, Study] = {
     "sync-study": Study(
@@ -105,17 +106,27 @@ def run_scene(
 
 
 def find_scene(name: str, modes: Sequence[str] | None, *, allow_programs: bool = False) -> SceneFile:
-    """The scene that is built in under that name, or in that file; its outputs have `modes`, if given.
+    """The scene that is built in under that name, in that file, or of a workload of the user's own.
+
+    Its outputs have `modes`, if given.
 
     Raises:
         BadInput: There is none, or it says something that cannot be.
     """
     if name in SCENES:
         return builtin(name, modes)
-    if name.endswith(".toml") or Path(name).exists():
+    if allow_programs or names_own(name):
+        find_modules_here()
+    is_file = Path(name).exists() and not names_file(name)
+    if is_file or name.endswith(".toml"):
         return read_scene(Path(name), modes, allow_programs=allow_programs)
-    known = ", ".join((*SCENES, *STUDIES))
-    raise BadInput(f"there is no scene {name!r}; there are: {known}; a file's name ends in .toml")
+    if names_own(name) or name in installed_workloads():
+        return workload_scene(name, modes)
+    known = ", ".join((*SCENES, *STUDIES, *installed_workloads()))
+    raise BadInput(
+        f"there is no scene {name!r}; there are: {known}; a file's name ends in .toml, and a workload of "
+        "your own is module:Class"
+    )
 
 
 def _limited(run: RunOptions, scene: SceneFile) -> RunOptions:
@@ -135,4 +146,6 @@ def catalogue() -> Table:
         shown.add_row(name, title(name))
     for name, study in STUDIES.items():
         shown.add_row(name, f"study: {study.title}")
+    for name, found in installed_workloads().items():
+        shown.add_row(name, f"workload {found.value} of an installed package")
     return shown

@@ -30,6 +30,7 @@ from compositor.faults.signals import Call, Line, late, lost, overtaken
 from compositor.machine.attachment import Attachment, ServedAttachment, SimulatedAttachment
 from compositor.machine.presenter import Presenter
 from guest.renderer import Renderer
+from guest.simulated import SimulatedGuest
 from virtio.clock import Calendar, Clock
 from virtio.clock.guarded import GuardedClock
 from virtio.errors import ScanoutError
@@ -117,8 +118,9 @@ class GuestFaults:
         line = Line(self._turns, _WITHOUT_END, held)
         for name in ("on_interrupt", "on_config_change"):
             line.listen(attachment.guest.transport, name)
-        if attachment.guest.has_gpu:
-            line.listen(attachment.guest.renderer.driver, "interrupted")
+        guest = self._animated()
+        if guest.has_gpu:
+            line.listen(guest.renderer.driver, "interrupted")
         attachment.stop()
 
         def go_on() -> None:
@@ -129,7 +131,7 @@ class GuestFaults:
 
     def reboot(self, ms: float) -> None:
         """Its driver resets the device, and takes it over again after some time."""
-        guest = self._simulated().guest
+        guest = self._animated()
 
         def reset() -> None:
             guest.driver.close()
@@ -184,12 +186,13 @@ class GuestFaults:
         if fault.source == "flush":
             return KeptImages(self.attachment.display, fault.count, self._fate_of_flip(fault)).close
         attachment = self.attachment
-        if not isinstance(attachment, SimulatedAttachment) or not attachment.guest.has_gpu:
+        guest = attachment.guest if isinstance(attachment, SimulatedAttachment) else None
+        if not isinstance(guest, SimulatedGuest) or not guest.has_gpu:
             raise BadInput(f"{attachment.name}: it has no GPU, and so no fences of one")
         if isinstance(fault, FailFences):
-            return self._hang(attachment.guest.renderer, fault.count)
+            return self._hang(guest.renderer, fault.count)
         line = Line(self._turns, fault.count, _fate(fault))
-        line.listen(attachment.guest.renderer.driver, "interrupted")
+        line.listen(guest.renderer.driver, "interrupted")
         return line.close
 
     def _hang(self, renderer: Renderer, count: int) -> Closer:
@@ -216,19 +219,31 @@ class GuestFaults:
 
     def scribble(self, fault: Scribble, presenters: list[Presenter]) -> Closer:
         """It draws into the pages of an image that is about to be read, from the top to the middle."""
-        return _Scribbler(self._simulated(), fault.count, presenters).close
+        return _Scribbler(self._simulated(), self._animated(), fault.count, presenters).close
 
     def _simulated(self) -> SimulatedAttachment:
         if not isinstance(self.attachment, SimulatedAttachment):
             raise BadInput(f"{self.attachment.name} is no simulated guest, and has a driver of its own")
         return self.attachment
 
+    def _animated(self) -> SimulatedGuest:
+        guest = self._simulated().guest
+        if not isinstance(guest, SimulatedGuest):
+            raise BadInput(f"{self.attachment.name} draws what its author says; the author has it stop")
+        return guest
+
 
 class _Scribbler:
     """Draws into a guest's newest image just before an output reads it."""
 
-    def __init__(self, attachment: SimulatedAttachment, count: int, presenters: list[Presenter]) -> None:
-        self._attachment, self._left = attachment, count
+    def __init__(
+        self,
+        attachment: SimulatedAttachment,
+        guest: SimulatedGuest,
+        count: int,
+        presenters: list[Presenter],
+    ) -> None:
+        self._attachment, self._guest, self._left = attachment, guest, count
         self._looks = [BeforeRepaints(p, partial(self._look, p)) for p in presenters]
 
     def close(self) -> None:
@@ -239,9 +254,9 @@ class _Scribbler:
         layer = self._attachment.display.heads and self._attachment.display.heads[0].surface.layers.get(
             presenter.output
         )
-        buffer = self._attachment.guest.flips.shown
+        guest = self._guest
+        buffer = guest.flips.shown
         if layer and layer.pending and buffer is not None and self._left:
-            guest = self._attachment.guest
             canvas = np.empty_like(buffer.pixels)
             guest.workload.draw(guest.frames_submitted, canvas)
             buffer.pixels[: len(canvas) // 2] = canvas[: len(canvas) // 2]

@@ -24,10 +24,10 @@ from compositor.machine.attachment.commands import Until
 from compositor.machine.attachment.console import WaitFor
 from compositor.record.recorder import Recorder
 from compositor.scene.tree import SceneTree
+from guest.bare import BareGuest
 from guest.linux.options import guest_seed
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
-from guest.simulated import SimulatedGuest
 from virtio.arguments import check_type
 from virtio.clock import Calendar, Clock
 from virtio.clock.pace import CalendarPace
@@ -82,16 +82,14 @@ class Guests:
         self._turns: Turns | None = None  # on the real clock
 
     async def attach(
-        self, guest: SimulatedGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None
+        self, guest: BareGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None
     ) -> Attachment:
         """See `Machine.attach`."""
-        check_type(
-            "guest", guest, (SimulatedGuest, ProcessGuest, LinuxGuest), "a guest, as SimulatedGuest(...),"
-        )
+        check_type("guest", guest, (BareGuest, ProcessGuest, LinuxGuest), "a guest, as SimulatedGuest(...),")
         if places is not None:
             check_places(places)
         name = unique_name(guest.name, {guest.name for guest in self.all})
-        if isinstance(guest, SimulatedGuest):
+        if isinstance(guest, BareGuest):
             return self._attach_simulated(guest, name, places or [Placement()])
         if not guest.takes_virtual_time:
             self._refuse_virtual(guest.kind)
@@ -103,7 +101,7 @@ class Guests:
         return served
 
     def _attach_simulated(
-        self, guest: SimulatedGuest, name: str, places: Sequence[Placement]
+        self, guest: BareGuest, name: str, places: Sequence[Placement]
     ) -> SimulatedAttachment:
         seed = self._seed + len(self.all)
         attachment = self._add(

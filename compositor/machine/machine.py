@@ -40,10 +40,10 @@ from compositor.record.recorder import Recorder
 from compositor.record.recording import Recording
 from compositor.render import blend
 from compositor.screen import Renderer
+from guest.bare import BareGuest
 from guest.linux.agent import Job
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
-from guest.simulated import SimulatedGuest
 from virtio.arguments import check_one_of, check_seconds, check_type, check_whole, shown
 from virtio.clock import Calendar, Clock
 from virtio.clock.real import RealClock
@@ -285,7 +285,7 @@ class Machine(Waiting):
     # Guests.
 
     async def attach(
-        self, guest: SimulatedGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None = None
+        self, guest: BareGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None = None
     ) -> Attachment:
         """Start a guest on this machine's outputs.
 

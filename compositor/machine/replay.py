@@ -189,7 +189,12 @@ class Player:
     def _attach(self, record: Record) -> None:
         document = read_document(record, GuestDocument)
         guest = ReplayedAttachment(
-            document.name, document.kind, self._outputs.tree, document.places, self._clock
+            document.name,
+            document.kind,
+            self._outputs.tree,
+            document.places,
+            self._clock,
+            exact_damage=document.exact_damage,
         )
         self._attached.append(guest)
         self._guests.append(guest)

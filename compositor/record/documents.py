@@ -56,11 +56,13 @@ class GuestDocument(Struct, frozen=True):
         name: Its own.
         kind: As `Attachment.kind`.
         places: Where its scanouts appear.
+        exact_damage: As `compositor.adapter.display.GuestDisplay.exact_damage`.
     """
 
     name: str
     kind: str
     places: list[Placement]
+    exact_damage: bool = False
 
 
 class PlaceDocument(Struct, frozen=True):

@@ -53,11 +53,15 @@ class Recorder:
         """Bytes of the file so far."""
         return self._journal.written
 
-    def guest(self, name: str, kind: str, places: Sequence[Placement]) -> GuestTap:
+    def guest(
+        self, name: str, kind: str, places: Sequence[Placement], *, exact_damage: bool = False
+    ) -> GuestTap:
         """A guest is attached; its devices get the tap that is returned."""
         tap = GuestTap(self._journal, len(self._taps), [place.outputs for place in places])
         self._taps.append(tap)
-        document = {"name": name, "kind": kind, "places": [asdict(place) for place in places]}
+        document: dict[str, Any] = {"name": name, "kind": kind, "places": [asdict(place) for place in places]}
+        if exact_damage:
+            document["exact_damage"] = True
         self._write_json(Kind.GUEST, tap.guest, document)
         return tap
 

@@ -7,7 +7,7 @@ The subject is the number of a guest, in the order of their `GUEST` records, or 
 | kind | subject | payload |
 |---|---|---|
 | MACHINE | 0 | JSON: `clock`, `outputs` (as `compositor.record.recording.describe_output`); first, once |
-| GUEST | guest | JSON: `name`, `kind`, `places` (as `compositor.adapter.placement.Placement`) |
+| GUEST | guest | JSON: `name`, `kind`, `places` (each a `Placement`), perhaps `exact_damage` |
 | PLACE | guest | JSON: `scanout`, `place`: one of its scanouts appears elsewhere |
 | DEVICE | guest | nothing: the guest gets a new device, as after a reconnection |
 | SYNC | guest | UTF-8: from now on its flushes wait by this policy (see `compositor.adapter.sync_policy`) |

@@ -5,8 +5,8 @@ machine = Machine(outputs=scene.outputs, ...)
 await scene.start(machine)
 """
 
-from compositor.scene_file.builtin import SCENES, builtin, title
+from compositor.scene_file.builtin import SCENES, builtin, title, workload_scene
 from compositor.scene_file.read import read_scene
 from compositor.scene_file.scene import SceneFile
 
-__all__ = ["SCENES", "SceneFile", "builtin", "read_scene", "title"]
+__all__ = ["SCENES", "SceneFile", "builtin", "read_scene", "title", "workload_scene"]

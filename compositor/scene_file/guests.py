@@ -19,6 +19,7 @@ from compositor.scene_file.schema import AnyGuest, PlaceTable, QemuTable, Simula
 from guest.memory import DEFAULT_SIZE
 from guest.real import LinuxGuest, QemuGuest, UmlGuest
 from guest.simulated import SimulatedGuest
+from guest.workloads.find import short_name
 
 _MILLISECOND = 1_000_000
 _MIB = 1 << 20
@@ -68,7 +69,7 @@ def make_guests(tables: Sequence[AnyGuest], outputs: Sequence[Output]) -> dict[s
 
 def _kind(table: AnyGuest) -> str:
     if isinstance(table, SimulatedTable):
-        return table.workload
+        return short_name(table.workload)
     return "uml" if isinstance(table, UmlTable) else "qemu"
 
 
@@ -116,6 +117,7 @@ def _simulated(table: SimulatedTable, name: str, memory: int, key: str) -> Simul
     with at_key(f"{key}.workload"):
         return SimulatedGuest(
             table.workload,
+            arguments=table.arguments,
             seed=table.seed,
             name=name,
             sync=table.sync,

@@ -2,7 +2,7 @@
 
 A scene may come from a stranger, so its size is limited, and so is what it makes this machine run: the table
 of a real guest can name a kernel, which is a program here, and a command, an archive, a root or arguments of
-the virtual machine. Those need the user's word.
+the virtual machine; that of a simulated one a module or a picture. Those need the user's word.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import msgspec
 from compositor.errors import BadInput
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.scene import SceneFile
-from compositor.scene_file.schema import QemuTable, SceneTable, UmlTable
+from compositor.scene_file.schema import SceneTable, SimulatedTable
+from guest.workloads.find import names_own
 from virtio.regular import read_regular
 
 _MOST_BYTES = 1 << 17
@@ -36,7 +37,7 @@ def read_scene(path: Path, modes: Sequence[str] | None = None, *, allow_programs
     Args:
         path: The file.
         modes: The modes of its outputs, instead of the file's; see `with_modes`.
-        allow_programs: Whether it may name programs and files of this machine for its real guests.
+        allow_programs: Whether it may name programs, modules and files of this machine.
 
     Raises:
         BadInput: It cannot be read, is larger than 128 KiB, names a program without leave, is no TOML, or
@@ -84,7 +85,7 @@ def parse_table(text: str) -> SceneTable:
     except msgspec.ValidationError as error:
         complaint = _COMPLAINT.fullmatch(str(error))
         assert complaint is not None
-        what = complaint["what"].replace("Object", "table").replace("`", "")
+        what = complaint["what"].replace("Object", "table").replace("object", "table").replace("`", "")
         raise BadInput(f"{complaint['key']}: {what}" if complaint["key"] else what) from None
 
 
@@ -109,10 +110,12 @@ def check_programs(table: SceneTable) -> None:
         BadInput: It names one; the message names the key.
     """
     for index, guest in enumerate(table.guests):
-        if isinstance(guest, UmlTable | QemuTable):
-            for key in _PROGRAMS:
-                if getattr(guest, key, None):
-                    raise BadInput(
-                        f"guests[{index}].{key}: the scene would run or read what it names on this machine; "
-                        "if you trust it, add --allow-programs"
-                    )
+        if isinstance(guest, SimulatedTable):
+            named = ["workload"] if names_own(guest.workload) else ["arguments"] if guest.arguments else []
+        else:
+            named = [key for key in _PROGRAMS if getattr(guest, key, None)]
+        for key in named:
+            raise BadInput(
+                f"guests[{index}].{key}: the scene would run or read what it names on this machine; "
+                "if you trust it, add --allow-programs"
+            )

@@ -6,7 +6,7 @@ with a decimal point is a share of the output's width or height instead.
 
 from __future__ import annotations
 
-from typing import Literal, Union
+from typing import Any, Literal, Union
 
 from msgspec import Struct, field
 
@@ -104,13 +104,15 @@ class SimulatedTable(GuestTable, frozen=True, kw_only=True, tag="simulated"):
     """`kind = "simulated"`.
 
     Attributes:
-        workload: What it draws.
+        workload: What it draws: a workload's name, or with `--allow-programs` `module:Class` or a PNG's path.
+        arguments: Keyword arguments for `module:Class`, or for the picture of a PNG; they need the same.
         seed: Of all that is random in it; by default counted on from the scene's.
         render_ms: How long it draws; 0: no time, once a refresh.
         patience_ms: How long it waits for a flip's fence; by default for ever.
     """
 
     workload: str
+    arguments: dict[str, Any] = field(default_factory=dict)
     seed: int | None = None
     render_ms: float = 0
     patience_ms: float | None = None

@@ -15,11 +15,13 @@ from collections import Counter, deque
 from functools import partial
 from typing import NamedTuple
 
+from guest.damage import Damage
 from guest.driver.framebuffer import Framebuffer
 from guest.driver.gpu import GpuDriver
 from guest.driver.session import DriverState
 from virtio.errors import ScanoutError
 from virtio.fence import Fence, Timeline, Usage
+from virtio.gpu.formats import Format
 from virtio.gpu.wire import Rect
 
 CURSOR_SIDE = 64  # pixels, virtio 1.3, 5.7.6.10
@@ -43,7 +45,7 @@ class CursorState(NamedTuple):
     """The cursor plane.
 
     Attributes:
-        framebuffer: 64 by 64 pixels; None hides the cursor.
+        framebuffer: 64 by 64 pixels, B8G8R8A8 as in Linux; None hides the cursor.
         position: Of the hot spot's pixel on the scanout, (x, y).
         hotspot: Within the picture.
     """
@@ -61,12 +63,15 @@ class CrtcState(NamedTuple):
         in_fence: To wait for instead of the framebuffer's own users.
         cursor: The cursor plane.
         release_apart: Let what was shown before come back by a fence of its own (`Flip.release`).
+        damage: What of `primary` differs from what is shown before it; None: everything. It counts only where
+            that has the same size.
     """
 
     primary: Framebuffer | None = None
     in_fence: Fence | None = None
     cursor: CursorState | None = None
     release_apart: bool = False
+    damage: Damage = None
 
 
 class Flip(NamedTuple):
@@ -103,6 +108,7 @@ class Crtc:
         self._release = Timeline(f"crtc-{scanout_id} release")
         self._queue: deque[_Pending] = deque()
         self._cursor: CursorState | None = None
+        self._shown: Framebuffer | None = None
         self._closed = False
 
     @property
@@ -114,8 +120,8 @@ class Crtc:
         """Refuse what cannot be; changes nothing.
 
         Raises:
-            CommitRefused: EBUSY: as many flips as may be are on their way. EINVAL: a picture of the wrong
-            size.
+            CommitRefused: EBUSY: as many flips as may be are on their way. EINVAL: a cursor of the
+            wrong size or format, or fences without a picture.
         """
         if self._closed:
             raise CommitRefused(-errno.ENODEV, "the scanout is off")
@@ -124,6 +130,8 @@ class Crtc:
         picture = state.cursor.framebuffer if state.cursor is not None else None
         if picture is not None and picture.size != (CURSOR_SIDE, CURSOR_SIDE):
             raise CommitRefused(-errno.EINVAL, f"a cursor of {picture.size[0]}x{picture.size[1]}, not 64x64")
+        if picture is not None and picture.format is not Format.B8G8R8A8:  # UPDATE_CURSOR names no format
+            raise CommitRefused(-errno.EINVAL, f"a cursor in {picture.format.name}, not B8G8R8A8 (AR24)")
         if state.primary is None and (state.in_fence is not None or state.release_apart):
             raise CommitRefused(-errno.EINVAL, "fences without a framebuffer")
 
@@ -188,7 +196,10 @@ class Crtc:
             release = self._driver.new_fence(RELEASE_RING)
             release.add_callback(partial(_came_back, self._release, flip.release))
         self._set_cursor(state.cursor)
-        flush = state.primary.show(self._scanout, release)
+        before, self._shown = self._shown, state.primary
+        comparable = before is not None and before.size == state.primary.size
+        damage = state.damage if comparable else None
+        flush = state.primary.show(self._scanout, release, damage, again=before is state.primary)
         flush.add_callback(partial(_came_back, self._out, flip.out))
         self._driver.notify()
 

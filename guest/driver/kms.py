@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from guest.damage import Damage
 from guest.driver.atomic import Crtc, CrtcState
 from guest.driver.framebuffer import Framebuffer
 from guest.driver.gpu import GpuDriver
@@ -36,11 +37,13 @@ class FlipMode(NamedTuple):
         depth: Flips that may be pending at a time.
         buffers: How many it takes to draw while that many are pending.
         release_apart: The buffer shown before comes back by a fence of its own, and not with the flip.
+        copied: The host has a copy of every buffer (2D resources): one comes back with its own flip.
     """
 
     depth: int = 1
     buffers: int = 2
     release_apart: bool = False
+    copied: bool = False
 
 
 class Swapchain:
@@ -106,12 +109,13 @@ class Swapchain:
         """Whether `buffer` is one of these, and may be drawn into."""
         return buffer in self._free
 
-    def flip(self, buffer: Framebuffer, in_fence: Fence | None = None) -> Fence:
+    def flip(self, buffer: Framebuffer, in_fence: Fence | None = None, damage: Damage = None) -> Fence:
         """Show `buffer`, from `acquire`; the fence signals when the flip is complete.
 
         Args:
             buffer: What to show.
             in_fence: What to wait for; None: whatever writes to the buffer.
+            damage: What differs from the flip before.
 
         Raises:
             Misuse: It is not free, or a flip is pending.
@@ -119,9 +123,9 @@ class Swapchain:
         if self.pending or buffer not in self._free:
             raise Misuse("a page flip is pending, or its buffer is in use; acquire() tells when to draw")
         self._free.remove(buffer)
-        replaced, self._shown = self._shown, buffer
+        replaced, self._shown = buffer if self.mode.copied else self._shown, buffer
         apart = self.mode.release_apart and replaced is not None
-        flip = self._crtc.commit(CrtcState(buffer, in_fence, release_apart=apart))
+        flip = self._crtc.commit(CrtcState(buffer, in_fence, release_apart=apart, damage=damage))
         assert flip is not None  # a primary plane was committed
         if flip.release is not None:
             freed, replaced = replaced, None

@@ -71,6 +71,7 @@ class GpuSession:
         self.on_lost: Callable[[], None] = lambda: None
         self.on_config_change: Callable[[], None] = lambda: None
         self._queues: list[RequestQueue] = []
+        self._left: set[int] = set()  # queues that are not ours any more
         self._timelines: dict[int | None, Timeline] = {}  # by ring; None: the device's own
         self._rings: dict[int, int | None] = {}  # of each timeline's context
         self._fences: dict[int, Timeline] = {}  # that are out
@@ -90,6 +91,7 @@ class GpuSession:
             RequestQueue(self.ram, CONTROL_SIZE, features=self.features, indirect=True),
             RequestQueue(self.ram, CURSOR_SIZE, features=self.features, indirect=False),
         ]
+        self._left.clear()
         self.state = DriverState.PROBING
         start(self.transport, {index: queue.config for index, queue in enumerate(self._queues)})
 
@@ -102,6 +104,10 @@ class GpuSession:
         if self.state not in _LIVE:
             raise Misuse(f"the device is {self.state.value}; open it first")
         return self._queues[index]
+
+    def leave(self, index: int) -> None:
+        """Have nothing to do with a live queue any more, until the device is opened again."""
+        self._left.add(index)
 
     def has(self, feature: Feature) -> bool:
         """Whether a feature of the device was negotiated."""
@@ -129,7 +135,7 @@ class GpuSession:
             Misuse: The device is lost, or not open.
         """
         queue = self.queue(wire.CURSOR_QUEUE if command in _CURSOR_COMMANDS else wire.CONTROL_QUEUE)
-        message = wire.pack(self._header(command, fence)) + wire.pack(body)
+        message = wire.pack(self.header(command, fence)) + wire.pack(body)
         self.commands[command.name] += 1
         if command in _CURSOR_COMMANDS:
             queue.submit(message)
@@ -150,7 +156,7 @@ class GpuSession:
     def notify(self) -> None:
         """Tell the device of everything submitted since the last time, if it wants to hear."""
         for index, queue in enumerate(self._queues if self.state in _LIVE else ()):
-            if queue.should_kick():
+            if index not in self._left and queue.should_kick():
                 self.transport.kick(index)
 
     def close(self) -> None:
@@ -166,7 +172,7 @@ class GpuSession:
         for timeline in timelines.values():
             timeline.close(-errno.ECANCELED)
 
-    def _header(self, command: Command, fence: Fence | None) -> Header:
+    def header(self, command: int, fence: Fence | None = None) -> Header:
         """A command's header: with a fence, its number, and the ring that its timeline is of."""
         if fence is None:
             return Header(command)
@@ -176,7 +182,7 @@ class GpuSession:
         return Header(command, Flag.FENCE | Flag.INFO_RING_IDX, fence.seqno, 0, ring)
 
     def _interrupted(self, index: int) -> None:
-        if self.state in _LIVE:
+        if self.state in _LIVE and index not in self._left:
             for answer, done in self._queues[index].reap():
                 self._answered(answer, done)
             self.notify()

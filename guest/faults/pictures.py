@@ -21,67 +21,67 @@ _fault = partial(request_fault, FAULTS)
 @_fault(Response.ERR_INVALID_RESOURCE_ID)
 def resource_id_taken(out: Sender) -> None:
     """A resource with the id of another one."""
-    out.command(Command.RESOURCE_CREATE_2D, wire.ResourceCreate2d(_blob(out)[0], Format.B8G8R8X8, 16, 16))
+    out.send(Command.RESOURCE_CREATE_2D, wire.ResourceCreate2d(_blob(out)[0], Format.B8G8R8X8, 16, 16))
 
 
 @_fault(Response.ERR_UNSPEC)
 def entries_truncated(out: Sender) -> None:
     """A list of four memory entries that ends after the first."""
-    out.command(Command.RESOURCE_CREATE_BLOB, _create_blob(out, entries=4), _one_page(out))
+    out.send(Command.RESOURCE_CREATE_BLOB, _create_blob(out, entries=4), _one_page(out))
 
 
 @_fault(Response.ERR_UNSPEC)
 def entries_beyond_limit(out: Sender) -> None:
     """A list that claims more memory entries than any device takes."""
-    out.command(Command.RESOURCE_CREATE_BLOB, _create_blob(out, entries=0xFFFF_FFFF), _one_page(out))
+    out.send(Command.RESOURCE_CREATE_BLOB, _create_blob(out, entries=0xFFFF_FFFF), _one_page(out))
 
 
 @_fault(Response.ERR_UNSPEC)
 def entries_outside_memory(out: Sender) -> None:
     """A memory entry that is nowhere in the guest's memory."""
-    out.command(Command.RESOURCE_CREATE_BLOB, _create_blob(out), wire.pack_entries([(NOWHERE, PAGE)]))
+    out.send(Command.RESOURCE_CREATE_BLOB, _create_blob(out), wire.pack_entries([(NOWHERE, PAGE)]))
 
 
 @_fault(Response.ERR_INVALID_PARAMETER)
 def blob_of_no_size(out: Sender) -> None:
     """A blob of zero bytes."""
-    out.command(Command.RESOURCE_CREATE_BLOB, _create_blob(out, size=0), _one_page(out))
+    out.send(Command.RESOURCE_CREATE_BLOB, _create_blob(out, size=0), _one_page(out))
 
 
 @_fault(Response.ERR_INVALID_PARAMETER)
 def blob_beyond_its_memory(out: Sender) -> None:
     """A blob that says it is larger than its memory entries are together."""
-    out.command(Command.RESOURCE_CREATE_BLOB, _create_blob(out, size=1 << 40), _one_page(out))
+    out.send(Command.RESOURCE_CREATE_BLOB, _create_blob(out, size=1 << 40), _one_page(out))
 
 
 @_fault(Response.ERR_INVALID_PARAMETER)
 def blob_of_no_kind(out: Sender) -> None:
     """A blob in memory of a kind that does not exist."""
-    out.command(Command.RESOURCE_CREATE_BLOB, _create_blob(out, kind=0), _one_page(out))
+    out.send(Command.RESOURCE_CREATE_BLOB, _create_blob(out, kind=0), _one_page(out))
 
 
 @_fault(Response.ERR_INVALID_SCANOUT_ID)
 def scanout_out_of_range(out: Sender) -> None:
     """A picture for a scanout that does not exist."""
-    out.command(Command.SET_SCANOUT_BLOB, _scanout_blob(out, scanout=16))
+    out.send(Command.SET_SCANOUT_BLOB, _scanout_blob(out, scanout=16))
 
 
 @_fault(Response.ERR_INVALID_PARAMETER)
 def scanout_beyond_blob(out: Sender) -> None:
     """A picture whose last rows lie beyond the end of its blob."""
-    out.command(Command.SET_SCANOUT_BLOB, _scanout_blob(out, height=_SIDE + 1))
+    out.send(Command.SET_SCANOUT_BLOB, _scanout_blob(out, height=_SIDE + 1))
 
 
 @_fault(Response.ERR_INVALID_PARAMETER)
 def scanout_wraps_around(out: Sender) -> None:
     """A rectangle whose right edge fits only if 32 bits overflow."""
-    out.command(Command.SET_SCANOUT_BLOB, _scanout_blob(out, rect=Rect(0xFFFF_FFF0, 0, 32, _SIDE)))
+    out.send(Command.SET_SCANOUT_BLOB, _scanout_blob(out, rect=Rect(0xFFFF_FFF0, 0, 32, _SIDE)))
 
 
 @_fault(Response.ERR_INVALID_PARAMETER)
 def scanout_of_unknown_format(out: Sender) -> None:
     """A picture in a format that virtio-gpu does not know."""
-    out.command(Command.SET_SCANOUT_BLOB, _scanout_blob(out, pixel_format=5))
+    out.send(Command.SET_SCANOUT_BLOB, _scanout_blob(out, pixel_format=5))
 
 
 @_fault(Response.OK_NODATA)
@@ -90,7 +90,7 @@ def unref_of_scanned_out_resource(out: Sender) -> None:
     resource_id, runs = _blob(out)
     out.driver.set_scanout_blob(0, resource_id, (_SIDE, _SIDE), Format.B8G8R8X8, 4 * _SIDE)
     out.driver.flush(resource_id, Rect(0, 0, _SIDE, _SIDE))
-    out.command(Command.RESOURCE_UNREF, wire.ResourceUnref(resource_id))
+    out.send(Command.RESOURCE_UNREF, wire.ResourceUnref(resource_id))
     out.driver.notify()
     out.driver.ram.free(runs)
 

@@ -25,40 +25,40 @@ def short_header(out: Sender) -> None:
 @_fault(Response.ERR_UNSPEC)
 def short_body(out: Sender) -> None:
     """A request ends before its structure does."""
-    out.command(Command.GET_EDID, wire.NoBody())
+    out.send(Command.GET_EDID, wire.NoBody())
 
 
 @_fault(Response.ERR_UNSPEC)
 def unknown_command(out: Sender) -> None:
     """A command that does not exist."""
-    out.command(0x01FF, wire.NoBody())
+    out.send(0x01FF, wire.NoBody())
 
 
 @_fault(Response.ERR_UNSPEC)
 def command_of_3d(out: Sender) -> None:
     """A 3D command, though VIRGL was not negotiated."""
-    out.command(Command.CTX_CREATE, wire.CtxCreate(0))
+    out.send(Command.CTX_CREATE, wire.CtxCreate(0))
 
 
 @_fault(Response.ERR_INVALID_PARAMETER)
 def edid_of_no_scanout(out: Sender) -> None:
     """The EDID of a scanout that does not exist."""
-    out.command(Command.GET_EDID, wire.GetEdid(16))
+    out.send(Command.GET_EDID, wire.GetEdid(16))
 
 
 @_fault(Response.ERR_INVALID_RESOURCE_ID)
 def flush_of_unknown_resource(out: Sender) -> None:
     """A flush of a resource that was never made."""
-    out.command(Command.RESOURCE_FLUSH, wire.ResourceFlush(Rect(0, 0, 16, 16), UNKNOWN))
+    out.send(Command.RESOURCE_FLUSH, wire.ResourceFlush(Rect(0, 0, 16, 16), UNKNOWN))
 
 
 @_fault(Response.ERR_INVALID_RESOURCE_ID)
 def unref_of_unknown_resource(out: Sender) -> None:
     """The end of a resource that was never made."""
-    out.command(Command.RESOURCE_UNREF, wire.ResourceUnref(UNKNOWN))
+    out.send(Command.RESOURCE_UNREF, wire.ResourceUnref(UNKNOWN))
 
 
 @_fault(Response.ERR_INVALID_RESOURCE_ID)
 def resource_zero(out: Sender) -> None:
     """A resource with the id that means none."""
-    out.command(Command.RESOURCE_CREATE_2D, wire.ResourceCreate2d(0, Format.B8G8R8X8, 16, 16))
+    out.send(Command.RESOURCE_CREATE_2D, wire.ResourceCreate2d(0, Format.B8G8R8X8, 16, 16))

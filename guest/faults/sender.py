@@ -1,39 +1,23 @@
-"""Requests that no driver of ours would send, on a running driver's queue."""
+"""Faults that are requests which no driver of ours would send, on a running driver's queue."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from guest.driver import GpuDriver
+from guest.driver.commander import Commander
 from guest.faults.fault import Fault, named_after
-from virtio.gpu import wire
-from virtio.gpu.wire import Header, Response
+from virtio.gpu.wire import Response
 
 
-class Sender:
-    """Sends requests and collects their answers.
+class Sender(Commander):
+    """Sends requests, and has what a fault needs to prepare them.
 
     Attributes:
-        driver: Prepares what a fault needs.
+        driver: The running one.
     """
 
-    def __init__(self, driver: GpuDriver, answers: list[Response]) -> None:
-        self.driver = driver
-        self._answers = answers
-
-    def message(self, message: bytes, extra: bytes = b"") -> None:
-        """Send any bytes to the control queue."""
-        self.driver.queue(wire.CONTROL_QUEUE).submit(
-            message,
-            extra=extra,
-            answer_size=wire.HEADER_SIZE,
-            done=lambda answer: self._answers.append(Response(answer.header.type)),
-        )
-
-    def command(self, command: int, body: tuple[Any, ...], extra: bytes = b"") -> None:
-        """Send a header and any body."""
-        self.message(wire.pack(Header(command)) + wire.pack(body), extra)
+    driver: GpuDriver
 
 
 def request_fault(faults: list[Fault], expected: Response) -> Callable[[Callable[[Sender], None]], None]:
@@ -41,7 +25,7 @@ def request_fault(faults: list[Fault], expected: Response) -> Callable[[Callable
 
     def add(send: Callable[[Sender], None]) -> None:
         def commit(driver: GpuDriver, answers: list[Response]) -> None:
-            send(Sender(driver, answers))
+            send(Sender(driver, lambda reply: answers.append(reply.response)))
             driver.notify()
 
         faults.append(named_after(send, expected, commit))

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
 from guest.process.task import GuestTask
+from guest.workloads.find import names_file
 from virtio.errors import Misuse
 
 _PACKAGES = Path(__file__).parents[2]  # where the process finds this package, wherever it starts
@@ -23,7 +25,9 @@ class ProcessGuest:
     """A `SimulatedGuest` that has a process of its own; nothing is started before `launch`.
 
     Args:
-        workload: The name of one.
+        workload: The name of one, `module:Class`, or the path of a PNG. An object cannot cross to another
+            process.
+        arguments: Keyword arguments for the class, or for the PNG's `Picture`: what JSON can hold.
         seed: Of all that is random; None takes what the machine gives it.
         options: What else the process is told: fields of `GuestTask`.
 
@@ -36,21 +40,35 @@ class ProcessGuest:
         render_ns: How long it draws; 0: once in every refresh.
 
     Raises:
-        Misuse: There is no such workload, kind of synchronisation, or option.
+        Misuse: There is no such workload, kind of synchronisation, or option; or it cannot cross.
     """
 
     kind = "simulated"
     takes_virtual_time = True
     final_picture = None
 
-    def __init__(self, workload: str, *, seed: int | None = None, **options: object) -> None:
+    def __init__(
+        self,
+        workload: str | Path,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        **options: object,
+    ) -> None:
+        shown = _crossing(workload)
         try:
-            self.task = GuestTask(socket="", workload=workload, seed=seed or 0, **options)  # type: ignore[arg-type]
+            self.task = GuestTask(
+                socket="",
+                workload=shown,
+                arguments=arguments or {},
+                seed=seed or 0,
+                **options,  # type: ignore[arg-type]
+            )
         except TypeError as error:
             raise Misuse(f"guest {workload}: {error}") from None
         self._seeded = seed is not None
-        self.task.describe()
-        self.name = self.task.name or workload
+        self.task.to_json()
+        self.name = self.task.describe().name
         self.sync, self.render_ns = self.task.sync, self.task.render_ns
 
     def __repr__(self) -> str:
@@ -87,6 +105,21 @@ class ProcessGuest:
         )
 
 
+def _crossing(workload: object) -> str:
+    """What tells another process of a workload; it finds the modules that this one finds.
+
+    Raises:
+        Misuse: Nothing does.
+    """
+    if names_file(workload):
+        return str(Path(str(workload)).absolute())
+    if isinstance(workload, str):
+        return workload
+    raise Misuse(
+        f"{type(workload).__name__} cannot cross to another process: give a workload's name, module:Class, "
+        "or the path of a PNG; SimulatedGuest takes objects"
+    )
+
+
 def _python_path() -> list[str]:
-    """PYTHONPATH with its relative parts made absolute: the process starts elsewhere."""
-    return [str(Path(part).absolute()) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    return [str(Path(part).absolute()) for part in sys.path]

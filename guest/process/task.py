@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from guest.memory import DEFAULT_SIZE
+from guest.picture import ShownPicture
 from guest.simulated import SimulatedGuest
+from virtio.errors import Misuse
 
 PATIENCE_S = 5.0
 
@@ -22,7 +25,8 @@ class GuestTask:
         time: Where a calendar listens whose time the guest takes; None: the real time.
         vblanks: The calendar announces the vblanks of the guest's display. Otherwise it
             has a timer of its own.
-        workload: Its name.
+        workload: Its name, `module:Class`, or the path of a PNG.
+        arguments: See `SimulatedGuest`; what JSON can hold.
         name: Of the guest, for its memory and for messages; empty: the workload's.
         seed: Of all that is random in it.
         size: (width, height) of its framebuffers; None: its display's.
@@ -38,6 +42,7 @@ class GuestTask:
     time: str | None = None
     vblanks: bool = False
     workload: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     seed: int = 0
     size: tuple[int, int] | None = None
@@ -49,8 +54,17 @@ class GuestTask:
     patience_s: float = PATIENCE_S
 
     def to_json(self) -> str:
-        """For the command line of the process."""
-        return json.dumps(asdict(self))
+        """For the command line of the process.
+
+        Raises:
+            Misuse: The arguments are nothing that JSON can hold.
+        """
+        try:
+            return json.dumps(asdict(self))
+        except (TypeError, ValueError) as error:
+            raise Misuse(
+                f"guest {self.workload}: its arguments cannot cross to another process: {error}"
+            ) from None
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -64,10 +78,12 @@ class GuestTask:
         """The guest, without a device.
 
         Raises:
-            Misuse: There is no such workload or kind of synchronisation.
+            Misuse: There is no such workload or kind of synchronisation, or a picture is to be shown so many
+                times.
         """
-        return SimulatedGuest(
+        guest = SimulatedGuest(
             self.workload,
+            arguments=self.arguments,
             size=self.size,
             seed=self.seed,
             name=self.name or None,
@@ -75,6 +91,11 @@ class GuestTask:
             memory=self.memory,
             render_ns=self.render_ns,
         )
+        if self.frames is not None and isinstance(guest.workload, ShownPicture):
+            raise Misuse(
+                f"{guest.name}: a picture is drawn once, and again when it changes, and not in frames"
+            )
+        return guest
 
     @property
     def socket_path(self) -> Path:

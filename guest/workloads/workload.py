@@ -1,19 +1,22 @@
-"""What a workload is, and which there are."""
+"""What a workload is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from guest.damage import Rectangles
 from virtio.errors import Misuse
+from virtio.gpu.formats import Format
 
 
 class Workload(Protocol):
-    """A small animated scene: a pure function of (size, frame, seed), the same bytes on every machine.
+    """What a simulated guest shows: an animated scene, a pure function of (size, frame, seed).
+
+    A workload of another order of bytes than B8G8R8A8 and B8G8R8X8 has one attribute more, `format`, a
+    `virtio.gpu.formats.Format` or its name.
 
     Attributes:
         name: For the command line and messages.
@@ -24,37 +27,45 @@ class Workload(Protocol):
     name: str
     opaque: bool
 
-    def draw(self, frame: int, pixels: NDArray[np.uint8]) -> None:
-        """Draw one frame, stamped (see `guest.workloads.stamp`).
+    def draw(self, frame: int, pixels: NDArray[np.uint8]) -> Rectangles:
+        """Draw one frame; those that ship stamp it (see `guest.workloads.stamp`).
 
         Args:
             frame: Its number, from 0. Any frame can be drawn at any time.
             pixels: (height, width, 4) uint8, B8G8R8A8 or B8G8R8X8; every pixel is written.
+
+        Returns:
+            What differs from the frame before, as rectangles (x, y, width, height): the host is told that
+            only this has changed, and may leave the rest as it was. An empty list: nothing. None, which is
+            what a function without `return` returns: everything. A guest that draws on a GPU always says
+            everything.
         """
 
 
-# Imported at first use: their compiled kernels need numba, which takes its time to import.
-_REGISTRY = {
-    "gears": "guest.workloads.gears:Gears",
-    "plasma": "guest.workloads.plasma:Plasma",
-    "terminal": "guest.workloads.terminal:Terminal",
-    "video": "guest.workloads.video:Video",
-    "drag": "guest.workloads.drag:Drag",
-    "desktop": "guest.workloads.desktop:Desktop",
-    "stress": "guest.workloads.stress:Stress",
-}
-
-WORKLOADS = tuple(_REGISTRY)
-"""Names that `create_workload` knows."""
-
-
-def create_workload(name: str, seed: int = 0) -> Workload:
-    """Make a workload by name.
+def format_of(workload: Workload) -> Format:
+    """The pixel format of a workload.
 
     Raises:
-        Misuse: There is no such workload.
+        Misuse: Its `format` is none.
     """
-    if name not in _REGISTRY:
-        raise Misuse(f"there is no workload {name!r}; there are {', '.join(WORKLOADS)}")
-    module, factory = _REGISTRY[name].split(":")
-    return cast("Callable[[int], Workload]", getattr(import_module(module), factory))(seed)
+    own: Format | str | None = getattr(workload, "format", None)
+    if own is not None:
+        return Format.named(own)
+    return Format.B8G8R8X8 if workload.opaque else Format.B8G8R8A8
+
+
+def check_workload(workload: object, what: str) -> None:
+    """Refuse what is no workload.
+
+    Raises:
+        Misuse: It lacks a part of the protocol; `what` is how the author calls it.
+    """
+    kinds = (("name", str, "a text"), ("opaque", bool, "True or False"))
+    for attribute, kind, words in kinds:
+        if not isinstance(getattr(workload, attribute, None), kind):
+            raise Misuse(f"{what} is no workload: it needs an attribute {attribute!r}, {words}")
+    if not callable(getattr(workload, "draw", None)):
+        raise Misuse(f"{what} is no workload: it needs a method draw(frame, pixels)")
+    own = getattr(workload, "format", None)
+    if own is not None and Format.named(own).has_alpha is getattr(workload, "opaque", None):
+        raise Misuse(f"{what}: opaque={workload.opaque} does not go with its format")  # type: ignore[attr-defined]

@@ -28,6 +28,7 @@ class RecordingDisplay:
         images: What each scanout shows.
         frames: A copy of the pixels at each flush of scanout 0.
         resources: The resource at each flush of scanout 0.
+        damages: What each flush named.
         cursors: (scanout, has a picture, x, y), for both cursor calls.
         hold: Answer flushes with fences, which collect in `fences`.
     """
@@ -37,6 +38,7 @@ class RecordingDisplay:
         self.images: dict[int, ScanoutImage | None] = {}
         self.frames: list[NDArray[np.uint8]] = []
         self.resources: list[int] = []
+        self.damages: list[Rect] = []
         self.cursors: list[tuple[int, bool | None, int, int]] = []
         self.fences: list[Fence] = []
         self.hold = False
@@ -54,6 +56,7 @@ class RecordingDisplay:
         assert image is not None
         self.frames.append(image.pixels.copy())
         self.resources.append(image.resource_id)
+        self.damages.append(damage)
         if not self.hold:
             return None
         self.fences.append(Fence(scanout_id, len(self.fences)))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from virtio.errors import Misuse
+
 BYTES_PER_PIXEL = 4
 """Every virtio-gpu format is 32 bits wide."""
 
@@ -33,6 +35,26 @@ class Format(IntEnum):
     def has_alpha(self) -> bool:
         """Whether the fourth component is alpha, and not padding."""
         return "A" in self.name
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """What each byte in memory is: 0 red, 1 green, 2 blue, 3 alpha or padding."""
+        return tuple("RGBA".index(letter) for letter in self.name[::2].replace("X", "A"))
+
+    @classmethod
+    def named(cls, name: Format | str) -> Format:
+        """The format of that name, virtio's or DRM's.
+
+        Raises:
+            Misuse: There is none.
+        """
+        if isinstance(name, Format):
+            return name
+        for known in cls:
+            if name in (known.name, known.fourcc):
+                return known
+        known_names = ", ".join(f"{known.name} ({known.fourcc})" for known in cls)
+        raise Misuse(f"format {name!r}: there are {known_names}")
 
     @classmethod
     def from_fourcc(cls, fourcc: str) -> Format:

@@ -59,6 +59,8 @@ class Attachment(CommandRoom):
         places: Sequence[Placement],
         clock: Clock,
         recorder: Recorder | None = None,
+        *,
+        exact_damage: bool = False,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -79,8 +81,11 @@ class Attachment(CommandRoom):
             read_stamp=read_stamp,
             call_at=GuardedClock(clock, self.fail).call_at,
         )
+        self.display.exact_damage = exact_damage
         self.display.late.patience = self.patience
-        self._tap = None if recorder is None else recorder.guest(name, kind, places)
+        self._tap = (
+            None if recorder is None else recorder.guest(name, kind, places, exact_damage=exact_damage)
+        )
         self._device: GpuDevice | None = None
         self._past = DeviceStatistics()  # of devices that served this guest before
         self._copied_before = 0

@@ -37,7 +37,7 @@ class ProcessAttachment(ServedAttachment):
         clock: Clock,
         recorder: Recorder | None,
     ) -> None:
-        super().__init__(name, guest.kind, tree, places, clock, recorder)
+        super().__init__(name, guest.kind, tree, places, clock, recorder, exact_damage=True)
         self.display.policy = SyncPolicy(guest.sync)
         # How it flips was settled with its start.
         self.policies = FOR_ANY_GUEST if self.sync in FOR_ANY_GUEST else (self.sync,)

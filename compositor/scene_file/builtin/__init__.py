@@ -10,6 +10,7 @@ from compositor.scene_file.read import parse_table
 from compositor.scene_file.scene import SceneFile
 from compositor.scene_file.schema import SceneTable, SimulatedTable
 from guest.workloads import WORKLOADS
+from guest.workloads.find import names_file
 
 _HERE = files(__name__)
 _FILES = {
@@ -35,6 +36,15 @@ def builtin(name: str, modes: Sequence[str] | None = None) -> SceneFile:
     return SceneFile(_table(name), modes)
 
 
+def workload_scene(workload: str, modes: Sequence[str] | None = None) -> SceneFile:
+    """The scene of a workload of the user's own: `module:Class`, a PNG, or that of an installed package.
+
+    Raises:
+        BadInput: There is none, or it does not go with these modes.
+    """
+    return SceneFile(_scene_of(workload), modes)
+
+
 def title(name: str) -> str:
     """What the scene of that name shows, in one line.
 
@@ -48,6 +58,11 @@ def _table(name: str) -> SceneTable:
     if name in _FILES:
         return parse_table(_FILES[name].read_text())
     if name in WORKLOADS:
-        shows = f"one guest that shows {name} on the whole output"
-        return SceneTable(title=shows, guests=[SimulatedTable(workload=name)])
+        return _scene_of(name)
     raise BadInput(f"there is no scene {name!r}; there are: {', '.join(SCENES)}")
+
+
+def _scene_of(workload: str) -> SceneTable:
+    shows = f"one guest that shows {workload} on the whole output"
+    frames = 1 if names_file(workload) else None  # there will not be more
+    return SceneTable(title=shows, frames=frames, guests=[SimulatedTable(workload=workload)])

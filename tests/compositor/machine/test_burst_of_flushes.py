@@ -12,7 +12,7 @@ from compositor import Machine, Output
 from compositor.adapter.sync_policy import SyncPolicy
 from compositor.output.frame import Frame
 from compositor.record.recording import Recording
-from tests.compositor.machine.commanded import CommandedGuest
+from guest.commanded import CommandedGuest
 from virtio.gpu.wire import Rect
 
 WIDTH, HEIGHT = 160, 120

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from compositor import Machine, Output, Placement
 from compositor.output.frame import Frame
 from compositor.pixels.plane_state import TRANSFORMS
-from tests.compositor.machine.commanded import CURSOR_SIDE, CommandedGuest, seen
-from virtio.gpu.formats import Format
+from guest.commanded import CommandedGuest
+from tests.compositor.machine.commanded import CURSOR_SIDE, seen
 
 CURSOR = 9  # its resource
 
@@ -20,7 +20,7 @@ async def with_cursor(machine: Machine, place: Placement, name: str = "below") -
     guest = CommandedGuest(name)
     await machine.attach(guest, [place])
     await machine.run(seconds=0)
-    guest.picture(CURSOR, CURSOR_SIDE, CURSOR_SIDE, Format.B8G8R8A8)[...] = 255
+    guest.picture(CURSOR, CURSOR_SIDE, CURSOR_SIDE)[...] = 255
     guest.show(1, 200, 100, 10)
     return guest
 
@@ -104,7 +104,7 @@ async def test_a_turned_cursor_stands_right_whatever_changes_under_it(transform:
         guest = CommandedGuest()
         attachment = await machine.attach(guest, [Placement(transform=transform)])
         await machine.run(seconds=0)
-        arrow = guest.picture(CURSOR, CURSOR_SIDE, CURSOR_SIDE, Format.B8G8R8A8)
+        arrow = guest.picture(CURSOR, CURSOR_SIDE, CURSOR_SIDE)
         arrow[...] = 255
         arrow[:10, :10, 0] = 0
         guest.set_cursor(CURSOR, 10, 20)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from compositor import Machine
 from compositor.output.frame import Frame
-from tests.compositor.machine.commanded import CURSOR_SIDE, CommandedGuest
-from virtio.gpu.formats import Format
+from guest.commanded import CommandedGuest
+from tests.compositor.machine.commanded import CURSOR_SIDE
 from virtio.gpu.wire import Rect
 
 
@@ -14,7 +14,7 @@ async def test_cursor_updates_alone_are_presented_once_in_a_refresh() -> None:
         guest, frames = CommandedGuest(), list[Frame]()
         await machine.attach(guest)
         await machine.run(seconds=0)
-        guest.picture(9, CURSOR_SIDE, CURSOR_SIDE, Format.B8G8R8A8)[...] = 255
+        guest.picture(9, CURSOR_SIDE, CURSOR_SIDE)[...] = 255
         guest.show(1, 200, 100, 10)
         await machine.run(seconds=0.1)
         machine.listen(0, frames.append)

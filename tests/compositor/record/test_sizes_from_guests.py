@@ -11,7 +11,7 @@ from compositor import Machine
 from compositor.record import tap
 from compositor.record.changes import MemoryImage
 from compositor.record.recording import Recording
-from tests.compositor.machine.commanded import CommandedGuest
+from guest.commanded import CommandedGuest
 from virtio.gpu import wire
 from virtio.gpu.wire import BlobMem, Command, Rect, Response
 

@@ -8,6 +8,8 @@ import pytest
 from compositor.errors import BadInput
 from compositor.scene_file import read_scene
 from compositor.scene_file.read import parse_scene
+from guest.simulated import SimulatedGuest
+from tests.guest.workloads.samples.own import Bar
 
 GUEST = '[[guests]]\nkind = "simulated"\nworkload = "plasma"\n'
 TWO = '[[outputs]]\nname = "a"\nmode = "64x48"\n[[outputs]]\nname = "b"\nmode = "64x48"\n'
@@ -250,3 +252,57 @@ def test_with_leave_a_scene_names_programs(kind: str, key: str) -> None:
 
 def test_programs_that_ship_need_no_leave() -> None:
     parse_scene('[[guests]]\nkind = "uml"\nprogram = "pattern"', "scene.toml")
+
+
+OWN = "tests.guest.workloads.samples.own"
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("workload", 'workload = "os:system"'),
+        ("workload", 'workload = "no_such_module:X"'),
+        ("workload", 'workload = "/etc/secret.png"'),
+        ("workload", 'workload = "LOGO.PNG"'),
+        ("arguments", 'workload = "gears"\narguments = { seed = 3 }'),
+    ],
+)
+def test_a_stranger_s_scene_imports_no_module_and_reads_no_picture_without_leave(key: str, text: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        parse_scene(f'[[guests]]\nkind = "simulated"\n{text}', "scene.toml")
+    assert str(refusal.value).startswith(f"scene.toml: guests[0].{key}: the scene would run or read")
+
+
+def test_nothing_of_a_strangers_module_runs_before_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "strange_module.py").write_text("raise SystemExit('it ran')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BadInput, match="add --allow-programs"):
+        parse_scene('[[guests]]\nkind = "simulated"\nworkload = "strange_module:X"', "scene.toml")
+
+
+def test_with_leave_a_scene_shows_a_class_with_its_arguments_under_a_name_of_its_own() -> None:
+    text = f'[[guests]]\nkind = "simulated"\nworkload = "{OWN}:Bar"\narguments = {{ grey = 7 }}\n' * 2
+    guests = parse_scene(text, "scene.toml", allow_programs=True).guests
+    assert list(guests) == ["Bar", "Bar-2"]
+    guest = guests["Bar"].guest
+    assert isinstance(guest, SimulatedGuest)
+    assert isinstance(guest.workload, Bar)
+    assert guest.workload.grey == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f'workload = "{OWN}:Nope"', f"workload: workload {OWN}:Nope: {OWN} has no 'Nope'"),
+        ('workload = "nowhere:X"', "workload: workload nowhere:X: there is no module 'nowhere'"),
+        ('workload = "no.png"', "workload: cannot read no.png: No such file"),
+        ('workload = "gears"\narguments = { colour = 3 }', "workload: gears: TypeError: .*'colour'"),
+        ('workload = "gears"\narguments = 3', "arguments: Expected table, got int"),
+    ],
+)
+def test_mistakes_with_leave_are_one_line_that_names_the_key(text: str, message: str) -> None:
+    with pytest.raises(BadInput, match=rf"^scene\.toml: guests\[0\]\.{message}") as refusal:
+        parse_scene(f'[[guests]]\nkind = "simulated"\n{text}', "scene.toml", allow_programs=True)
+    assert "\n" not in str(refusal.value)

@@ -11,6 +11,7 @@ from guest.driver.atomic import CommitRefused, Crtc, CrtcState, CursorState
 from guest.driver.framebuffer import Framebuffer
 from virtio.fence import Fence, Usage
 from virtio.gpu.formats import Format
+from virtio.gpu.wire import Rect
 
 if TYPE_CHECKING:
     from tests.guest.conftest import Rig
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 SIZE = (48, 32)
 
 
-def framebuffer(rig: Rig, size: tuple[int, int] = SIZE) -> Framebuffer:
-    return Framebuffer(rig.driver, size, Format.B8G8R8X8)
+def framebuffer(
+    rig: Rig, size: tuple[int, int] = SIZE, pixel_format: Format = Format.B8G8R8X8
+) -> Framebuffer:
+    return Framebuffer(rig.driver, size, pixel_format)
 
 
 @pytest.fixture
@@ -88,6 +91,18 @@ def test_flips_take_place_in_the_order_of_their_commits(rig: Rig, crtc: Crtc) ->
     assert rig.display.resources == [picture.resource_id for picture in pictures]
 
 
+def test_a_flush_names_the_damage_beside_a_picture_of_the_same_size_and_else_everything(
+    rig: Rig, crtc: Crtc
+) -> None:
+    damage = (Rect(3, 4, 5, 6), Rect(10, 4, 1, 1))
+    same, wider = [framebuffer(rig), framebuffer(rig)], framebuffer(rig, (64, 32))
+    for picture in (*same, same[1], wider, wider):
+        crtc.commit(CrtcState(picture, damage=damage))
+    both = Rect(3, 4, 8, 6)
+    assert rig.display.damages == [Rect(0, 0, 48, 32), both, both, Rect(0, 0, 64, 32), both]
+    assert rig.driver.commands["SET_SCANOUT_BLOB"] == 3
+
+
 def test_testing_only_touches_nothing(rig: Rig, crtc: Crtc) -> None:
     before = rig.driver.commands.copy()
     assert crtc.commit(CrtcState(cursor=CursorState(None)), test_only=True) is None
@@ -97,7 +112,7 @@ def test_testing_only_touches_nothing(rig: Rig, crtc: Crtc) -> None:
 
 
 def test_the_cursor_is_set_once_and_then_moved(rig: Rig, crtc: Crtc) -> None:
-    picture = framebuffer(rig, (64, 64))
+    picture = framebuffer(rig, (64, 64), Format.B8G8R8A8)
     for position in ((1, 2), (3, 4), (3, 4)):
         crtc.commit(CrtcState(cursor=CursorState(picture, position)))
     crtc.commit(CrtcState(cursor=CursorState(None, (3, 4))))
@@ -106,9 +121,11 @@ def test_the_cursor_is_set_once_and_then_moved(rig: Rig, crtc: Crtc) -> None:
     assert rig.driver.commands["MOVE_CURSOR"] == 1
 
 
-def test_a_cursor_of_another_size_is_refused(rig: Rig, crtc: Crtc) -> None:
+def test_a_cursor_of_another_size_or_format_is_refused(rig: Rig, crtc: Crtc) -> None:
     with pytest.raises(CommitRefused, match="a cursor of 48x32, not 64x64"):
         crtc.commit(CrtcState(cursor=CursorState(framebuffer(rig))))
+    with pytest.raises(CommitRefused, match=r"EINVAL.*a cursor in B8G8R8X8, not B8G8R8A8 \(AR24\)"):
+        crtc.commit(CrtcState(cursor=CursorState(framebuffer(rig, (64, 64)))))
 
 
 def test_cursor_and_picture_change_together(rig: Rig, crtc: Crtc) -> None:
