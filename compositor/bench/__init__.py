@@ -19,6 +19,8 @@ BENCHMARKS = {
     "render": "compositor.bench.render",
     "real-guest": "compositor.bench.real_guest",
     "virtual": "compositor.bench.virtual",
+    "start": "compositor.bench.start",
+    "suite": "compositor.bench.suite",
 }
 """Name to module; each module has a function `run() -> Report`."""
 
