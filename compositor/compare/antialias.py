@@ -42,13 +42,13 @@ def _smoothed(one: Pixels, other: Pixels, rows: Numbers, columns: Numbers) -> ND
     darker[(around == centre[:, np.newaxis]).all(axis=2)] = 0
     darker[outside] = 0
     equal = ((darker == 0) & ~outside).sum(axis=1) + outside.any(axis=1)
-    candidate = (equal <= 2) & (darker.min(axis=1) < 0) & (darker.max(axis=1) > 0)
-    flat = np.zeros(len(rows), np.bool_)
-    for extreme in (darker.argmin(axis=1), darker.argmax(axis=1)):
-        at = np.arange(len(rows)), extreme
-        where = around_rows[at], around_columns[at]
+    smoothed: NDArray[np.bool_] = (equal <= 2) & (darker.min(axis=1) < 0) & (darker.max(axis=1) > 0)
+    at = np.flatnonzero(smoothed)
+    flat = np.zeros(len(at), np.bool_)
+    for extreme in (darker[at].argmin(axis=1), darker[at].argmax(axis=1)):
+        where = around_rows[at, extreme], around_columns[at, extreme]
         flat |= _in_flat_area(one, *where) & _in_flat_area(other, *where)
-    smoothed: NDArray[np.bool_] = candidate & flat
+    smoothed[at] = flat
     return smoothed
 
 

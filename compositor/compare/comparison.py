@@ -152,24 +152,14 @@ def compare(
     """
     first, second, allowed = Still.of(expected), Still.of(actual), Tolerance.of(tolerance)
     inside = region.compared(first.size, mask, clip)
-    compared = first.size[0] * first.size[1] if inside is None else int(np.count_nonzero(inside))
     encoding: tuple[str, ...] = ()
     if first.encoding is not None and second.encoding is not None:
         encoding = first.encoding.against(second.encoding)
     if first is second or (first.size == second.size and _same_hash(first, second)):
+        compared = first.size[0] * first.size[1] if inside is None else int(np.count_nonzero(inside))
         return Comparison(first, second, allowed, True, compared=compared, encoding=encoding)
     found = find(first.pixels, second.pixels, allowed.ranges(), inside)
-    if allowed.antialiasing and found.count:
-        from compositor.compare.antialias import forgive_smoothed_edges  # noqa: PLC0415 - asked for
-
-        forgive_smoothed_edges(found)
-    equal = first.size == second.size and found.count <= allowed.allowed(found.compared)
-    perceptual = None
-    if allowed.perceptual is not None and not equal and first.size == second.size:
-        from compositor.compare.perceptual import structural_difference  # noqa: PLC0415 - asked for, heavy
-
-        perceptual = structural_difference(found)
-        equal = perceptual <= allowed.perceptual
+    equal, perceptual = _judge(found, allowed)
     return Comparison(
         first,
         second,
@@ -185,6 +175,23 @@ def compare(
         perceptual=perceptual,
         _found=found,
     )
+
+
+def _judge(found: Differing, allowed: Tolerance) -> tuple[bool, float | None]:
+    """Whether pictures are equal within a tolerance, and 1 - SSIM where that had to be found."""
+    if allowed.antialiasing and found.count:
+        from compositor.compare.antialias import forgive_smoothed_edges  # noqa: PLC0415 - asked for
+
+        forgive_smoothed_edges(found)
+    same_size = found.first.shape == found.second.shape
+    if not same_size or found.count <= allowed.allowed(found.compared):
+        return same_size, None
+    if allowed.perceptual is None:
+        return False, None
+    from compositor.compare.perceptual import structural_difference  # noqa: PLC0415 - asked for, and heavy
+
+    difference = structural_difference(found)
+    return difference <= allowed.perceptual, difference
 
 
 def _signed(pair: tuple[int, int]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ def pixel_hash(pixels: Pixels) -> str:
     """XXH3-128 of a picture's RGBA pixels, in hexadecimal.
 
     Args:
-        pixels: (height, width), (height, width, 3) or (height, width, 4), of uint8.
+        pixels: (height, width) or (height, width, 1 to 4), of uint8.
 
     Raises:
         BadInput: The array is no picture.
@@ -109,7 +109,7 @@ def write_golden(
     if not pixels.size:
         raise BadInput(f"cannot write {path}: a picture of {pixels.shape[1]}x{pixels.shape[0]} has no pixels")
     try:
-        text = json.dumps({"pixels": pixel_hash(pixels), "metadata": dict(metadata or {})})
+        text = json.dumps({"pixels": pixel_hash(pixels), "metadata": dict(metadata or {})}, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise BadInput(f"cannot write {path}: its metadata: {error}") from None
     plain = encode_png(pixels)
@@ -133,7 +133,9 @@ def _unsealed(data: bytes) -> _Sealed | None:
     begin = _AT + 8 + len(_KEYWORD) + 1
     if data[_AT + 4 : begin] != b"tEXt" + _KEYWORD + b"\0":
         return None
-    end = _AT + 8 + struct.unpack_from(">I", data, _AT)[0]
+    end = _AT + 8 + int.from_bytes(data[_AT : _AT + 4])
+    if zlib.crc32(data[_AT + 4 : end]) != int.from_bytes(data[end : end + 4]):
+        return None
     try:
         text = data[begin + _SEAL : end].decode("ascii")
         if _seal(data, memoryview(data)[end + 4 :], text).encode() != data[begin : begin + _SEAL]:

@@ -28,7 +28,7 @@ def structural_difference(found: Differing) -> float:
     try:
         metrics: Any = importlib.import_module("skimage.metrics")
     except ImportError:
-        raise BadInput("tolerance perceptual needs scikit-image: pip install 'scanout[perceptual]'") from None
+        raise BadInput("tolerance perceptual needs scikit-image: pip install scikit-image") from None
     differs = found.beyond | found.forgiven
     rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
     part = _around(rows, differs.shape[0]), _around(columns, differs.shape[1])

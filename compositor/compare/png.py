@@ -32,8 +32,10 @@ LARGEST_FILE = 1 << 30
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DEFLATE_RATIO = 1032  # the most that zlib's format makes of a byte
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6  # 11.2.1: colour types
-_COLOURS = {_GREY: "grey", _RGB: "RGB", _PALETTE: "palette", _GREY_ALPHA: "grey with alpha", _RGBA: "RGBA"}
+_COLOURS = {_GREY: "grey", _RGB: "RGB", _PALETTE: "palette", _GREY_ALPHA: "grey", _RGBA: "RGB"}
 _ALPHA = frozenset({_GREY_ALPHA, _RGBA})
+_PROFILE = ("cHRM", "cICP", "gAMA", "iCCP", "sRGB")
+_KEPT = frozenset({"PLTE", "tRNS", *_PROFILE})
 
 # What Pillow decodes the bytes of 16-bit samples to, once for each way: the mode and the raw mode. Where
 # there are two, the first finds all high bytes, the second all low ones; else they come as neighbours.
@@ -51,7 +53,7 @@ class Encoding:
 
     Attributes:
         depth: Bits of a sample: 1, 2, 4, 8 or 16.
-        colour: "grey", "RGB", "palette", "grey with alpha" or "RGBA".
+        colour: "grey", "RGB" or "palette".
         alpha: Whether there is a channel, or a chunk (tRNS), of transparency.
         profile: What says how bright the samples are meant to be: the chunks gAMA, cHRM, sRGB, iCCP and cICP
             with their content.
@@ -115,10 +117,10 @@ class Png:
         for chunk, content in _chunks(name, data):
             if chunk == "acTL":
                 raise BadInput(f"{name} is an animated PNG: give a still picture")
-            if chunk not in ("IDAT", "IEND"):
-                found.setdefault(chunk, bytes(content))
+            if chunk in _KEPT and chunk not in found:
+                found[chunk] = bytes(content)
         transparent = None if colour in _ALPHA else found.get("tRNS")
-        profile = tuple((c, found[c]) for c in ("cHRM", "cICP", "gAMA", "iCCP", "sRGB") if c in found)
+        profile = tuple((chunk, found[chunk]) for chunk in _PROFILE if chunk in found)
         encoding = Encoding(depth, _COLOURS[colour], colour in _ALPHA or transparent is not None, profile)
         return cls(name, data, width, height, encoding, colour, found.get("PLTE", b""), transparent)
 
@@ -161,13 +163,10 @@ class Png:
     def _expanded(self, samples: Pixels) -> Pixels:
         """RGBA from samples: 13.12 (sample depth rescaling) has been done, 4.3.2 (alpha) and 11.3.2.1 are."""
         if self._colour == _PALETTE:
-            return self._table()[samples[..., 0]]
-        most = np.iinfo(samples.dtype).max
-        pixels = np.full((self.height, self.width, 4), most, samples.dtype)
-        pixels[..., :3] = samples[..., : 1 if self._colour in (_GREY, _GREY_ALPHA) else 3]
-        if self._colour in _ALPHA:
-            pixels[..., 3] = samples[..., -1]
-        elif self._transparent is not None:
+            words = self._table().view(np.uint32)[:, 0]
+            return words[samples].view(np.uint8)
+        pixels = to_rgba(samples)
+        if self._transparent is not None:
             pixels[(samples == self._transparent_colour(samples)).all(axis=2), 3] = 0
         return pixels
 
@@ -190,6 +189,18 @@ class Png:
         depth = self.encoding.depth
         given = colour.astype(np.int64) & ((1 << depth) - 1)
         return (given * (255 // ((1 << depth) - 1)) if depth < 8 else given).astype(samples.dtype)
+
+
+def to_rgba(samples: Pixels) -> Pixels:
+    """RGBA of grey, grey with alpha, RGB or RGBA, (height, width, 1 to 4); RGBA stays what it is."""
+    height, width, channels = samples.shape
+    if channels == 4:
+        return samples
+    pixels = np.empty((height, width, 4), samples.dtype)
+    for channel in range(3):  # one by one is ten times as fast as all at once
+        pixels[..., channel] = samples[..., channel if channels == 3 else 0]
+    pixels[..., 3] = samples[..., 1] if channels == 2 else np.iinfo(samples.dtype).max
+    return pixels
 
 
 def _header(name: str, data: bytes) -> tuple[int, int, int, int]:

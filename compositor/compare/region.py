@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from compositor.compare.still import load_png
 from compositor.errors import BadInput
 
-Region: TypeAlias = "Sequence[int] | Iterable[Sequence[int]] | NDArray[np.bool_] | str | os.PathLike[str]"
-"""Pixels of a picture: a rectangle (x, y, width, height), many of them, a boolean array (height, width), or a
+Flags = NDArray[np.bool_]
+
+Part: TypeAlias = "Sequence[int] | Flags | str | os.PathLike[str]"
+"""Pixels of a picture: a rectangle (x, y, width, height), a boolean array (height, width), or the path of a
 PNG of the picture's size that is white where they are, else black or transparent."""
 
-Pixels = NDArray[np.bool_]
+Region: TypeAlias = "Part | Iterable[Part]"
+"""Pixels of a picture: a part, or many of them."""
 
 
-def compared(size: tuple[int, int], mask: Region | None, clip: Region | None) -> Pixels | None:
+def compared(size: tuple[int, int], mask: Region | None, clip: Region | None) -> Flags | None:
     """Which pixels of a picture are compared, (height, width); None for all of them.
 
     Args:
@@ -41,7 +44,7 @@ def compared(size: tuple[int, int], mask: Region | None, clip: Region | None) ->
     return inside
 
 
-def covered(role: str, region: Region, size: tuple[int, int]) -> Pixels:
+def covered(role: str, region: Region, size: tuple[int, int]) -> Flags:
     """The pixels of a region, (height, width).
 
     Args:
@@ -52,58 +55,68 @@ def covered(role: str, region: Region, size: tuple[int, int]) -> Pixels:
     Raises:
         BadInput: It is no region of such a picture.
     """
-    if isinstance(region, str | os.PathLike):
-        return _sized(f"{role} {region}", _of_file(role, region), size)
-    if isinstance(region, np.ndarray) and region.dtype == np.bool_:
-        return _sized(f"{role} array", region, size).copy()
     inside = np.zeros(size[::-1], np.bool_)
-    for x, y, width, height in _rectangles(role, region):
-        if width <= 0 or height <= 0 or x >= size[0] or y >= size[1] or x + width <= 0 or y + height <= 0:
-            raise BadInput(
-                f"{role} ({x}, {y}, {width}, {height}) has no pixel of a picture of {size[0]}x{size[1]}"
-            )
-        inside[max(y, 0) : y + height, max(x, 0) : x + width] = True
+    for part in _parts(role, region):
+        if isinstance(part, str | os.PathLike):
+            inside |= _sized(f"{role} {part}", _of_file(role, part), size)
+        elif isinstance(part, np.ndarray) and part.dtype == np.bool_:
+            inside |= _sized(f"{role} array", part, size)
+        else:
+            _cover(role, inside, _rectangle(role, part))
     return inside
 
 
-def _rectangles(role: str, region: Any) -> list[tuple[int, int, int, int]]:
-    """(x, y, width, height) each."""
-    wrong = BadInput(
-        f"{role} {region!r}: give (x, y, width, height), a list of such, a boolean array or a PNG"
-    )
+def _parts(role: str, region: Any) -> list[Any]:
+    if isinstance(region, str | os.PathLike) or (isinstance(region, np.ndarray) and region.dtype == np.bool_):
+        return [region]
     try:
-        given = list(region)
-        if given and all(isinstance(number, int | np.integer) for number in given):
-            given = [given]
-        rectangles = [tuple(map(_whole, rectangle)) for rectangle in given]
+        parts = list(region)
     except TypeError:
-        raise wrong from None
-    if not all(len(rectangle) == 4 for rectangle in rectangles):
-        raise wrong
-    return [(x, y, width, height) for x, y, width, height in rectangles]
+        raise _wrong(role, region) from None
+    return [region] if parts and all(map(_whole, parts)) else parts
 
 
-def _whole(number: Any) -> int:
-    if not isinstance(number, int | np.integer):
-        raise TypeError
-    return int(number)
+def _rectangle(role: str, part: Any) -> tuple[int, int, int, int]:
+    numbers = list(part) if isinstance(part, Iterable) else []
+    if len(numbers) != 4 or not all(map(_whole, numbers)):
+        raise _wrong(role, part)
+    x, y, width, height = map(int, numbers)
+    return x, y, width, height
 
 
-def _of_file(role: str, path: str | os.PathLike[str]) -> Pixels:
+def _whole(number: object) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
+
+
+def _wrong(role: str, given: object) -> BadInput:
+    wanted = "(x, y, width, height), a boolean array, a PNG's path, or a list of such"
+    return BadInput(f"{role} {given!r}: give {wanted}")
+
+
+def _cover(role: str, inside: Flags, rectangle: tuple[int, int, int, int]) -> None:
+    x, y, width, height = rectangle
+    part = inside[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
+    if width <= 0 or height <= 0 or not part.size:
+        size = f"{inside.shape[1]}x{inside.shape[0]}"
+        raise BadInput(f"{role} ({x}, {y}, {width}, {height}) has no pixel of a picture of {size}")
+    part[:] = True
+
+
+def _of_file(role: str, path: str | os.PathLike[str]) -> Flags:
     pixels = load_png(path)
     most = np.iinfo(pixels.dtype).max
-    white: Pixels = (pixels == most).all(axis=2)
-    black = (pixels[..., :3] == 0).all(axis=2) | (pixels[..., 3] == 0)
-    if not (white | black).all():
-        y, x = np.argwhere(~(white | black))[0]
+    white: Flags = (pixels == most).all(axis=2)
+    other = ~white & pixels[..., :3].any(axis=2) & (pixels[..., 3] != 0)
+    if other.any():
+        y, x = np.argwhere(other)[0]
         raise BadInput(
-            f"{role} {path}: pixel ({x}, {y}) is neither white (which is what the {role} covers) "
+            f"{role} {path}: pixel ({x}, {y}) is neither white (what the {role} covers) "
             "nor black nor transparent"
         )
     return white
 
 
-def _sized(name: str, pixels: Pixels, size: tuple[int, int]) -> Pixels:
+def _sized(name: str, pixels: Flags, size: tuple[int, int]) -> Flags:
     if pixels.shape != size[::-1]:
         shape = "x".join(map(str, pixels.shape[::-1]))
         raise BadInput(f"{name} has {shape} pixels, the picture {size[0]}x{size[1]}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from compositor.compare.png import LARGEST, LARGEST_FILE, Encoding, Pixels, Png
+from compositor.compare.png import LARGEST, LARGEST_FILE, Encoding, Pixels, Png, to_rgba
 from compositor.errors import BadInput
 from compositor.files import open_regular
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Source: TypeAlias = "Still | Pixels | Image.Image | str | os.PathLike[str]"
-"""What can be compared. An array is (height, width), (height, width, 3) or (height, width, 4), of uint8 or
-uint16: grey, RGB or RGBA."""
+"""What can be compared. An array is (height, width) or (height, width, 1 to 4), of uint8 or uint16: grey,
+grey with alpha, RGB or RGBA."""
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # of Pillow's: those that RGBA holds exactly
 
@@ -81,13 +81,12 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """
     try:
         with open_regular(Path(path)) as file:
-            data = file.read(LARGEST_FILE + 1)
+            if os.fstat(file.fileno()).st_size > LARGEST_FILE:
+                raise BadInput(f"cannot read {path}: it has more than {LARGEST_FILE} bytes")
+            return file.read()
     except (OSError, ValueError) as error:  # a NUL character
         reason = error.strerror if isinstance(error, OSError) else None
         raise BadInput(f"cannot read {path}: {reason or error}") from None
-    if len(data) > LARGEST_FILE:
-        raise BadInput(f"cannot read {path}: it has more than {LARGEST_FILE} bytes")
-    return data
 
 
 def load_png(path: str | os.PathLike[str]) -> Pixels:
@@ -107,22 +106,15 @@ def of_array(array: Pixels) -> Pixels:
         BadInput: It has another shape or type.
     """
     shape = array.shape
-    if (
-        array.dtype not in (np.uint8, np.uint16)
-        or len(shape) not in (2, 3)
-        or shape[2:] not in ((), (3,), (4,))
-    ):
+    channels = shape[2] if len(shape) == 3 else 1
+    if array.dtype not in (np.uint8, np.uint16) or len(shape) not in (2, 3) or channels not in (1, 2, 3, 4):
         raise BadInput(
             f"an array of shape {shape} and type {array.dtype} is no picture: "
-            "give (height, width[, 3 or 4]) of uint8 or uint16"
+            "give (height, width[, 1 to 4]) of uint8 or uint16"
         )
     if max(shape[:2]) > LARGEST:
         raise BadInput(f"an array of {shape[1]}x{shape[0]} pixels: a picture has at most {LARGEST}x{LARGEST}")
-    if shape[2:] == (4,):
-        return array
-    pixels = np.full((*shape[:2], 4), np.iinfo(array.dtype).max, array.dtype)
-    pixels[..., :3] = array if len(shape) == 3 else array[..., np.newaxis]
-    return pixels
+    return to_rgba(array.reshape(*shape[:2], channels))
 
 
 def _of_pillow(image: Any) -> Pixels:

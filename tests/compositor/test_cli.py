@@ -85,21 +85,6 @@ def test_seconds_are_those_of_the_virtual_clock(run: Run) -> None:
     assert (stats["duration_s"], stats["outputs"][0]["presented"]) == (0.5, 30)
 
 
-def test_compare_says_what_differs_and_paints_it(run: Run) -> None:
-    picture = np.zeros((4, 6, 4), np.uint8)
-    picture[..., 3] = 255
-    save_png("a.png", picture)
-    picture[1, 2, 0] = 9
-    save_png("b.png", picture)
-    status, out, err = run("compare", "a.png", "b.png", "--difference", "d.png")
-    assert status == 1
-    assert "wrote d.png" in out
-    said = "1 of 24 pixels differ, by up to 9, within 1x1 at (2, 1) (red +9)"
-    assert err == f"scanout: a.png and b.png differ: {said}\n"
-    assert load_png("d.png").shape == (4, 6, 4)
-    assert run("compare", "a.png", "b.png", "--fuzz", "9")[0] == 0
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+ADAM7 = (  # x, y, and the distances to the next column and row (PNG, 8.1)
+    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
+)  # fmt: skip
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 
 
@@ -26,8 +29,8 @@ def png(header: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + following + chunk(b"IEND", b"")
 
 
-def header(width: int, height: int, depth: int, colour: int) -> bytes:
-    return struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+def header(width: int, height: int, depth: int, colour: int, interlaced: bool = False) -> bytes:
+    return struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
 
 
 def packed(samples: NDArray[Any], depth: int) -> bytes:
@@ -40,9 +43,13 @@ def packed(samples: NDArray[Any], depth: int) -> bytes:
     return np.hstack([np.zeros((len(rows), 1), np.uint8), rows]).tobytes()
 
 
-def made(samples: NDArray[Any], depth: int, colour: int, *before: tuple[bytes, bytes]) -> bytes:
+def made(
+    samples: NDArray[Any], depth: int, colour: int, *before: tuple[bytes, bytes], interlaced: bool = False
+) -> bytes:
     """A file of (height, width, channels) samples; `before` are the chunks before the pixels."""
     height, width, channels = samples.shape
     assert channels == CHANNELS[colour]
-    content = zlib.compress(packed(samples.reshape(height, -1), depth))
-    return png(header(width, height, depth, colour), *before, (b"IDAT", content))
+    passes = [samples[y::down, x::right] for x, y, right, down in ADAM7] if interlaced else [samples]
+    content = b"".join(packed(part.reshape(len(part), -1), depth) for part in passes if part.size)
+    start = header(width, height, depth, colour, interlaced)
+    return png(start, *before, (b"IDAT", zlib.compress(content)))

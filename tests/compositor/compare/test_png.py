@@ -2,17 +2,32 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from compositor.compare import load_png
+from compositor.compare.png import LARGEST_FILE
 from compositor.errors import BadInput
 from compositor.pixels.screenshot import save_png
-from tests.compositor.compare.pngs import chunk, picture, png
+from tests.compositor.compare.pngs import (
+    CHANNELS,
+    GREY,
+    GREY_ALPHA,
+    PALETTE,
+    RGB,
+    RGBA,
+    chunk,
+    header,
+    made,
+    picture,
+    png,
+)
 
 
 def test_a_picture_comes_back_from_its_png(tmp_path: Path) -> None:
@@ -20,6 +35,98 @@ def test_a_picture_comes_back_from_its_png(tmp_path: Path) -> None:
     save_png(tmp_path / "a.png", saved)
     np.testing.assert_array_equal(load_png(tmp_path / "a.png"), saved)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+KINDS = [
+    (1, GREY), (2, GREY), (4, GREY), (8, GREY), (16, GREY), (8, RGB), (16, RGB),
+    (1, PALETTE), (2, PALETTE), (4, PALETTE), (8, PALETTE),
+    (8, GREY_ALPHA), (16, GREY_ALPHA), (8, RGBA), (16, RGBA),
+]  # fmt: skip
+
+
+def by_definition(
+    samples: NDArray[Any], depth: int, colour: int, palette: bytes, transparent: bytes | None
+) -> list[list[tuple[int, ...]]]:
+    """RGBA by the specification's words, a pixel at a time: sections 11.2.1, 11.2.2, 11.3.2.1 and 13.12."""
+    most, levels = (1 << depth) - 1, 65535 if depth == 16 else 255
+
+    def pixel(values: list[int]) -> tuple[int, ...]:
+        if colour == PALETTE:
+            index = values[0]
+            alpha = transparent[index] if transparent is not None and index < len(transparent) else 255
+            return (*palette[3 * index : 3 * index + 3], alpha)
+        scaled = [value * levels // most for value in values]
+        shown = scaled[:3] if colour in (RGB, RGBA) else scaled[:1] * 3
+        if colour in (GREY_ALPHA, RGBA):
+            return (*shown, scaled[-1])
+        clear = transparent is not None and values == [
+            int.from_bytes(transparent[2 * n : 2 * n + 2]) for n in range(len(values))
+        ]
+        return (*shown, 0 if clear else levels)
+
+    return [[pixel(values) for values in row] for row in samples.tolist()]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_every_kind_of_png_is_read_as_the_specification_says(tmp_path: Path, data: st.DataObject) -> None:
+    depth, colour = data.draw(st.sampled_from(KINDS))
+    width, height = data.draw(st.integers(1, 19)), data.draw(st.integers(1, 9))
+    random = np.random.default_rng(data.draw(st.integers(0, 9)))
+    samples = random.integers(0, min(1 << depth, 200), (height, width, CHANNELS[colour]), np.uint16)
+    palette, chunks, transparent = b"", [], None
+    if colour == PALETTE:
+        palette = random.bytes(3 << depth)
+        chunks.append((b"PLTE", palette))
+    if colour in (GREY, RGB, PALETTE) and data.draw(st.booleans()):
+        some = samples[random.integers(height), random.integers(width)]
+        transparent = random.bytes(1 << depth) if colour == PALETTE else some.astype(">u2").tobytes()
+        chunks.append((b"tRNS", transparent))
+    path = tmp_path / "a.png"
+    path.write_bytes(made(samples, depth, colour, *chunks, interlaced=data.draw(st.booleans())))
+    read = load_png(path)
+    assert read.dtype == (np.uint16 if depth == 16 else np.uint8)
+    assert read.tolist() == [
+        [list(pixel) for pixel in row] for row in by_definition(samples, depth, colour, palette, transparent)
+    ]
+
+
+# Each of these files was read as if it were another one: Pillow has no mode for 16 bits a channel.
+
+
+def test_16_bit_grey_is_not_clipped_to_8_bits(tmp_path: Path) -> None:
+    for value in (0x4000, 0xC000, 5200, 9296):
+        (tmp_path / "a.png").write_bytes(made(np.full((2, 2, 1), value), 16, GREY))
+        assert (load_png(tmp_path / "a.png") == (value, value, value, 65535)).all()
+
+
+def test_the_low_byte_of_16_bit_colours_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(made(np.full((2, 2, 3), (0x1234, 0x1235, 0x12FF)), 16, RGB))
+    assert (load_png(tmp_path / "a.png") == (0x1234, 0x1235, 0x12FF, 65535)).all()
+
+
+def test_a_transparent_16_bit_grey_is_transparent(tmp_path: Path) -> None:
+    content = made(np.array([[[0x0102], [0x0103]]]), 16, GREY, (b"tRNS", b"\x01\x02"))
+    (tmp_path / "a.png").write_bytes(content)
+    assert load_png(tmp_path / "a.png")[0, :, 3].tolist() == [0, 65535]
+
+
+def test_a_transparent_grey_of_few_bits_is_meant_in_those_bits(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(made(np.arange(16).reshape(1, 16, 1), 4, GREY, (b"tRNS", b"\0\5")))
+    assert np.flatnonzero(load_png(tmp_path / "a.png")[0, :, 3] == 0).tolist() == [5]
+
+
+def test_an_index_beyond_the_palette_is_black(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(made(np.array([[[0], [3]]]), 2, PALETTE, (b"PLTE", b"\1\2\3")))
+    assert load_png(tmp_path / "a.png").tolist() == [[[1, 2, 3, 255], [0, 0, 0, 255]]]
+
+
+def test_a_second_header_does_not_make_a_picture_larger(tmp_path: Path) -> None:
+    large = (b"IHDR", header(8192, 8192, 8, RGBA))
+    path = tmp_path / "a.png"
+    path.write_bytes(png(header(2, 2, 8, RGBA), large, (b"IDAT", zlib.compress(bytes(18)))))
+    with pytest.raises(BadInput, match=r"a\.png is a damaged PNG: it has two headers"):
+        load_png(path)
 
 
 def test_other_kinds_of_png_are_read_as_rgba(tmp_path: Path) -> None:
@@ -111,6 +218,14 @@ def test_chunks_that_make_no_sense_raise_nothing_but_bad_input(
     header = struct.pack(">IIBBBBB", 9, 9, 8, 6, 0, 0, 0)
     path.write_bytes(png(header, *chunks[:at], *whole, *chunks[at:]))
     assert outcome(path) in ("read", "refused in one line")
+
+
+def test_a_file_larger_than_any_screenshot_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    save_png(path, picture(2, 2))
+    os.truncate(path, LARGEST_FILE + 1)
+    with pytest.raises(BadInput, match=r"cannot read .*a\.png: it has more than 1073741824 bytes"):
+        load_png(path)
 
 
 def test_a_fifo_is_no_png_and_is_not_waited_for(tmp_path: Path) -> None:
