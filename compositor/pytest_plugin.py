@@ -69,6 +69,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Where failing tests leave pictures, statistics and recordings (default: %(default)s).",
     )
     group.addoption(
+        "--screenshot-report",
+        metavar="DIR",
+        help="Write DIR/index.html: the failing tests' pictures, statistics and frames, on one page.",
+    )
+    group.addoption(
         "--require-real-guests",
         action="store_true",
         help="A test whose real guest cannot run here fails, instead of being skipped.",
@@ -216,8 +221,8 @@ class Notes:
             self._notes.append(note)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what failing tests left, and which golden pictures no test used."""
-        if self._notes:
+        """Say what failing tests left, and which golden pictures no test used; write the report."""
+        if self._notes or self._config.getoption("--screenshot-report"):
             from compositor.testing.summary import summarise  # noqa: PLC0415
 
             summarise(self._config, self._notes, terminalreporter)

@@ -54,6 +54,7 @@ SHARED = {
     "virtio.aio",
     "virtio.closing",
     "virtio.regular",
+    "virtio.arguments",
 }
 # What runs an event loop or owns one of its objects; everything else is sans-IO.
 SHELLS = {

@@ -25,6 +25,8 @@ from compositor.observe.statistics import write_json
 from compositor.output.output import Output
 from compositor.pixels.screenshot import save_png
 from compositor.screen import Renderer
+from guest.linux.errors import GuestDied
+from virtio.clock.calendar import NANOSECONDS
 
 Start = Callable[[Machine], Awaitable[None]]
 
@@ -43,6 +45,7 @@ def run_session(
     outputs: Sequence[Output] | None = None,
     timing: TimingModel = INFINITELY_FAST,
     repaint_delay_ns: int = 0,
+    all_show: bool = False,
 ) -> None:
     """Build the machine, let `start` attach guests to it, run it, write what was asked for, say what it did.
 
@@ -55,10 +58,12 @@ def run_session(
         outputs: Instead of those of `--outputs`; the other options about monitors hold for them too.
         timing: See `Machine`.
         repaint_delay_ns: See `Machine`.
+        all_show: A guest that never shows a frame fails the run.
 
     Raises:
         BadInput: An option about the outputs makes no sense.
-        RunFailed: A guest died, or a limit passed before what was asked for had happened.
+        GuestDied: One did; the others went on to the end of the run.
+        RunFailed: A guest failed, or a limit passed before what was asked for had happened.
         Interrupted: A signal ended the run.
     """
     digest = (run.clock or clock) == "virtual" or run.stats is not None or repaint == "recorded"
@@ -77,7 +82,7 @@ def run_session(
         record=run.record,
         patience_s=PATIENCE_S if run.patience is None else run.patience,
     )
-    asyncio.run(_session(machine, run, start))
+    asyncio.run(_session(machine, run, start, all_show=all_show))
 
 
 def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
@@ -89,7 +94,7 @@ def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
     return "cpu" if run.renderer == "auto" and exact else run.renderer
 
 
-async def _session(machine: Machine, run: RunOptions, start: Start) -> None:
+async def _session(machine: Machine, run: RunOptions, start: Start, *, all_show: bool) -> None:
     if run.screenshot_at is not None:
         machine.pictures.want(machine.outputs[0].name, run.screenshot_at)
     async with machine:
@@ -99,7 +104,8 @@ async def _session(machine: Machine, run: RunOptions, start: Start) -> None:
             finally:
                 written = _write_results(machine, run)
         _summarise(machine, written)
-        failed = [guest.failure for guest in machine.guests if guest.failure is not None]
+        failed = [guest.died_of for guest in machine.guests if guest.died_of is not None]
+        dark = [guest.name for guest in machine.guests if all_show and not guest.frames["presented"]]
     if reason is StopReason.INTERRUPTED:
         missing = _missing_picture(machine, run)
         if missing is not None:
@@ -108,6 +114,8 @@ async def _session(machine: Machine, run: RunOptions, start: Start) -> None:
     _check(machine, run, reason)
     if failed:
         raise failed[0]
+    if dark:
+        raise RunFailed(f"{', '.join(dark)}: never showed a frame: {reason.value}")
 
 
 async def _limited(machine: Machine, run: RunOptions, start: Start) -> StopReason:
@@ -119,11 +127,26 @@ async def _limited(machine: Machine, run: RunOptions, start: Start) -> StopReaso
                 for guest in machine.guests:
                     guest.set_sync(run.sync)
             with watched(machine, run.frames):
-                return await machine.run(seconds=run.seconds, frames=run.frames)
+                return await _to_the_limit(machine, run)
     except TimeoutError:
         raise RunFailed(
             f"--timeout {run.timeout:g}: gave up, {machine.presented} frames were presented"
         ) from None
+
+
+async def _to_the_limit(machine: Machine, run: RunOptions) -> StopReason:
+    """Run to the first limit on the run's clock; of guests in processes, the others go on when one dies."""
+    begun_ns = machine.clock.now_ns()
+    while True:
+        lived_s = (machine.clock.now_ns() - begun_ns) / NANOSECONDS
+        seconds = None if run.seconds is None else max(run.seconds - lived_s, 0)
+        frames = None if run.frames is None else max(run.frames - machine.presented, 0)
+        try:
+            return await machine.run(seconds=seconds, frames=frames)
+        except GuestDied as death:
+            if all(guest.has_ended for guest in machine.guests):
+                raise
+            machine.report(f"{death}; the others go on")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ from compositor.screen import Renderer
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
+from virtio.arguments import check_one_of, check_seconds, check_type, check_whole, shown
 from virtio.clock import Calendar, Clock
 from virtio.clock.real import RealClock
 
@@ -98,8 +99,15 @@ class Machine(Waiting):
         on_screenshot: Callable[[str, NDArray[np.uint8]], None] | None = None,
         timing: TimingModel = INFINITELY_FAST,
         patience_s: float = PATIENCE_S,
-        record: Path | None = None,
+        record: str | Path | None = None,
     ) -> None:
+        check_one_of("clock", clock, ("virtual", "real"))
+        check_one_of("repaint", repaint, get_args(Repaint))
+        check_one_of("renderer", renderer, get_args(Renderer))
+        check_whole("repaint_delay_ns", repaint_delay_ns)
+        check_type("seed", seed, int, "a whole number")
+        check_type("timing", timing, TimingModel, "a TimingModel")
+        check_seconds("patience_s", patience_s)
         if window and clock == "virtual":
             raise BadInput("a window lives in real time: the clock must be real")
         if renderer == "gl" and not window:
@@ -130,11 +138,12 @@ class Machine(Waiting):
             report=report,
             echo=echo,
             on_picture=self._picture_is_up,
+            wait_for=self.until,
         )
         self.report = report
         self._clock_kind = clock
         self._repaint = repaint
-        self._record = record
+        self._record = None if record is None else Path(record)
         self._recorder: Recorder | None = None
         self._player: Player | None = None
         self._patience_s = patience_s
@@ -148,6 +157,7 @@ class Machine(Waiting):
             blend.load()  # simulated guests will be blended: not in the middle of an animation, then
         self._clock = self._guests.clock = Calendar() if self._clock_kind == "virtual" else RealClock()
         self._runs = Runs(self._clock, self.guests, self._patience_s)
+        self._guests.on_start = self._runs.watch_guests
         self._outputs.open(self._clock)
         try:
             if self._record is not None:
@@ -169,6 +179,15 @@ class Machine(Waiting):
             await self.guests.pop().close()
         self._outputs.close()
         self._runs = None
+
+    def __repr__(self) -> str:
+        if self._clock is None:
+            state = "not running"
+        else:
+            state = f"at {self._clock.now_ns() / 1e9:.6f} s" if self._runs is not None else "closed"
+        outputs = ", ".join(f"{output.name} {output.mode}" for output in self.outputs)
+        guests = ", ".join(guest.name for guest in self.guests) or "no guests"
+        return f"<machine {state} of the {self._clock_kind} clock: {outputs}; {guests}>"
 
     @property
     def outputs(self) -> Sequence[Output]:
@@ -203,6 +222,8 @@ class Machine(Waiting):
 
     def listen(self, output: Output | str | int, listener: Callable[[Frame], None]) -> None:
         """Call `listener` with every frame that an output presents, before its buffers are released."""
+        if not callable(listener):
+            raise Misuse(f"listener={shown(listener)}: a function that takes a frame is needed")
         self.outputs[self._outputs.index(output)].listeners.append(listener)
 
     def set_mode(self, output: Output | str | int, mode: str) -> None:
@@ -215,6 +236,7 @@ class Machine(Waiting):
         Raises:
             BadInput: No such output or mode, or no room for it beside the others; it goes on as it was.
         """
+        self._running()
         self._outputs.set_mode(output, mode)
         self._guests.outputs_changed()
 
@@ -233,6 +255,7 @@ class Machine(Waiting):
             BadInput: No such output or mode, no room for it beside the others, or 16 are there already.
             Misuse: It is plugged in.
         """
+        self._running()
         index = self._outputs.plug(output, mode)
         self._guests.outputs_changed()
         return index
@@ -244,6 +267,7 @@ class Machine(Waiting):
             BadInput: There is no such output.
             Misuse: It is not plugged in.
         """
+        self._running()
         self._outputs.unplug(output)
         self._guests.outputs_changed()
 
@@ -263,18 +287,16 @@ class Machine(Waiting):
             BadInput: A placement is impossible.
             ScanoutError: The guest cannot be started; the message says why.
         """
-        runs, _ = self._running()
-        attachment = await self._guests.attach(guest, places)
-        runs.watch_guests()
-        return attachment
+        self._running()
+        return await self._guests.attach(guest, places)
 
     def serve(
         self,
-        path: Path,
+        path: str | Path,
         *,
         once: bool = False,
         places: Sequence[Placement] | None = None,
-        time_travel: Path | None = None,
+        time_travel: str | Path | None = None,
         any_file: bool = False,
     ) -> Attachment:
         """Be the vhost-user device for a VMM that connects to `path`, and, without `once`, for the next.
@@ -291,12 +313,8 @@ class Machine(Waiting):
             BadInput: A placement is impossible, a socket cannot be opened, or `time_travel` does not go with
                 the machine's clock; the message says why.
         """
-        runs, _ = self._running()
-        served = self._guests.serve(
-            path, once=once, places=places, time_travel=time_travel, any_file=any_file
-        )
-        runs.watch_guests()
-        return served
+        self._running()
+        return self._guests.serve(path, once=once, places=places, time_travel=time_travel, any_file=any_file)
 
     def replay(self, recording: Recording) -> Player:
         """Feed a recording to this machine, whose outputs are the recording's, while it runs.
@@ -332,6 +350,7 @@ class Machine(Waiting):
 
     def stop(self, reason: StopReason = StopReason.INTERRUPTED) -> None:
         """End the current `run`, and all other waits; without one, do nothing."""
+        check_type("reason", reason, StopReason, "a StopReason")
         if self._runs is not None:
             self._runs.stop(reason)
 
@@ -342,15 +361,19 @@ class Machine(Waiting):
 
     # Results.
 
-    def screenshot(self, output: int = 0) -> NDArray[np.uint8]:
+    def screenshot(self, output: Output | str | int = 0) -> NDArray[np.uint8]:
         """What an output showed last: (height, width, 4) uint8 RGBA, alpha 255.
 
         When the guest has switched its picture off since, the picture before that.
 
+        Args:
+            output: One of this machine's, by name or number if you like.
+
         Raises:
+            BadInput: There is no such output.
             Misuse: It has not shown anything yet.
         """
-        return self.pictures.get(self.outputs[output].name)
+        return self.pictures.get(self.outputs[self._outputs.index(output)].name)
 
     def stats(self) -> dict[str, Any]:
         """What happened so far, in the shape of `scanout run --stats`."""

@@ -23,6 +23,10 @@ class Pictures:
         self._kept: dict[str, Picture] = {}
         self._wanted: tuple[str, int] | None = None
 
+    def __repr__(self) -> str:
+        names = ", ".join(sorted({*self._last, *self._kept})) or "no output"
+        return f"<pictures of {names}>"
+
     def want(self, output: str, commit_seq: int) -> None:
         """Keep that frame of that output, whatever comes after it."""
         self._wanted = output, commit_seq

@@ -363,27 +363,22 @@ class _VirtualTime:
 
     def _go_on(self) -> None:
         self._scheduled = False
-        self._runs.hear_of_guests()
-        if not self._runs.waits:
-            return
         if self._rounds:
             self._rounds -= 1
-            self.happened()
-            return
-        if self._is_hopeless():
+        elif self._may_pass() and self._is_hopeless():
             self._runs.stop(StopReason.UNSEEN)
-            return
         for _ in range(_EVENTS_PER_TURN):
-            if self._calendar.held:
-                return
-            self._step()
-            self._runs.look()
-            self._runs.hear_of_guests()
-            if not self._runs.waits:
-                return
-            if self._rounds:
+            if not self._may_pass():
                 break
-        self.happened()
+            self._step()
+        if self._runs.waits and not self._calendar.held:
+            self.happened()
+
+    def _may_pass(self) -> bool:
+        """Whether time may, once it is seen what has come of the last event: not while a task has its say."""
+        self._runs.look()
+        self._runs.hear_of_guests()
+        return bool(self._runs.waits) and not self._rounds and not self._calendar.held
 
     def _is_hopeless(self) -> bool:
         """Whether nothing that will happen can be what any of them waits for."""

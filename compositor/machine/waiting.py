@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from compositor.errors import BadInput, Misuse, WaitFailed
+from compositor.errors import Misuse, WaitFailed
 from compositor.machine.attachment import Attachment
 from compositor.machine.guests import Guests
 from compositor.machine.outputs import Outputs
@@ -17,6 +16,7 @@ from compositor.machine.run import Runs, StopReason, Wait, listening
 from compositor.output.frame import Frame
 from compositor.output.output import Output
 from compositor.output.submission import Feedback, Presented
+from virtio.arguments import check_seconds, check_type, check_whole, shown
 from virtio.clock import Calendar, Clock
 from virtio.clock.calendar import NANOSECONDS, Routine
 from virtio.fence import Fence
@@ -54,7 +54,7 @@ class Waiting:
             Why it ended.
 
         Raises:
-            BadInput: A limit is negative, or no number.
+            Misuse: A limit is negative, or no number.
             GuestDied: A guest in a process of its own ended otherwise than by switching itself off. It is
                 raised once; the machine goes on without that guest.
             GuestFailed: The same, of the last guest, whichever it is.
@@ -65,7 +65,8 @@ class Waiting:
         output, what = self._outputs.all[0], "the end of a run"
         last = None
         if frames is not None:
-            last, what = output.presented_seq + _count("frames", frames, least=0), f"{frames} frames in a run"
+            check_whole("frames", frames)
+            last, what = output.presented_seq + frames, f"{frames} frames in a run"
         unseen = partial(self._unseen, output) if frames is not None and seconds is None else None
         wait = Wait(what, end_ns, lasts=seconds is not None, whole=True, hopeless=unseen)
 
@@ -106,14 +107,15 @@ class Waiting:
             within: The deadline for all of them, seconds on the run's clock; None: none.
 
         Raises:
-            BadInput: There is no such output, or `count` is below 1.
+            BadInput: There is no such output.
+            Misuse: `count` is below 1.
             WaitFailed: They did not come in time, or cannot.
         """
-        _count("count", count, least=1)
-        shown = self._outputs.all[self._outputs.index(output)]
+        check_whole("count", count, 1)
+        monitor = self._outputs.all[self._outputs.index(output)]
         frames: list[Frame] = []
         what = "a frame" if count == 1 else f"{count} frames"
-        wait = self._wait(f"{what} of {shown.name}", within, hopeless=partial(self._unseen, shown))
+        wait = self._wait(f"{what} of {monitor.name}", within, hopeless=partial(self._unseen, monitor))
 
         def take(frame: Frame) -> None:
             if len(frames) < count:
@@ -121,7 +123,7 @@ class Waiting:
             if len(frames) == count:
                 wait.finish(StopReason.HAPPENED)
 
-        with listening(shown, take):
+        with listening(monitor, take):
             await self._happened(wait, lambda: f"; {len(frames)} were presented" if count > 1 else "")
         return frames
 
@@ -143,7 +145,7 @@ class Waiting:
             WaitFailed: The condition did not hold in time, or nothing is left to happen that could change it.
         """
         if not callable(predicate):
-            raise Misuse(f"until: {predicate!r} is no predicate: give a function, as in lambda: ...")
+            raise Misuse(f"until: {shown(predicate)} is no predicate: give a function, as in lambda: ...")
         values: list[Value] = []
 
         def ready() -> bool:
@@ -191,20 +193,21 @@ class Waiting:
             within: The deadline, seconds on the run's clock; None: none.
 
         Raises:
-            BadInput: There is no such output, or `refreshes` is below 1.
+            BadInput: There is no such output.
+            Misuse: `refreshes` is below 1.
             WaitFailed: The picture was still changing, or there is none.
         """
-        _count("refreshes", refreshes, least=1)
-        shown = self._outputs.all[self._outputs.index(output)]
-        what = f"{shown.name} to stand still for {refreshes} refreshes"
-        wait = self._wait(what, within, hopeless=partial(self._unseen, shown))
+        check_whole("refreshes", refreshes, 1)
+        monitor = self._outputs.all[self._outputs.index(output)]
+        what = f"{monitor.name} to stand still for {refreshes} refreshes"
+        wait = self._wait(what, within, hopeless=partial(self._unseen, monitor))
         _, clock = self._running()
         changed_ns, looks = clock.now_ns(), False
 
         def look() -> None:
-            now_ns, period_ns = clock.now_ns(), shown.mode.period_ns
+            now_ns, period_ns = clock.now_ns(), monitor.mode.period_ns
             due_ns = changed_ns + refreshes * period_ns
-            if now_ns >= due_ns and not shown.frame_is_due:
+            if now_ns >= due_ns and not monitor.frame_is_due:
                 wait.finish(StopReason.HAPPENED)
             elif not wait.over.done():
                 clock.call_at(max(due_ns, now_ns + period_ns), Routine(look))
@@ -216,9 +219,9 @@ class Waiting:
                 looks = True
                 look()
 
-        if shown.presented_seq:
+        if monitor.presented_seq:
             change()
-        with listening(shown, change):
+        with listening(monitor, change):
             await self._happened(wait)
 
     async def next_presented(self, guest: Attachment | str, *, within: float | None = WITHIN_S) -> Presented:
@@ -266,8 +269,7 @@ class Waiting:
         Raises:
             WaitFailed: It has not signalled in time; the message names who holds it.
         """
-        if not isinstance(fence, Fence):
-            raise Misuse(f"fence: {fence!r} is none; see virtio.fence.Fence")
+        check_type("fence", fence, Fence, "a virtio.fence.Fence")
         owner = f", held by {fence.producer.owner}" if fence.producer and fence.producer.owner else ""
         wait = self._wait(f"{fence.describe()}{owner}", within)
 
@@ -330,22 +332,9 @@ class Waiting:
 
 
 def _nanoseconds(name: str, seconds: float) -> int:
-    """A length of time that a caller gave.
-
-    Raises:
-        BadInput: It is none.
-    """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise BadInput(f"{name}={seconds!r} is no number of seconds")
-    if not 0 <= seconds < math.inf:
-        raise BadInput(f"{name}={seconds:g}: a length of time is 0 or more, and ends")
+    """A length of time that a caller gave."""
+    check_seconds(name, seconds)
     return round(seconds * NANOSECONDS)
-
-
-def _count(name: str, count: int, *, least: int) -> int:
-    if isinstance(count, bool) or not isinstance(count, int) or count < least:
-        raise BadInput(f"{name}={count!r}: a whole number is needed, {least} or more")
-    return count
 
 
 def _place(predicate: Callable[..., object]) -> str:

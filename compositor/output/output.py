@@ -87,8 +87,12 @@ class Output:
             linear_light: See `OutputState`.
 
         Raises:
-            BadInput: The mode, the background or the pacing makes no sense.
+            BadInput: The mode, the name, the position, the background or the pacing makes no sense.
         """
+        if not isinstance(name, str):
+            raise BadInput(f"an output's name is a text, and {name!r} is none")
+        if position is not None and (not isinstance(position, tuple | list) or len(position) != 2):
+            raise BadInput(f"position {position!r} is not of the form (x, y)")
         self.name = name
         self.planes = planes
         self.one_plane = False
@@ -105,7 +109,7 @@ class Output:
         self.commit_seq = 0
         self._layers: list[OutputLayer] = []
         self._staged = OutputState(
-            Mode.parse(mode) if isinstance(mode, str) else mode, background, linear_light
+            mode if isinstance(mode, Mode) else Mode.parse(mode), background, linear_light
         )
         self.test()
         self.check_mode(self.mode)
@@ -118,6 +122,10 @@ class Output:
         self._arrangement: Arrangement | None = None  # None: not known since more than a content changed
         self._arranged_for: object = None
         self._visible = VisiblePicture()
+
+    def __repr__(self) -> str:
+        name, state = self.name or "without a name", "" if self.plugged else ", unplugged"
+        return f"<output {name} {self.mode}: {self.presented_seq} frames presented{state}>"
 
     @property
     def presented_seq(self) -> int:
@@ -174,7 +182,7 @@ class Output:
         Raises:
             BadInput: No such mode; the output goes on as it was.
         """
-        mode = Mode.parse(mode) if isinstance(mode, str) else mode
+        mode = mode if isinstance(mode, Mode) else Mode.parse(mode)
         self.check_mode(mode)
         self.grid.refresh_mhz = mode.refresh_mhz
         self._set(self.stage(mode=mode))

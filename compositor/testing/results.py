@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,21 @@ def keep(harness: Harness, report: pytest.TestReport) -> str:
     if not harness.evidence.recordings and harness.evidence.machines:
         lines.append(f"record:  pytest --scanout-record '{report.nodeid}'")
     report.sections.append(("scanout", "\n".join(lines)))
+    _attach(harness.item, [folder / name for name in sorted(_files(document))])
     return folder.name
+
+
+def _files(document: dict[str, Any]) -> Iterator[str]:
+    for part in (*document["checks"], *document["machines"]):
+        yield from part["pictures"].values()
+    yield from document["recordings"]
+
+
+def _attach(item: pytest.Item, files: Sequence[Path]) -> None:
+    """Name the files in `--junit-xml`: as properties, and as GitLab and Jenkins read them in `system-out`."""
+    item.user_properties += [("attachment", str(file)) for file in files]
+    if item.config.getoption("xmlpath", None) and item.config.getini("junit_logging") != "no":
+        item.add_report_section("call", "stdout", "".join(f"[[ATTACHMENT|{file}]]\n" for file in files))
 
 
 def _document(harness: Harness, report: pytest.TestReport, folder: Path) -> dict[str, Any]:

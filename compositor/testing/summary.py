@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compositor.errors import BadInput
 from compositor.testing.results import write_index
 from compositor.testing.session import Session, claims_folder
 from compositor.testing.unused import Census
@@ -28,15 +29,29 @@ def summarise(config: pytest.Config, notes: list[Note], terminal: pytest.Termina
     if run is not None:
         shutil.rmtree(claims_folder(run), ignore_errors=True)
     failed = [{"test": note["test"], "folder": note["result"]} for note in notes if "result" in note]
-    if failed:
+    report = config.getoption("--screenshot-report")
+    if failed or report:
         terminal.section("scanout")
+    if failed:
         terminal.line(_results(session, failed))
+    if report:
+        terminal.line(_reported(session, config.invocation_params.dir / report, len(notes)))
     unused = list(Census(notes).unused())
     if unused:
         remove = config.getoption("--remove-unused-screenshots")
         terminal.section("scanout: golden pictures that no test used")
         for line in _dealt_with(session, unused, remove=remove):
             terminal.line(line)
+
+
+def _reported(session: Session, folder: Path, tests: int) -> str:
+    from compositor.testing.report import write_report  # noqa: PLC0415
+
+    try:
+        page = write_report(session.results, folder, tests=tests, told=session.told)
+    except BadInput as error:
+        return str(error)
+    return f"report: {session.told(page)}"
 
 
 def _results(session: Session, failed: list[Note]) -> str:

@@ -102,6 +102,10 @@ class Calendar:
         self._heap: list[tuple[int, int, Event]] = []
         self._holds: dict[Hold, None] = {}  # in the order of their making
 
+    def __repr__(self) -> str:
+        held = f", held: {' and '.join(self.held_by)}" if self._holds else ""
+        return f"<calendar at {self._now_ns / NANOSECONDS:.6f} s{held}>"
+
     def now_ns(self) -> int:
         """The time of the event that runs, or ran last."""
         return self._now_ns

@@ -9,9 +9,10 @@ While it runs it may let its own time pass without asking, up to a bound: the ne
 it does can bring a new event before that bound (it kicks a device). Then it is *confined*: told
 of the nearer bound, and not let go on before it has confirmed that.
 
-A participant's clock starts at 0 when it joins, whenever that is.
+A participant's clock starts at 0 when it joins, whenever that is. Its first turn is entered in the calendar
+then, not when its process has come: participants that join at one moment run in the order of joining.
 
-              join              START: asks for 0 and waits
+              join                  START: waits
     (held) JOINING ─────────────────► WAITING ◄──── wait ──── RUNNING (held)
                                          └─── the calendar ─────►┘
 """
@@ -70,7 +71,8 @@ class Participant:
         self._calendar = calendar
         self._resume = resume
         self._confine = confine
-        self._request: Event | None = None
+        # Its first turn has its place from now on: which of several processes comes first is chance.
+        self._request: Event | None = calendar.call_at(self.base_ns, self._run)
         self._hold: Hold | None = calendar.hold(f"{name} {self.turn.value}")
 
     def be_patient(self, *, patient: bool) -> None:

@@ -191,7 +191,6 @@ class TimeTravel:
 
     def _on_start(self, sequence: int, _time: int) -> None:
         self._start = sequence
-        self.participant.request(0)
         self.participant.wait()
 
     def _on_request(self, _sequence: int, time: int) -> int:

@@ -150,6 +150,12 @@ class GpuDevice:
         self.last_command: str | None = None
         self.tap: Tap | None = None
 
+    def __repr__(self) -> str:
+        last = self.last_command or "none"
+        return (
+            f"<gpu device, {self._statistics.commands.total()} commands, the last {last}, {self.parked} wait>"
+        )
+
     @property
     def commands(self) -> Counter[str]:
         """How often each command came, by name, over the device's life."""

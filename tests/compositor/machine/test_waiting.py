@@ -252,16 +252,16 @@ async def test_plain_mistakes_have_plain_answers() -> None:
         for wait, said in (
             (it.next_frame("left"), "no output left; there are output-0"),
             (it.next_frame(7), "no output 7; there are output-0"),
-            (it.next_frame(within=-1), "within=-1: a length of time is 0 or more"),
-            (it.next_frame(within="1"), "within='1' is no number of seconds"),  # type: ignore[arg-type]
-            (it.frames(0), "count=0: a whole number is needed, 1 or more"),
+            (it.next_frame(within=-1), "within=-1: a number of seconds, 0 or more, is needed"),
+            (it.next_frame(within="1"), "within='1': a number of seconds"),  # type: ignore[arg-type]
+            (it.frames(0), "count=0: a whole number, 1 or more, is needed"),
             (it.frames(1.5), r"count=1\.5: a whole number"),  # type: ignore[arg-type]
-            (it.settled(0), "refreshes=0: a whole number is needed, 1 or more"),
-            (it.run(seconds=-1), "seconds=-1: a length of time is 0 or more"),
-            (it.run(seconds=float("nan")), "seconds=nan: a length of time"),
-            (it.run(frames=-1), "frames=-1: a whole number is needed, 0 or more"),
+            (it.settled(0), "refreshes=0: a whole number, 1 or more, is needed"),
+            (it.run(seconds=-1), "seconds=-1: a number of seconds"),
+            (it.run(seconds=float("nan")), "seconds=nan: a number of seconds"),
+            (it.run(frames=-1), "frames=-1: a whole number, 0 or more"),
             (it.next_presented("gears"), "no guest 'gears'; there are plasma"),
-            (it.fence(3), "fence: 3 is none"),  # type: ignore[arg-type]
+            (it.fence(3), "fence=3: a virtio.fence.Fence is needed"),  # type: ignore[arg-type]
         ):
             with pytest.raises(ScanoutError, match=said) as failure:
                 await wait

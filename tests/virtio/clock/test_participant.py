@@ -23,7 +23,6 @@ class RecordingParticipant:
         self.told.append(("confine", self.place.now_ns(), bound_ns))
 
     def begin(self) -> None:
-        self.place.request(0)
         self.place.wait()
 
 
