@@ -35,19 +35,21 @@ MARKER = (
     "combination of what guests wait for, refresh rates, pixel formats and kinds of guest"
 )
 
+UPDATES = ("missing", "changed", "all")
+
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _HARNESS: pytest.StashKey[Harness] = pytest.StashKey()
 _PARTIAL: pytest.StashKey[set[Path]] = pytest.StashKey()  # files of which tests were left out
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options; their values are checked when a fixture is used."""
+    """The options."""
     group = parser.getgroup("scanout", "scanout: machines, guests and golden pictures")
     group.addoption(
         "--update-screenshots",
         nargs="?",
         const="changed",
-        metavar="missing|changed|all",
+        metavar="|".join(UPDATES),
         help="Write golden pictures: those that are missing, also those that differ (the default), or all.",
     )
     group.addoption(
@@ -79,7 +81,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known, and hear of all reports."""
+    """Make the marker known, and hear of all reports.
+
+    Raises:
+        pytest.UsageError: There is no such way to update; it is a path, most likely.
+    """
+    update = config.getoption("--update-screenshots")
+    if update not in (None, *UPDATES):
+        raise pytest.UsageError(
+            f"--update-screenshots {update}: not one of {', '.join(UPDATES)}; before a path, write "
+            "--update-screenshots=changed"
+        )
     config.addinivalue_line("markers", MARKER)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Notes(config), "scanout-notes")

@@ -103,6 +103,7 @@ GROUPS = {" ".join(name.split()[:depth]) for name in COMMANDS for depth in (1, 2
 OPTIONS = {option for command in COMMANDS.values() for p in command.params for option in p.opts}
 OPTIONS |= {option for command in COMMANDS.values() for p in command.params for option in p.secondary_opts}
 OPTIONS |= {"--help", "--debug", "--version"}
+OPTIONS |= set(re.findall(r'"(--[a-z-]+)"', (ROOT / "compositor/pytest_plugin.py").read_text()))
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 SOURCES = "\n".join(
     path.read_text()

@@ -1,5 +1,6 @@
 """Three generic import names, owned by one distribution with a distinctive name."""
 
+import tomllib
 from importlib.metadata import entry_points, metadata, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,13 @@ def test_each_import_name_belongs_to_scanout_alone(name: str) -> None:
 
 def test_it_can_never_be_uploaded_by_accident() -> None:
     assert "Private :: Do Not Upload" in metadata("scanout").get_all("Classifier", [])
+
+
+def test_pytest_finds_the_plugin() -> None:
+    with (Path(__file__).parents[1] / "pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)["project"]["entry-points"]["pytest11"]
+    assert declared == {"scanout": "compositor.pytest_plugin"}
+    assert find_spec("compositor.pytest_plugin") is not None
 
 
 def test_the_command_is_scanout() -> None:

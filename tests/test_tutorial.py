@@ -2,13 +2,17 @@
 
 import asyncio
 import inspect
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from compositor.bench.suite import plugin_options
 from compositor.cli import main
 from compositor.compare import load_png
 from compositor.scene_file import read_scene
@@ -37,10 +41,26 @@ def run_tests_of(page: str) -> None:
             asyncio.run(ran)
 
 
-@pytest.mark.parametrize("page", ["tutorial/first-test.md", "how-to/golden-pictures.md", "how-to/faults.md"])
-def test_the_pages_tests_pass(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["how-to/faults.md"])
+def test_the_pages_coroutines_pass(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_tests_of(page)
+
+
+@pytest.mark.parametrize(
+    "page", ["tutorial/first-test.md", "how-to/golden-pictures.md", "reference/pytest.md"]
+)
+def test_the_pages_tests_pass(page: str, tmp_path: Path) -> None:
+    tmp_path.joinpath("test_page.py").write_text("\n".join(code(DOCS / page)))
+    (settings,) = code(DOCS / "tutorial/first-test.md", "ini")
+    tmp_path.joinpath("pytest.ini").write_text(settings)
+    command = [sys.executable, "-m", "pytest", "-q", "--strict-markers", *plugin_options()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for options in (["--update-screenshots"], []):  # written, then compared with
+        done = subprocess.run(
+            [*command, *options], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
 
 
 def test_the_page_of_own_pictures_runs(

@@ -21,6 +21,8 @@ BENCHMARKS = {
     "real-guest": "compositor.bench.real_guest",
     "virtual": "compositor.bench.virtual",
     "uml-test": "compositor.bench.uml_test",
+    "start": "compositor.bench.start",
+    "suite": "compositor.bench.suite",
 }
 """Name to module; each module has a function `run() -> Report`."""
 

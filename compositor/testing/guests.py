@@ -33,7 +33,7 @@ class GuestFactory:
 
     Args:
         harness: The test's.
-        case: Which kind of guest, policy and format the marker chose.
+        case: Which kind of guest and policy the marker chose.
     """
 
     def __init__(self, harness: Harness, case: Case) -> None:
@@ -93,11 +93,8 @@ class GuestFactory:
         return self._real(QemuGuest(program, **options))
 
     def _with_case(self, options: dict[str, Any]) -> dict[str, Any]:
-        case = self._case
-        if case.policy is not None:
-            options.setdefault("sync", case.policy)
-        if case.format is not None:
-            options.setdefault("format", case.format)
+        if self._case.policy is not None:
+            options.setdefault("sync", self._case.policy)
         return options
 
     def _real(self, guest: AnyGuest) -> AnyGuest:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
+from typing import TYPE_CHECKING
 
 from guest.linux.tool import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
 
 
 @contextmanager
@@ -19,6 +20,11 @@ def shown_progress(console: Console | None = None) -> Iterator[Progress]:
     Args:
         console: Where to; None: standard error.
     """
+    # Imported here: tests and machines, which show none, start a tenth of a second earlier.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
     console = console or Console(stderr=True)
     if not console.is_terminal:
         yield _Lines(console)

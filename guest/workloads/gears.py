@@ -9,6 +9,8 @@ them: for each pixel of a gear, one look-up in its tables (see `gearing`), one o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -71,38 +73,19 @@ class Gears:
         self._ramps = [_ramp(_COLOURS[(i + seed) % len(_COLOURS)]) for i in range(len(_COLOURS))]
         self._cosines = np.roll(sine_table(1024, 256), -256)
         self._pane = np.empty((0, 0), np.uint32)
-        self._sprites: list[Sprite] = []
+        self._sprites: Sequence[Sprite] = ()
 
     def draw(self, frame: int, pixels: NDArray[np.uint8]) -> None:
         """Draw frame number `frame` into `pixels`, (height, width, 4) uint8, B8G8R8A8 premultiplied."""
         target = pixels.view(np.uint32)[:, :, 0]
         if target.shape != self._pane.shape:
-            self._prepare(*target.shape)
+            self._pane, self._sprites = _prepared(*target.shape)
         target[:] = self._pane
         turn = self._start + frame * _TURN // _FRAMES_PER_TURN
         for place, sprite, ramp in zip(_TRAIN, self._sprites, self._ramps, strict=True):
             rotation = turn * place.ratio // place.teeth + round(place.offset * _TURN)
             paint(target, sprite, rotation & 0xFFFF, ramp, self._cosines)
         hide_stamp(pixels, frame)
-
-    def _prepare(self, height: int, width: int) -> None:
-        """Make what all frames of one size have in common."""
-        left, right = min(p.x - p.teeth / 2 for p in _TRAIN) - 1, max(p.x + p.teeth / 2 for p in _TRAIN) + 1
-        top, bottom = min(p.y - p.teeth / 2 for p in _TRAIN) - 1, max(p.y + p.teeth / 2 for p in _TRAIN) + 1
-        margin = min(width, height) * 0.06
-        module = min((width - 3.2 * margin) / (right - left), (height - 3.2 * margin) / (bottom - top))
-        origin_x = (width - (left + right) * module) / 2
-        origin_y = (height - (top + bottom) * module) / 2
-        axles = [(origin_x + place.x * module, origin_y + place.y * module) for place in _TRAIN]
-        self._sprites = [
-            _sprite(cut(place.teeth, place.holes, module), axle, (height, width))
-            for place, axle in zip(_TRAIN, axles, strict=True)
-        ]
-        discs = [
-            (x + 0.5 * module, y + 0.9 * module, place.teeth / 2 * module)
-            for place, (x, y) in zip(_TRAIN, axles, strict=True)
-        ]
-        self._pane = pane(width, height, margin, discs).view(np.uint32)[:, :, 0]
 
 
 class Sprite(NamedTuple):
@@ -127,6 +110,27 @@ class Sprite(NamedTuple):
     depth: NDArray[np.int16]
     facing: NDArray[np.uint16]
     bevel: int
+
+
+@lru_cache(maxsize=2)  # a suite of tests shows one size again and again
+def _prepared(height: int, width: int) -> tuple[NDArray[np.uint32], Sequence[Sprite]]:
+    """What all frames of one size have in common, whatever their seed: the pane, the gears."""
+    left, right = min(p.x - p.teeth / 2 for p in _TRAIN) - 1, max(p.x + p.teeth / 2 for p in _TRAIN) + 1
+    top, bottom = min(p.y - p.teeth / 2 for p in _TRAIN) - 1, max(p.y + p.teeth / 2 for p in _TRAIN) + 1
+    margin = min(width, height) * 0.06
+    module = min((width - 3.2 * margin) / (right - left), (height - 3.2 * margin) / (bottom - top))
+    origin_x = (width - (left + right) * module) / 2
+    origin_y = (height - (top + bottom) * module) / 2
+    axles = [(origin_x + place.x * module, origin_y + place.y * module) for place in _TRAIN]
+    sprites = [
+        _sprite(cut(place.teeth, place.holes, module), axle, (height, width))
+        for place, axle in zip(_TRAIN, axles, strict=True)
+    ]
+    discs = [
+        (x + 0.5 * module, y + 0.9 * module, place.teeth / 2 * module)
+        for place, (x, y) in zip(_TRAIN, axles, strict=True)
+    ]
+    return pane(width, height, margin, discs).view(np.uint32)[:, :, 0], sprites
 
 
 def _sprite(gear: Gear, axle: tuple[float, float], shape: tuple[int, int]) -> Sprite:

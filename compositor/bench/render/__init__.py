@@ -14,7 +14,7 @@ from compositor.bench.report import Report
 from compositor.errors import BadInput
 from compositor.render import blend
 
-GROUPS = ("over", "desktop", "sampling", "damage", "memory", "start")
+GROUPS = ("over", "desktop", "sampling", "damage", "memory")
 
 
 def run() -> Report:

@@ -25,6 +25,19 @@ def test_a_test_runs_for_each_combination(run: Run) -> None:
     result.stdout.fnmatch_lines(["*test_rates[[]simulated-release-60Hz[]]*", "*[[]simulated-queue-144Hz[]]*"])
 
 
+def test_a_format_is_told_to_the_test(run: Run) -> None:
+    result = run(
+        """
+import pytest
+
+@pytest.mark.scanout(formats=["XR24", "AB24"])
+def test_it(scanout_case, request):
+    assert scanout_case.format in request.node.name
+"""
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_the_nearest_marker_decides_for_each_keyword(run: Run) -> None:
     text = RATES.replace("async def", '@pytest.mark.scanout(policies=["none"])\nasync def')
     result = run(text, "-v")
