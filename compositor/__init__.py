@@ -32,45 +32,48 @@ if TYPE_CHECKING:
     from compositor.output.panel import VariableRefresh
     from compositor.output.submission import Discarded, PresentationFlags, Presented
 else:
-    try:
-        from virtio.lazy import lazily
-    except ImportError as _error:  # another package of that name is in the way
-        from importlib.util import find_spec
+    _HOMES = {
+        "Attachment": "compositor.machine.attachment",
+        "BadInput": "compositor.errors",
+        "Discarded": "compositor.output.submission",
+        "Frame": "compositor.output.frame",
+        "GuestConsole": "compositor.machine.attachment.console",
+        "GuestFailed": "compositor.errors",
+        "Machine": "compositor.machine",
+        "Misuse": "compositor.errors",
+        "Mode": "compositor.output.mode",
+        "Output": "compositor.output.output",
+        "Pacing": "compositor.output.pacing",
+        "Placement": "compositor.adapter.display",
+        "PresentationFlags": "compositor.output.submission",
+        "Presented": "compositor.output.submission",
+        "RunFailed": "compositor.errors",
+        "ScanoutError": "compositor.errors",
+        "ScreenError": "compositor.errors",
+        "StopReason": "compositor.machine.run",
+        "SyncPolicy": "compositor.adapter.sync_policy",
+        "TimingModel": "compositor.frame_clock.timing",
+        "VariableRefresh": "compositor.output.panel",
+        "WaitFailed": "compositor.errors",
+    }
 
-        _spec = find_spec("virtio")
-        _found = "nowhere" if _spec is None else _spec.origin or str(_spec.submodule_search_locations)
-        raise ImportError(
-            f"'virtio', which scanout brings along, is found at {_found}, and that is another package: "
-            "rename it, or start Python elsewhere",
-            name="virtio",
-        ) from _error
-    __getattr__ = lazily(
-        __name__,
-        {
-            "Attachment": "compositor.machine.attachment",
-            "BadInput": "compositor.errors",
-            "Discarded": "compositor.output.submission",
-            "Frame": "compositor.output.frame",
-            "GuestConsole": "compositor.machine.attachment.console",
-            "GuestFailed": "compositor.errors",
-            "Machine": "compositor.machine",
-            "Misuse": "compositor.errors",
-            "Mode": "compositor.output.mode",
-            "Output": "compositor.output.output",
-            "Pacing": "compositor.output.pacing",
-            "Placement": "compositor.adapter.display",
-            "PresentationFlags": "compositor.output.submission",
-            "Presented": "compositor.output.submission",
-            "RunFailed": "compositor.errors",
-            "ScanoutError": "compositor.errors",
-            "ScreenError": "compositor.errors",
-            "StopReason": "compositor.machine.run",
-            "SyncPolicy": "compositor.adapter.sync_policy",
-            "TimingModel": "compositor.frame_clock.timing",
-            "VariableRefresh": "compositor.output.panel",
-            "WaitFailed": "compositor.errors",
-        },
-    )
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            from virtio.lazy import lazily  # noqa: PLC0415
+        except ImportError as error:  # another package of that name is in the way
+            from importlib.util import find_spec  # noqa: PLC0415
+
+            spec = find_spec("virtio")
+            found = "nowhere" if spec is None else spec.origin or list(spec.submodule_search_locations or ())
+            raise ImportError(
+                f"'virtio', which scanout brings along, is found at {found}, and that is another package: "
+                "rename it, or start Python elsewhere",
+                name="virtio",
+            ) from error
+        return lazily(__name__, _HOMES)(name)
+
 
 __version__ = "0.1.0"
 __all__ = [
