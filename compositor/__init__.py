@@ -12,14 +12,17 @@ if TYPE_CHECKING:
     from compositor.adapter.display import Placement
     from compositor.machine import Machine
     from compositor.output.output import Output
+    from virtio.limits import Limits, Totals
 
 __version__ = "0.1.0"
-__all__ = ["Machine", "Output", "Placement", "__version__"]
+__all__ = ["Limits", "Machine", "Output", "Placement", "Totals", "__version__"]
 
 _HOMES = {
+    "Limits": "virtio.limits",
     "Machine": "compositor.machine",
     "Output": "compositor.output.output",
     "Placement": "compositor.adapter.display",
+    "Totals": "virtio.limits",
 }
 
 

@@ -91,6 +91,7 @@ def run_scene(
         outputs=scene.outputs,
         timing=scene.timing,
         repaint_delay_ns=scene.repaint_delay_ns,
+        limits=scene.limits,
     )
 
 

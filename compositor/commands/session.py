@@ -25,6 +25,7 @@ from compositor.observe.statistics import write_json
 from compositor.output.output import Output
 from compositor.pixels.screenshot import save_png
 from compositor.screen import Renderer
+from virtio.limits import NO_VALUES, Limits, Totals, Values, changed_all, normal
 
 Start = Callable[[Machine], Awaitable[None]]
 
@@ -43,6 +44,7 @@ def run_session(
     outputs: Sequence[Output] | None = None,
     timing: TimingModel = INFINITELY_FAST,
     repaint_delay_ns: int = 0,
+    limits: Values = NO_VALUES,
 ) -> None:
     """Build the machine, let `start` attach guests to it, run it, write what was asked for, say what it did.
 
@@ -55,6 +57,7 @@ def run_session(
         outputs: Instead of those of `--outputs`; the other options about monitors hold for them too.
         timing: See `Machine`.
         repaint_delay_ns: See `Machine`.
+        limits: What guests may use, where `--limit` says nothing else.
 
     Raises:
         BadInput: An option about the outputs makes no sense.
@@ -62,6 +65,7 @@ def run_session(
         Interrupted: A signal ended the run.
     """
     digest = (run.clock or clock) == "virtual" or run.stats is not None or repaint == "recorded"
+    own, totals = changed_all(Limits(), Totals(), {**normal(limits), **run.limits})
     machine = Machine(
         outputs=monitors(run, outputs),
         clock=run.clock or clock,
@@ -75,6 +79,8 @@ def run_session(
         echo=echo if console else lambda _text: None,
         on_screenshot=save_numbered,
         record=run.record,
+        limits=own,
+        totals=totals,
         patience_s=PATIENCE_S if run.patience is None else run.patience,
     )
     asyncio.run(_session(machine, run, start))

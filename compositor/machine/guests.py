@@ -24,10 +24,13 @@ from guest.linux.options import guest_seed
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
+from virtio.account import AtMost, Together
 from virtio.clock import Calendar, Clock
 from virtio.clock.pace import CalendarPace
 from virtio.clock.time_travel import TimeTravel
 from virtio.errors import ScanoutError
+from virtio.gpu.limits import Ledger
+from virtio.limits import Limits, Totals
 from virtio.vhost_user.pace import Turns
 
 AnyAttachment = TypeVar("AnyAttachment", bound=Attachment)
@@ -38,6 +41,8 @@ class Guests:
 
     Args:
         tree: The scene that they appear in.
+        limits: What each guest may use, unless it is attached with limits of its own.
+        totals: What all of them may use.
         seed: Guests without a seed of their own count on from it.
         command_ns: The time from a kick to the device's work, on the virtual clock.
         report: Gets one line for everything that goes wrong with a guest and is dealt with.
@@ -62,16 +67,22 @@ class Guests:
         report: Callable[[str], None],
         echo: Callable[[str], None],
         on_picture: Callable[[], None],
+        limits: Limits,
+        totals: Totals | None,
     ) -> None:
         self.all: list[Attachment] = []
         self._tree, self._seed, self._command_ns = tree, seed, command_ns
-        self._report, self._echo = report, echo
+        self._limits, self._together = limits, Together(totals)
+        self._report, self._echo = AtMost(report, self._together.totals.lines), echo
         self._on_picture = on_picture
         self._kernels: list[TimeTravel] = []
         self._turns: Turns | None = None  # on the real clock
 
     async def attach(
-        self, guest: SimulatedGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None
+        self,
+        guest: SimulatedGuest | ProcessGuest | LinuxGuest,
+        places: Sequence[Placement] | None,
+        limits: Limits | None,
     ) -> Attachment:
         """See `Machine.attach`."""
         name = unique_name(guest.name, {guest.name for guest in self.all})
@@ -85,12 +96,13 @@ class Guests:
                     self.clock,
                     self._seed + len(self.all),
                     self.recorder,
+                    self._ledger(name, limits),
                 )
             )
         if not guest.takes_virtual_time:
             self._refuse_virtual(guest.kind)
         with self._time_keeping(name) as time:
-            served = self._served_guest(guest, name, places)
+            served = self._served_guest(guest, name, places, self._ledger(name, limits))
             await served.launch(
                 guest, echo=self._echo, report=self._report, on_picture=self._on_picture, time=time
             )
@@ -104,6 +116,7 @@ class Guests:
         places: Sequence[Placement] | None,
         time_travel: Path | None,
         any_file: bool,
+        limits: Limits | None,
     ) -> Attachment:
         """See `Machine.serve`."""
         if time_travel is None:
@@ -112,7 +125,7 @@ class Guests:
             raise BadInput("a kernel that comes for its time needs the virtual clock")
         name = unique_name("guest", {guest.name for guest in self.all})
         with self._time_keeping(name) as time:
-            served = self._served(name, "vhost-user", places)
+            served = self._served(name, "vhost-user", places, self._ledger(name, limits))
             try:
                 served.listen(
                     path, once=once or time is not None, report=self._report, time=time, any_file=any_file
@@ -129,24 +142,36 @@ class Guests:
             guest.outputs_changed()
 
     def _served_guest(
-        self, guest: ProcessGuest | LinuxGuest, name: str, places: Sequence[Placement] | None
+        self,
+        guest: ProcessGuest | LinuxGuest,
+        name: str,
+        places: Sequence[Placement] | None,
+        ledger: Ledger,
     ) -> ServedAttachment:
         if not isinstance(guest, ProcessGuest):
-            return self._served(name, guest.kind, places)
+            return self._served(name, guest.kind, places, ledger)
         guest.with_seed(self._seed + len(self.all))
         return self._add(
-            ProcessAttachment(guest, name, self._tree, places or [Placement()], self.clock, self.recorder)
+            ProcessAttachment(
+                guest, name, self._tree, places or [Placement()], self.clock, self.recorder, ledger
+            )
         )
 
-    def _served(self, name: str, kind: str, places: Sequence[Placement] | None) -> ServedAttachment:
+    def _served(
+        self, name: str, kind: str, places: Sequence[Placement] | None, ledger: Ledger
+    ) -> ServedAttachment:
         places = places or [Placement(output=index) for index in range(len(self._tree.outputs))]
-        return self._add(ServedAttachment(name, kind, self._tree, places, self.clock, self.recorder))
+        return self._add(ServedAttachment(name, kind, self._tree, places, self.clock, self.recorder, ledger))
+
+    def _ledger(self, name: str, limits: Limits | None) -> Ledger:
+        """The account of the guest that comes next."""
+        return Ledger(limits or self._limits, self._together, lambda line: self._report(f"{name}: {line}"))
 
     def _add(self, attachment: AnyAttachment) -> AnyAttachment:
         attachment.display.report = self._report
         if isinstance(attachment, ServedAttachment) and not isinstance(self.clock, Calendar):
             self._turns = self._turns or Turns.on(asyncio.get_running_loop())
-            attachment.pace = self._turns.pace()
+            attachment.pace = self._turns.pace(attachment.ledger.limits.turn / 1e6)
         self.all.append(attachment)
         return attachment
 

@@ -45,6 +45,7 @@ from guest.simulated import SimulatedGuest
 from virtio.clock import Calendar, Clock
 from virtio.clock.calendar import NANOSECONDS
 from virtio.clock.real import RealClock
+from virtio.limits import Limits, Totals
 
 # Seconds of real time after which a guest that stops time, and says nothing, is taken for hung.
 PATIENCE_S = 30.0
@@ -73,10 +74,13 @@ class Machine:
         patience_s: Seconds of real time in which a guest that makes virtual time stand still must be
             heard of.
         record: A file to record everything into (see `compositor.record`).
+        limits: What each guest may use of this process, unless it is attached with limits of its own.
+        totals: What all guests together may use.
 
     Attributes:
         seed: As given.
         report: As given.
+        limits: What each guest may use, unless it has limits of its own.
 
     Raises:
         BadInput: No output or more than 16, an impossible mode, a window on the virtual clock.
@@ -99,6 +103,8 @@ class Machine:
         timing: TimingModel = INFINITELY_FAST,
         patience_s: float = PATIENCE_S,
         record: Path | None = None,
+        limits: Limits | None = None,
+        totals: Totals | None = None,
     ) -> None:
         if window and clock == "virtual":
             raise BadInput("a window lives in real time: the clock must be real")
@@ -124,6 +130,7 @@ class Machine:
             ),
         )
         self.seed = seed
+        self.limits = limits or Limits()
         self._guests = Guests(
             self._outputs.tree,
             seed=seed,
@@ -131,6 +138,8 @@ class Machine:
             report=report,
             echo=echo,
             on_picture=self._picture_is_up,
+            limits=self.limits,
+            totals=totals,
         )
         self.report = report
         self._clock_kind = clock
@@ -247,7 +256,11 @@ class Machine:
     # Guests.
 
     async def attach(
-        self, guest: SimulatedGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None = None
+        self,
+        guest: SimulatedGuest | ProcessGuest | LinuxGuest,
+        places: Sequence[Placement] | None = None,
+        *,
+        limits: Limits | None = None,
     ) -> Attachment:
         """Start a guest on this machine's outputs.
 
@@ -255,12 +268,13 @@ class Machine:
             guest: A simulated guest, in this process or in one of its own, or a real one.
             places: One placement per scanout. By default a simulated guest fills the first output, and a
                 real one has a scanout on every output.
+            limits: What it may use of this process; by default, as the machine says.
 
         Raises:
             BadInput: A placement is impossible.
             ScanoutError: The guest cannot be started; the message says why.
         """
-        return await self._guests.attach(guest, places)
+        return await self._guests.attach(guest, places, limits)
 
     def serve(
         self,
@@ -270,6 +284,7 @@ class Machine:
         places: Sequence[Placement] | None = None,
         time_travel: Path | None = None,
         any_file: bool = False,
+        limits: Limits | None = None,
     ) -> Attachment:
         """Be the vhost-user device for a VMM that connects to `path`, and, without `once`, for the next.
 
@@ -280,12 +295,15 @@ class Machine:
             time_travel: Where a UML kernel comes for its time, on the virtual clock; it is served once.
             any_file: Its memory may be any file, not only one of a memory file system (memfd, /dev/shm,
                 hugetlbfs). A file whose file system does not answer stops this machine.
+            limits: As for `attach`.
 
         Raises:
             BadInput: A placement is impossible, a socket cannot be opened, or `time_travel` does not go with
                 the machine's clock; the message says why.
         """
-        return self._guests.serve(path, once=once, places=places, time_travel=time_travel, any_file=any_file)
+        return self._guests.serve(
+            path, once=once, places=places, time_travel=time_travel, any_file=any_file, limits=limits
+        )
 
     def replay(self, recording: Recording) -> Player:
         """Feed a recording to this machine, whose outputs are the recording's, while it runs.

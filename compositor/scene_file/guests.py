@@ -19,6 +19,7 @@ from compositor.scene_file.schema import AnyGuest, PlaceTable, QemuTable, Simula
 from guest.memory import DEFAULT_SIZE
 from guest.real import LinuxGuest, QemuGuest, UmlGuest
 from guest.simulated import SimulatedGuest
+from virtio.limits import Limits, changed
 
 _MILLISECOND = 1_000_000
 _MIB = 1 << 20
@@ -63,6 +64,8 @@ def make_guests(tables: Sequence[AnyGuest], outputs: Sequence[Output]) -> dict[s
         made[name] = SceneGuest(
             table, _make_guest(table, name, key), _make_placements(table, outputs, name, key)
         )
+        with at_key(f"{key}.limits"):
+            changed(Limits(), table.limits)
     return made
 
 

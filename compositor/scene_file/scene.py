@@ -13,10 +13,12 @@ from compositor.machine import Machine
 from compositor.machine.presenter import Repaint
 from compositor.scene_file.events import check_events, schedule
 from compositor.scene_file.guests import check_seed, make_guests, nanoseconds
+from compositor.scene_file.keys import at_key
 from compositor.scene_file.outputs import make_outputs
 from compositor.scene_file.schema import OutputTable, QemuTable, SceneTable, SimulatedTable, TimingTable
 from guest.linux.tool import Progress
 from guest.real import LinuxGuest
+from virtio.limits import Limits, Totals, Values, changed, changed_all
 
 
 class SceneFile:
@@ -37,6 +39,7 @@ class SceneFile:
         repaint: When outputs are repainted, as `Machine` takes it.
         repaint_delay_ns: The same, with "vblank": how long after it.
         timing: What work costs.
+        limits: What each guest and all together may use, by name, as the file says.
         outputs: The outputs of the machine that it is started on.
         guests: The guests by name, in their order.
 
@@ -57,6 +60,9 @@ class SceneFile:
         self.repaint: Repaint = table.repaint or ("flush" if real else "vblank")
         self.timing = _timing(table.timing)
         self.repaint_delay_ns = nanoseconds(table.timing.repaint_delay_ms, "timing.repaint_delay_ms")
+        with at_key("limits"):
+            changed_all(Limits(), Totals(), table.limits)
+        self.limits: Values = table.limits
         self.outputs = make_outputs(table.outputs)
         self.guests = make_guests(table.guests, self.outputs)
         self.clock = _clock(table)
@@ -78,7 +84,8 @@ class SceneFile:
         """
         attached = {}
         for name, (table, guest, places) in self.guests.items():
-            attached[name] = await machine.attach(guest, places)
+            limits = changed(machine.limits, table.limits)
+            attached[name] = await machine.attach(guest, places, limits=limits)
             attached[name].set_sync(table.sync)
         schedule(self._events, machine, attached)
 

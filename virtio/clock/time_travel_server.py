@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from virtio.accept import Acceptor, Strangers
+from virtio.account import Account
 from virtio.aio import Stream
 from virtio.clock.time_travel import MESSAGE, MESSAGE_SIZE, Op, TimeTravel
 from virtio.descriptors import close_fds
@@ -51,7 +52,7 @@ class TimeTravelServer:
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._stream: Stream | None = None
-        self._strangers = Strangers(self._loop)
+        self._strangers = Strangers(self._loop, Account())
         listener = UnixListener(path, _BACKLOG)
         self._acceptor: Acceptor | None = Acceptor(self._loop, listener, self._accept, report)
 

@@ -130,6 +130,7 @@ class ServedAttachment(Attachment):
             inband=time is not None,
             any_file=any_file,
             pace=self.pace if time is None else time.pace,
+            account=self.ledger,
         )
         server.start()
         self._server = server

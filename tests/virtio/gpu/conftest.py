@@ -17,7 +17,7 @@ from virtio.fence import Fence
 from virtio.gpu.device import GpuDevice
 from virtio.gpu.display import CursorImage, DeferredTransfer, DisplayMode, Rect, ScanoutImage
 from virtio.gpu.formats import Format
-from virtio.gpu.limits import Limits
+from virtio.gpu.limits import Ledger
 from virtio.gpu.wire import (
     CONTROL_QUEUE,
     CURSOR_QUEUE,
@@ -36,6 +36,7 @@ from virtio.gpu.wire import (
     pack_entries,
     unpack,
 )
+from virtio.limits import Limits
 from virtio.memory import PAGE, GuestMemory, Region, SharedHandle
 from virtio.ring.layout import QueueConfig, available_ring_size, descriptor_table_size
 from virtio.ring.split import SplitQueue
@@ -183,7 +184,7 @@ class Machine:
         features: int = GpuDevice.features,
     ) -> None:
         self.display = RecordingDisplay(modes)
-        self.device = GpuDevice(self.display, host_memory=host_memory, limits=limits or Limits())
+        self.device = GpuDevice(self.display, host_memory=host_memory, ledger=Ledger(limits))
         self.features = features
         self.notified: list[int] = []
         self.config_changes = 0

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from virtio.gpu.backing import PIECE_BYTES, ContiguousBacking, ScatteredBacking
 from virtio.gpu.display import DisplayMode
 from virtio.gpu.layout import pack, unpack
-from virtio.gpu.limits import Limits
 from virtio.gpu.resource import Blob, Resource2d
 from virtio.gpu.scanout import BoundBlob
 from virtio.gpu.wire import (
@@ -30,13 +29,14 @@ from virtio.gpu.wire import (
     pack_entries,
     sizeof,
 )
+from virtio.limits import Limits
 from virtio.memory import PAGE
 
 if TYPE_CHECKING:
     from tests.virtio.gpu.conftest import Machine, MakeMachine
 
 HIGH = 0x1000_0000
-LIMITS = Limits(host_memory_bytes=1 << 18, resources=6, mappings=16, mapped_bytes=1 << 17, entries=64)
+LIMITS = Limits(host_memory=1 << 18, resources=6, mappings=16, mapped=1 << 17, entries=64)
 OK_WITH_BODY = {
     Command.GET_DISPLAY_INFO: Response.OK_DISPLAY_INFO,
     Command.GET_EDID: Response.OK_EDID,
@@ -157,8 +157,8 @@ def audit(machine: Machine) -> None:
             host += state.image.pixels.nbytes
     ledger = session.ledger
     assert (ledger.host_memory.used, ledger.mapped.used) == (host, mapped)
-    assert host <= LIMITS.host_memory_bytes
-    assert mapped <= LIMITS.mapped_bytes
+    assert host <= LIMITS.host_memory
+    assert mapped <= LIMITS.mapped
     assert 0 <= ledger.mappings.used <= LIMITS.mappings
 
 

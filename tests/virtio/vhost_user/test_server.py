@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from virtio.account import Account
 from virtio.errors import Misuse
+from virtio.limits import Limits
 from virtio.vhost_user.frontend import VhostUserFrontend
 from virtio.vhost_user.messages import Message, Request
 from virtio.vhost_user.server import VhostUserServer
@@ -269,10 +271,10 @@ async def test_silent_connections_shut_no_front_end_out(
 
 
 async def test_a_silent_connection_has_to_go_after_a_while(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+    serve: Serve,
 ) -> None:
-    monkeypatch.setattr("virtio.accept._PATIENCE_S", 0)
-    reader, writer = await asyncio.open_unix_connection(str(serve().server.path))
+    served = serve(account=Account(Limits(first_message=0)))
+    reader, writer = await asyncio.open_unix_connection(str(served.server.path))
     assert await asyncio.wait_for(reader.read(), 10) == b""
     writer.close()
 
