@@ -47,10 +47,10 @@ class Budget:
 
     def call_when_given(self, call: Callable[[], None]) -> None:
         """Call once when something is given back next, here or to the whole; one that waits already, once."""
-        if call not in self._waiting:
-            self._waiting.append(call)
-        if self._whole is not None:
+        if self._whole is not None:  # which hears of everything
             self._whole.call_when_given(call)
+        elif call not in self._waiting:
+            self._waiting.append(call)
 
     @property
     def left(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from virtio.account import Together
 from virtio.fence import Fence
 from virtio.gpu.device import GpuDevice
 from virtio.gpu.display import CursorImage, DeferredTransfer, DisplayMode, Rect, ScanoutImage
@@ -173,6 +174,7 @@ class Machine:
         notified: Queues for which the device called `notify`.
         config_changes: How often it called `config_changed`.
         faults: What it called `on_fault` with.
+        told: Limits that were reached.
     """
 
     def __init__(
@@ -180,11 +182,14 @@ class Machine:
         modes: Sequence[DisplayMode] = (DisplayMode(1024, 768),),
         *,
         limits: Limits | None = None,
+        together: Together | None = None,
         host_memory: bool = False,
         features: int = GpuDevice.features,
     ) -> None:
         self.display = RecordingDisplay(modes)
-        self.device = GpuDevice(self.display, host_memory=host_memory, ledger=Ledger(limits))
+        self.told: list[str] = []
+        ledger = Ledger(limits, together, self.told.append)
+        self.device = GpuDevice(self.display, host_memory=host_memory, ledger=ledger)
         self.features = features
         self.notified: list[int] = []
         self.config_changes = 0
