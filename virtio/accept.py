@@ -10,12 +10,13 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from virtio.account import Account
+from virtio.account import Account, Notices
 from virtio.aio import Loop, TimerHandle
 from virtio.listener import UnixListener
 
 # Seconds until the next try when a connection cannot be accepted: no descriptors are left, mostly.
 _RETRY_S = 1.0
+_REPORTS = 8
 
 
 class Stranger(Protocol):
@@ -81,13 +82,13 @@ class Acceptor:
             loop: The running loop.
             listener: Owned from now on.
             accepted: Called with each connection, and owns it.
-            report: Gets one line, once, when connections cannot be accepted.
+            report: Gets one line, once, when connections cannot be accepted, and for each user who may not
+                connect.
         """
         self._loop = loop
         self._listener = listener
         self._accepted = accepted
-        self._report = report
-        self._reported = False
+        self._tell_once = Notices(report, _REPORTS)
         self._retry: TimerHandle | None = None
         self._listen()
 
@@ -110,12 +111,16 @@ class Acceptor:
         except OSError as error:
             self._back_off(error)
             return
-        self._accepted(sock)
+        user = self._listener.stranger(sock)
+        if user is None:
+            self._accepted(sock)
+            return
+        sock.close()
+        self._tell_once(f"a connection of user {user} was refused; --allow-user {user} allows it")
 
     def _back_off(self, error: OSError) -> None:
         """The connections that wait are still there: the loop would spin, and fill the user's screen."""
         self._loop.remove_reader(self._listener.socket)
         self._retry = self._loop.call_later(_RETRY_S, self._listen)
-        if not self._reported:
-            self._reported = True
-            self._report(f"cannot accept a connection: {error.strerror}; trying again every second")
+        line = f"cannot accept a connection: {error.strerror}; trying again every second"
+        self._tell_once(line, "cannot accept")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -117,6 +117,7 @@ class Guests:
         time_travel: Path | None,
         any_file: bool,
         limits: Limits | None,
+        users: Collection[int],
     ) -> Attachment:
         """See `Machine.serve`."""
         if time_travel is None:
@@ -128,10 +129,15 @@ class Guests:
             served = self._served(name, "vhost-user", places, self._ledger(name, limits))
             try:
                 served.listen(
-                    path, once=once or time is not None, report=self._report, time=time, any_file=any_file
+                    path,
+                    once=once or time is not None,
+                    report=self._report,
+                    time=time,
+                    any_file=any_file,
+                    users=users,
                 )
                 if time is not None and time_travel is not None:
-                    served.keep_time(time, time_travel, self._report)
+                    served.keep_time(time, time_travel, self._report, users)
             except Misuse as error:  # a path that the user gave cannot be listened on
                 raise BadInput(str(error)) from None
         return served

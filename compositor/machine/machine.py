@@ -11,7 +11,7 @@ as it goes. On the real clock it passes by itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -285,6 +285,7 @@ class Machine:
         time_travel: Path | None = None,
         any_file: bool = False,
         limits: Limits | None = None,
+        users: Collection[int] = (),
     ) -> Attachment:
         """Be the vhost-user device for a VMM that connects to `path`, and, without `once`, for the next.
 
@@ -296,13 +297,20 @@ class Machine:
             any_file: Its memory may be any file, not only one of a memory file system (memfd, /dev/shm,
                 hugetlbfs). A file whose file system does not answer stops this machine.
             limits: As for `attach`.
+            users: Numbers of users whose programs may connect, beside this process's own and root's.
 
         Raises:
             BadInput: A placement is impossible, a socket cannot be opened, or `time_travel` does not go with
                 the machine's clock; the message says why.
         """
         return self._guests.serve(
-            path, once=once, places=places, time_travel=time_travel, any_file=any_file, limits=limits
+            path,
+            once=once,
+            places=places,
+            time_travel=time_travel,
+            any_file=any_file,
+            limits=limits,
+            users=users,
         )
 
     def replay(self, recording: Recording) -> Player:

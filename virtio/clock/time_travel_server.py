@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from virtio.accept import Acceptor, Strangers
@@ -34,6 +34,7 @@ class TimeTravelServer:
         on_fault: Callable[[ProtocolFault], None],
         on_end: Callable[[], None],
         report: Callable[[str], None],
+        users: Collection[int] = (),
     ) -> None:
         """Open the socket, on the running loop.
 
@@ -43,6 +44,7 @@ class TimeTravelServer:
             on_fault: Called when the kernel breaks the protocol; its connection is closed then.
             on_end: Called when the kernel has closed its end.
             report: Gets one line, once, when connections cannot be accepted.
+            users: Numbers of users who may connect, beside this process's own and root.
 
         Raises:
             Misuse: The socket cannot be opened; the message says why.
@@ -53,7 +55,7 @@ class TimeTravelServer:
         self._loop = asyncio.get_running_loop()
         self._stream: Stream | None = None
         self._strangers = Strangers(self._loop, Account())
-        listener = UnixListener(path, _BACKLOG)
+        listener = UnixListener(path, _BACKLOG, users)
         self._acceptor: Acceptor | None = Acceptor(self._loop, listener, self._accept, report)
 
     def close(self) -> None:

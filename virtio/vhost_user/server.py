@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +49,7 @@ class VhostUserServer:
         any_file: bool = False,
         pace: Pace | None = None,
         account: Account | None = None,
+        users: Collection[int] = (),
     ) -> None:
         """Configure a server; `start` or `async with` opens the socket.
 
@@ -66,6 +67,7 @@ class VhostUserServer:
                 then stops this process.
             pace: When the work of connections happens; None: on the real clock, with no other guest.
             account: What the guest uses, and may use; the devices' own.
+            users: Numbers of users who may connect, beside this process's own and root.
         """
         self.path = Path(path)
         self._make_device = make_device
@@ -77,7 +79,7 @@ class VhostUserServer:
         self._inband, self._any_file, self._pace = inband, any_file, pace
         self._acceptor: Acceptor | None = None
         self._connections: set[Connection] = set()
-        self._account = account or Account()
+        self._account, self._users = account or Account(), users
         # Of a connection that never became a front end; the same line is told once only.
         self.strange = Notices(self.report, self._account.limits.lines)
         self._live: Connection | None = None
@@ -112,7 +114,7 @@ class VhostUserServer:
             lines=limits.lines,
         )
         self._strangers = Strangers(self._loop, self._account)
-        listener = UnixListener(self.path, _BACKLOG)
+        listener = UnixListener(self.path, _BACKLOG, self._users)
         self._acceptor = Acceptor(self._loop, listener, self._accept, self.report)
 
     def close(self) -> None:
