@@ -108,6 +108,17 @@ class Account:
         self.connections = Budget(limits.connections, together.connections)
         self._tell_once = Notices(tell, limits.lines)
 
+    def held(self) -> str:
+        """What is used, for a message; empty when all has been given back."""
+        budgets = {
+            "bytes of host memory": self.host_memory,
+            "resources": self.resources,
+            "mappings": self.mappings,
+            "answers": self.fences,
+            "descriptors": self.descriptors,
+        }
+        return ", ".join(f"{budget.used} {name}" for name, budget in budgets.items() if budget.used)
+
     def reached(self, name: str, what: str, budget: Budget | None = None) -> str:
         """Say that a limit was reached, once for each limit.
 

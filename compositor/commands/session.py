@@ -45,6 +45,7 @@ def run_session(
     timing: TimingModel = INFINITELY_FAST,
     repaint_delay_ns: int = 0,
     limits: Values = NO_VALUES,
+    at_end: Callable[[int], None] = lambda _now_ns: None,
 ) -> None:
     """Build the machine, let `start` attach guests to it, run it, write what was asked for, say what it did.
 
@@ -58,6 +59,7 @@ def run_session(
         timing: See `Machine`.
         repaint_delay_ns: See `Machine`.
         limits: What guests may use, where `--limit` says nothing else.
+        at_end: Called with the time when the run is over, while its guests are there.
 
     Raises:
         BadInput: An option about the outputs makes no sense.
@@ -83,7 +85,7 @@ def run_session(
         totals=totals,
         patience_s=PATIENCE_S if run.patience is None else run.patience,
     )
-    asyncio.run(_session(machine, run, start))
+    asyncio.run(_session(machine, run, start, at_end))
 
 
 def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
@@ -95,7 +97,7 @@ def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
     return "cpu" if run.renderer == "auto" and exact else run.renderer
 
 
-async def _session(machine: Machine, run: RunOptions, start: Start) -> None:
+async def _session(machine: Machine, run: RunOptions, start: Start, at_end: Callable[[int], None]) -> None:
     if run.screenshot_at is not None:
         machine.pictures.want(machine.outputs[0].name, run.screenshot_at)
     async with machine:
@@ -105,6 +107,7 @@ async def _session(machine: Machine, run: RunOptions, start: Start) -> None:
             finally:
                 written = _write_results(machine, run)
         _summarise(machine, written)
+        at_end(machine.clock.now_ns())
         failed = [guest.failure for guest in machine.guests if guest.failure is not None]
     if reason is StopReason.INTERRUPTED:
         missing = _missing_picture(machine, run)

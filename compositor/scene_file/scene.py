@@ -15,6 +15,7 @@ from compositor.scene_file.events import check_events, schedule
 from compositor.scene_file.guests import check_seed, make_guests, nanoseconds
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.outputs import make_outputs
+from compositor.scene_file.promises import Promises
 from compositor.scene_file.schema import OutputTable, QemuTable, SceneTable, SimulatedTable, TimingTable
 from guest.linux.tool import Progress
 from guest.real import LinuxGuest
@@ -42,6 +43,7 @@ class SceneFile:
         limits: What each guest and all together may use, by name, as the file says.
         outputs: The outputs of the machine that it is started on.
         guests: The guests by name, in their order.
+        promises: What is promised while it runs.
 
     Raises:
         BadInput: It says something that cannot be; the message names the key.
@@ -69,6 +71,7 @@ class SceneFile:
         self._check_delay()
         self._events = table.events
         check_events(self._events, self.outputs, self.guests)
+        self.promises = Promises()
 
     def prepare(self, progress: Progress) -> None:
         """Fetch and compile what its real guests need; that would hold up the event loop later."""
@@ -87,7 +90,7 @@ class SceneFile:
             limits = changed(machine.limits, table.limits)
             attached[name] = await machine.attach(guest, places, limits=limits)
             attached[name].set_sync(table.sync)
-        schedule(self._events, machine, attached)
+        schedule(self._events, machine, attached, self.promises)
 
     def _check_delay(self) -> None:
         period_ns = min(output.mode.period_ns for output in self.outputs)

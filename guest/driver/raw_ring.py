@@ -14,6 +14,8 @@ class RawRing:
     """The control queue's ring, written without any of a driver's care.
 
     Attributes:
+        size: Descriptors.
+        last: The last one; a driver takes the first ones first.
         page: Address of a page of scratch memory.
     """
 
@@ -24,6 +26,7 @@ class RawRing:
             config.available_ring, layout.available_ring_size(config.size)
         ).cast("H")
         self.size = config.size
+        self.last = config.size - 1
         self.page = driver.ram.allocate_contiguous(PAGE)[0]
 
     def describe(self, index: int, run: Run, flags: int = 0, following: int = 0) -> None:
