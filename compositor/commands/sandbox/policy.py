@@ -7,6 +7,7 @@ with `--window` files come last, too, and threads of the driver keep their right
 
 from __future__ import annotations
 
+import os
 import sysconfig
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,7 +26,7 @@ from virtio.memory import sigbus
 Report = Callable[[str], None]
 
 _LIBRARIES = ("/usr/lib", "/lib", "/lib64", "/usr/local/lib", "/usr/share", "/etc/ld.so.cache")
-_KERNEL = ("/proc/sys/vm/max_map_count", "/dev/null", "/dev/urandom")
+_KERNEL = ("/proc/sys/vm/max_map_count", "/dev/urandom")
 
 
 class Sandbox:
@@ -86,6 +87,7 @@ class Sandbox:
 
     def _rules(self) -> dict[Path, Access]:
         rules = landlock.present((*own_code(), *_LIBRARIES, *_KERNEL), READ)
+        rules |= landlock.present([os.devnull], Access.READ_FILE | Access.WRITE_FILE)
         rules |= dict.fromkeys(self._streams, Access.WRITE_FILE | Access.TRUNCATE)
         for places, access in (
             (self._results, Access.MAKE_REG | Access.REMOVE_FILE),  # a part takes its name

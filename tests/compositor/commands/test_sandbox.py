@@ -116,7 +116,8 @@ def serving(folder: Path) -> Iterator[Any]:
         running.append(process)
         assert process.stdout is not None
         assert "serving virtio-gpu" in process.stdout.readline()
-        return json.loads(process.stdout.readline()), process
+        found = next(line for line in process.stdout if line.startswith("{"))
+        return json.loads(found), process
 
     yield start
     for process in running:
@@ -177,6 +178,16 @@ def test_a_guest_is_served_in_the_sandbox_and_the_named_files_are_written(folder
     assert "5 of 5 frames presented" in out
     assert json.loads((folder / "s.json").read_text())["guests"][0]["frames"]["presented"] == 5
     assert {path.name for path in folder.iterdir()} == {"secret", "s.json", "s.png", "r.rec"}
+
+
+@needs_files
+@needs_calls
+def test_a_kernels_time_is_kept_in_the_sandbox(serving: Any, folder: Path) -> None:
+    found, process = serving("--time-travel", "time")
+    assert found["read a file"] != "done"
+    assert (folder / "time").is_socket()
+    ended(process)
+    assert {path.name for path in folder.iterdir()} == {"secret"}
 
 
 def sandbox(folder: Path, lines: list[str], *, window: bool = False) -> Sandbox:

@@ -93,6 +93,8 @@ class HostileDriver(Random):
             return self.randbytes(self.randrange(120))
         command = self.choice((*Command, *OFTEN))
         runs = [self.run() for _ in range(self.randrange(6))]
+        if self.random() < 0.02:
+            runs = [(HIGH, PAGE)] * self.choice((LIMITS.entries, LIMITS.entries + 1))
         body = self.body(REQUESTS[command], strange=0.02 if kind < 20 else 0.3)
         if command in IDS and self.random() < 0.9:
             body = body._replace(resource_id=self.choice(IDS[command]))
