@@ -443,8 +443,8 @@ words = (st.integers(0, 9) | st.integers(0, WRAP)).map(lambda word: word.to_byte
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(
-    table=st.lists(nearly_right | nearly_right | entries, min_size=8, max_size=8).map(b"".join),
-    indirect=st.lists(nearly_right | entries, max_size=8).map(b"".join),
+    table=st.lists(entries, min_size=8, max_size=8).map(b"".join),
+    indirect=st.lists(entries, max_size=8).map(b"".join),
     avail=st.lists(words, min_size=1, max_size=12).map(b"".join),
     features=st.sampled_from(ANY),
 )
@@ -455,9 +455,24 @@ def test_hostile_rings_raise_nothing_but_queue_faults(
     memory.write(INDIRECT, indirect)
     memory.write(AVAIL + 2, avail)
     memory.write(USED, bytes(4))
-    config = QueueConfig(8, TABLE, AVAIL, USED)
-    take_all(memory, SplitQueue(memory, config, features=features), features)
-    serve_hostile(SplitQueue(memory, config, features=features))
+    serve_hostile(SplitQueue(memory, QueueConfig(8, TABLE, AVAIL, USED), features=features))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=500)
+@given(
+    table=st.lists(nearly_right, min_size=8, max_size=8).map(b"".join),
+    indirect=st.lists(nearly_right, min_size=4, max_size=4).map(b"".join),
+    heads=st.lists(st.integers(0, 8), min_size=1, max_size=9),
+    features=st.sampled_from(ANY),
+)
+def test_what_the_specification_forbids_is_refused_and_nothing_else(
+    memory: GuestMemory, table: bytes, indirect: bytes, heads: list[int], features: int
+) -> None:
+    memory.write(TABLE, table)
+    memory.write(INDIRECT, indirect)
+    memory.write(AVAIL + 2, b"".join(word.to_bytes(2, "little") for word in (len(heads), *heads[:8])))
+    memory.write(USED, bytes(4))
+    take_all(memory, SplitQueue(memory, QueueConfig(8, TABLE, AVAIL, USED), features=features), features)
 
 
 def take_all(memory: GuestMemory, queue: SplitQueue, features: int) -> None:
