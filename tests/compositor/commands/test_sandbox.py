@@ -175,8 +175,9 @@ def test_a_guest_is_served_in_the_sandbox_and_the_named_files_are_written(folder
     )  # fmt: skip
     out, err = process.communicate(timeout=60)
     assert (done.returncode, process.returncode, err) == (0, 0, "")
-    assert "5 of 5 frames presented" in out
-    assert json.loads((folder / "s.json").read_text())["guests"][0]["frames"]["presented"] == 5
+    frames = json.loads((folder / "s.json").read_text())["guests"][0]["frames"]
+    assert frames["presented"] == frames["submitted"] >= 5
+    assert "wrote s.png\nwrote s.json\nwrote r.rec\n" in out
     assert {path.name for path in folder.iterdir()} == {"secret", "s.json", "s.png", "r.rec"}
 
 
