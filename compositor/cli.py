@@ -218,17 +218,39 @@ def replay_recording(
 
 @app.command()
 def compare(
-    a: Path,
-    b: Path,
-    fuzz: Annotated[int, typer.Option(help="Largest difference of a channel to overlook.")] = 0,
-    difference: Annotated[
-        Path | None, typer.Option(metavar="F.png", help="Write an image of the differences.")
+    a: Annotated[Path, typer.Argument(metavar="A", help="A PNG, - for standard input, or a directory.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="As A.")],
+    tolerance: Annotated[
+        str | None,
+        typer.Option(help="What may differ: channel=N, red=-1:2, pixels=N, ratio=R, antialiasing, ..."),
     ] = None,
+    fuzz: Annotated[int | None, typer.Option(help="Short for --tolerance channel=N.")] = None,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X,Y,W,H|F.png", help="Leave out a rectangle, or what is white in F.png."),
+    ] = None,
+    clip: Annotated[
+        list[str] | None, typer.Option(metavar="X,Y,W,H|F.png", help="Compare nothing but this.")
+    ] = None,
+    difference: Annotated[
+        Path | None,
+        typer.Option(metavar="F.png", help="Write a picture of the differences."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare two screenshots; exit status 1 when they differ."""
+    """Compare two screenshots, or two directories of them; exit status 1 when they differ."""
     from compositor.commands.compare import compare
 
-    compare(a, b, fuzz=fuzz, difference=difference)
+    compare(
+        a,
+        b,
+        tolerance=tolerance,
+        fuzz=fuzz,
+        mask=mask or [],
+        clip=clip or [],
+        difference=difference,
+        as_json=json,
+    )
 
 
 @app.command()

@@ -105,6 +105,9 @@ class SimulatedGuest(Closing):
         self._slot = gpu.slot() if isinstance(gpu, Gpu) else gpu
         self._renderer: Renderer | None = None
 
+    def __repr__(self) -> str:
+        return f"<SimulatedGuest {self.name}, workload {self.workload.name}, {self.frames_submitted} frames>"
+
     @property
     def has_gpu(self) -> bool:
         """Whether it draws on a GPU."""

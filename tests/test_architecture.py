@@ -16,15 +16,16 @@ FLOORS = (
     ("errors",),
     ("files",),
     ("pixels",),
-    ("render",),
+    ("render", "compare"),
     ("output",),
     ("scene", "frame_clock", "screen", "observe"),
     ("adapter",),
     ("record",),
     ("machine",),
     ("scene_file", "bench"),
+    ("testing",),
     ("commands",),
-    ("cli",),
+    ("cli", "pytest_plugin"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # From here on up, rooms may use the other packages; the adapter and recordings may use virtio.
@@ -53,6 +54,7 @@ SHARED = {
     "virtio.aio",
     "virtio.closing",
     "virtio.regular",
+    "virtio.arguments",
 }
 # What runs an event loop or owns one of its objects; everything else is sans-IO.
 SHELLS = {

@@ -368,7 +368,7 @@ def test_a_subject_that_does_not_exist_is_found(word: str) -> None:
 
 def floors() -> dict[str, int]:
     """The rooms of ARCHITECTURE.md's drawing, with the floor that each lies on."""
-    drawing = re.findall(r"^ (\d) │ ([a-z_ ]+)│", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    drawing = re.findall(r"^ ?(\d+) │ ([a-z_ ]+)│", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
     return {room: int(floor) for floor, rooms in drawing for room in rooms.split()}
 
 

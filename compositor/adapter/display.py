@@ -17,9 +17,11 @@ from compositor.adapter.reuse import EarlyReuse
 from compositor.adapter.sync_policy import SyncPolicy
 from compositor.errors import BadInput, Misuse
 from compositor.observe.statistics import GuestStatistics
+from compositor.output.output import Output
 from compositor.output.submission import Feedback
 from compositor.scene.layout import check_name
 from compositor.scene.tree import SceneTree
+from virtio.arguments import check_type
 from virtio.fence import Fence
 from virtio.gpu.display import CursorImage, DeferredTransfer, DisplayMode, ScanoutImage
 from virtio.gpu.display import Rect as GuestRect
@@ -82,6 +84,9 @@ class GuestDisplay:
         self._tree = tree
         self._told = self.modes()
 
+    def __repr__(self) -> str:
+        return f"<display of {self._name}, {len(self.heads)} scanouts, sync {self.policy.value}>"
+
     def modes(self) -> Sequence[DisplayMode]:
         """One mode per scanout."""
         return [head.mode() for head in self.heads]
@@ -97,6 +102,7 @@ class GuestDisplay:
         Raises:
             BadInput: There is no such scanout.
         """
+        check_type(f"guest {self._name}: scanout", scanout_id, int, "a whole number")
         if not 0 <= scanout_id < len(self.heads):
             raise BadInput(f"guest {self._name}: no scanout {scanout_id}; it has {len(self.heads)}")
         return self.heads[scanout_id].place
@@ -129,6 +135,10 @@ class GuestDisplay:
 
     def _tell(self, line: str) -> None:
         self.report(line)
+
+    def reaches(self, output: Output) -> bool:
+        """Whether anything that the guest shows can be seen on an output, as it is placed now."""
+        return any(head.reaches(output) for head in self.heads)
 
     def set_scanout(self, scanout_id: int, image: ScanoutImage | None) -> Fence | None:
         """See `virtio.gpu.display.Display.set_scanout`."""

@@ -83,6 +83,11 @@ class FlipQueue:
         self._out: set[Flip] = set()  # those that the host is not through with
         self._newest = NewestBuffer(guest.found)
 
+    @property
+    def outstanding(self) -> list[Flip]:
+        """The flips that the host is not through with, the oldest first."""
+        return sorted(self._out, key=lambda flip: flip.number)
+
     def set_image(self, image: ScanoutImage | None) -> Fence | None:
         """The scanout shows `image` from its next flush on, or nothing from now on.
 
@@ -259,7 +264,7 @@ class FlipQueue:
         """Take the node out of the tree; fences that still wait are signalled."""
         self._discard_waiting()
         self._surface.remove()
-        for flip in sorted(self._out, key=lambda flip: flip.number):
+        for flip in self.outstanding:
             flip.unwatch()
             if flip.submission.answered:
                 self._done(flip)

@@ -12,6 +12,7 @@ from compositor.adapter.flip_queue import FlippingGuest, FlipQueue
 from compositor.adapter.placement import Placement, display_mode, place_name
 from compositor.output.frame import Frame
 from compositor.output.layers import Buffer
+from compositor.output.output import Output
 from compositor.pixels.format import PixelFormat
 from compositor.pixels.geometry import EMPTY, Rect
 from compositor.pixels.plane_state import turned
@@ -64,6 +65,13 @@ class Head:
     def mode(self) -> DisplayMode:
         """What the guest is told about the monitor behind this scanout."""
         return display_mode(self.place, self._tree.outputs)
+
+    def reaches(self, output: Output) -> bool:
+        """Whether what it shows is on `output`; of what it has yet to show, whether that may be."""
+        if self.surface.buffer is not None:
+            return output in self.surface.layers
+        outputs, all_outputs = self.place.outputs, self._tree.outputs
+        return output.plugged and (outputs is None or any(all_outputs[i] is output for i in outputs))
 
     def put(self, place: Placement) -> None:
         """Appear elsewhere; the caller tells the guest."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compositor.errors import BadInput
+from compositor.errors import BadInput, Misuse
 from compositor.output.mode import MAX_SIZE, MIN_SIZE
 from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import OPAQUE, TRANSFORMS, Rotation, parse_transform
 from compositor.scene.layout import FARTHEST, bounding_box
+from virtio.arguments import check_type, shown
 from virtio.gpu.display import DisplayMode
 
 
@@ -92,6 +93,16 @@ def place_name(place: Placement, outputs: Sequence[Output]) -> str:
     return "the layout" if place.output is None else outputs[place.output].name
 
 
+def check_places(places: object) -> None:
+    """Refuse what is no list of placements.
+
+    Raises:
+        Misuse: It is not, or an empty one.
+    """
+    if not isinstance(places, Sequence) or not places or not all(isinstance(p, Placement) for p in places):
+        raise Misuse(f"places={shown(places)}: a list of Placement is needed, one for each scanout")
+
+
 def check_placement(name: str, place: Placement, outputs: int) -> None:
     """Refuse a placement that cannot be shown, by the name of what is wrong.
 
@@ -99,6 +110,7 @@ def check_placement(name: str, place: Placement, outputs: int) -> None:
         BadInput: No such output, one that is named twice, a position or a clip that is none, a size that no
             mode can have, an opacity or a transform that is none.
     """
+    _check_types(name, place)
     for output in place.outputs or ():
         if not 0 <= output < outputs:
             raise BadInput(f"guest {name}: no output {output}; there are {outputs}, counted from 0")
@@ -117,3 +129,22 @@ def check_placement(name: str, place: Placement, outputs: int) -> None:
     for what, size in (("width", place.width), ("height", place.height)):
         if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
             raise BadInput(f"guest {name}: {what} {size} is not in {MIN_SIZE} to {MAX_SIZE}")
+
+
+def _check_types(name: str, place: Placement) -> None:
+    check_type(f"guest {name}: place", place, Placement, "a Placement")
+    for what in ("output", "x", "y", "width", "height", "z"):
+        value = getattr(place, what)
+        if value is not None or what in ("x", "y", "z"):
+            check_type(f"guest {name}: {what}", value, int, "a whole number")
+    for mirror in _each(f"guest {name}: mirrors", place.mirrors):
+        check_type(f"guest {name}: mirrors", mirror, int, "a whole number in each place")
+    if place.clip is not None and len(_each(f"guest {name}: clip", place.clip)) != 4:
+        raise Misuse(f"guest {name}: clip={shown(place.clip)}: (x, y, width, height) is needed")
+    check_type(f"guest {name}: opacity", place.opacity, (int, float), "a number from 0 to 1")
+    check_type(f"guest {name}: transform", place.transform, str, "a word")
+
+
+def _each(name: str, numbers: object) -> tuple[object, ...]:
+    check_type(name, numbers, (tuple, list), "a tuple of whole numbers")
+    return tuple(numbers)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from typing import cast
 from compositor.bench.report import Report
 
 BENCHMARKS = {
+    "compare": "compositor.bench.compare",
     "mapping": "compositor.bench.mapping",
     "gl": "compositor.bench.gl",
     "fences": "compositor.bench.fences",

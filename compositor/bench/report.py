@@ -76,6 +76,7 @@ def interleave(
     *,
     runs: int,
     against: str | None = None,
+    fastest: bool = False,
     goal: float | None = None,
 ) -> Row:
     """Measure ours and the peers in turn, `runs` times, and compare pair by pair.
@@ -87,21 +88,24 @@ def interleave(
         peers: As `ours`, by name.
         runs: Measurements of each.
         against: The peer to compare with; the first by default.
+        fastest: Compare with the peer whose median is best, instead.
         goal: The ratio that was asked for.
     """
-    against = against or next(iter(peers), None)
     mine: list[float] = []
     theirs: dict[str, list[float]] = {name: [] for name in peers}
     for _ in range(runs):
         mine.append(ours())
         for name, measure in peers.items():
             theirs[name].append(measure())
+    medians = {name: statistics.median(values) for name, values in theirs.items()}
+    higher_is_better = unit.endswith("/s")
+    if fastest and medians:
+        against = (max if higher_is_better else min)(medians, key=medians.__getitem__)
+    against = against or next(iter(peers), None)
     ratio = None
     if against is not None:
         pairs = zip(mine, theirs[against], strict=True)
-        higher_is_better = unit.endswith("/s")
         ratio = statistics.median(a / b if higher_is_better else b / a for a, b in pairs)
-    medians = {name: statistics.median(values) for name, values in theirs.items()}
     return Row(case, unit, statistics.median(mine), medians, against, ratio, goal, runs)
 
 

@@ -110,4 +110,4 @@ def _boot(run: RunOptions, boot: BootOptions, guest: LinuxGuest) -> None:
             when_ns = now_ns + round(hotplug.when_s * NANOSECONDS)
             machine.clock.call_at(when_ns, partial(hotplug.happen, machine))
 
-    run_session(run, start, clock="real", repaint="flush", console=boot.console)
+    run_session(run, start, clock="real", repaint="flush", console=boot.console, all_show=True)

@@ -61,6 +61,7 @@ def examine() -> Iterator[Finding]:
         ("numba", "fast blending (else exact numpy, slower)", ""),
         ("pillow", "screenshots", ""),
         ("pyglet", "windows", "[window]"),
+        ("scikit-image", "compare --tolerance perceptual", "[perceptual]"),
     ):
         yield Finding(package, needed_for, _version(package), f'pip install -e ".{extra}"')
     yield kernels()

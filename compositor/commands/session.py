@@ -25,6 +25,8 @@ from compositor.observe.statistics import write_json
 from compositor.output.output import Output
 from compositor.pixels.screenshot import save_png
 from compositor.screen import Renderer
+from guest.linux.errors import GuestDied
+from virtio.clock.calendar import NANOSECONDS
 from virtio.limits import NO_VALUES, Limits, Totals, Values, changed_all, normal
 
 Start = Callable[[Machine], Awaitable[None]]
@@ -46,6 +48,7 @@ def run_session(
     repaint_delay_ns: int = 0,
     limits: Values = NO_VALUES,
     at_end: Callable[[int], None] = lambda _now_ns: None,
+    all_show: bool = False,
 ) -> None:
     """Build the machine, let `start` attach guests to it, run it, write what was asked for, say what it did.
 
@@ -60,10 +63,12 @@ def run_session(
         repaint_delay_ns: See `Machine`.
         limits: What guests may use, where `--limit` says nothing else.
         at_end: Called with the time when the run is over, while its guests are there.
+        all_show: A guest that never shows a frame fails the run.
 
     Raises:
         BadInput: An option about the outputs makes no sense.
-        RunFailed: A guest died, or a limit passed before what was asked for had happened.
+        GuestDied: One did; the others went on to the end of the run.
+        RunFailed: A guest failed, or a limit passed before what was asked for had happened.
         Interrupted: A signal ended the run.
     """
     digest = (run.clock or clock) == "virtual" or run.stats is not None or repaint == "recorded"
@@ -85,7 +90,7 @@ def run_session(
         totals=totals,
         patience_s=PATIENCE_S if run.patience is None else run.patience,
     )
-    asyncio.run(_session(machine, run, start, at_end))
+    asyncio.run(_session(machine, run, start, at_end, all_show=all_show))
 
 
 def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
@@ -97,7 +102,9 @@ def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
     return "cpu" if run.renderer == "auto" and exact else run.renderer
 
 
-async def _session(machine: Machine, run: RunOptions, start: Start, at_end: Callable[[int], None]) -> None:
+async def _session(
+    machine: Machine, run: RunOptions, start: Start, at_end: Callable[[int], None], *, all_show: bool
+) -> None:
     if run.screenshot_at is not None:
         machine.pictures.want(machine.outputs[0].name, run.screenshot_at)
     async with machine:
@@ -108,7 +115,8 @@ async def _session(machine: Machine, run: RunOptions, start: Start, at_end: Call
                 written = _write_results(machine, run)
         _summarise(machine, written)
         at_end(machine.clock.now_ns())
-        failed = [guest.failure for guest in machine.guests if guest.failure is not None]
+        failed = [guest.died_of for guest in machine.guests if guest.died_of is not None]
+        dark = [guest.name for guest in machine.guests if all_show and not guest.frames["presented"]]
     if reason is StopReason.INTERRUPTED:
         missing = _missing_picture(machine, run)
         if missing is not None:
@@ -117,6 +125,8 @@ async def _session(machine: Machine, run: RunOptions, start: Start, at_end: Call
     _check(machine, run, reason)
     if failed:
         raise failed[0]
+    if dark:
+        raise RunFailed(f"{', '.join(dark)}: never showed a frame: {reason.value}")
 
 
 async def _limited(machine: Machine, run: RunOptions, start: Start) -> StopReason:
@@ -128,11 +138,26 @@ async def _limited(machine: Machine, run: RunOptions, start: Start) -> StopReaso
                 for guest in machine.guests:
                     guest.set_sync(run.sync)
             with watched(machine, run.frames):
-                return await machine.run(seconds=run.seconds, frames=run.frames)
+                return await _to_the_limit(machine, run)
     except TimeoutError:
         raise RunFailed(
             f"--timeout {run.timeout:g}: gave up, {machine.presented} frames were presented"
         ) from None
+
+
+async def _to_the_limit(machine: Machine, run: RunOptions) -> StopReason:
+    """Run to the first limit on the run's clock; of guests in processes, the others go on when one dies."""
+    begun_ns = machine.clock.now_ns()
+    while True:
+        lived_s = (machine.clock.now_ns() - begun_ns) / NANOSECONDS
+        seconds = None if run.seconds is None else max(run.seconds - lived_s, 0)
+        frames = None if run.frames is None else max(run.frames - machine.presented, 0)
+        try:
+            return await machine.run(seconds=seconds, frames=frames)
+        except GuestDied as death:
+            if all(guest.has_ended for guest in machine.guests):
+                raise
+            machine.report(f"{death}; the others go on")
 
 
 @contextmanager

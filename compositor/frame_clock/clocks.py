@@ -21,6 +21,16 @@ class Scheduler(Protocol):
         """Run `callback` at `when_ns`."""
 
 
+class Tick(partial[None]):
+    """A callback of a frame clock.
+
+    Attributes:
+        recurs: It comes with every frame by itself: a calendar does not take it for a plan.
+    """
+
+    recurs = True
+
+
 class Stage(Protocol):
     """What paints and shows."""
 
@@ -77,7 +87,7 @@ class AtVblank:
         """Repaint at the next vblank; what comes at that very moment is too late for it."""
         if self._due_ns is None:
             self._due_ns = self._grid.after(self._clock.now_ns())
-            self._clock.call_at(self._due_ns, self._fire)
+            self._clock.call_at(self._due_ns, Tick(self._fire))
 
     def _fire(self) -> None:
         assert self._due_ns is not None
@@ -129,7 +139,7 @@ class OnDemand:
             self._run()
         else:
             self._due_ns = due_ns
-            self._clock.call_at(due_ns, partial(self._keep, due_ns))
+            self._clock.call_at(due_ns, Tick(self._keep, due_ns))
 
     def _keep(self, due_ns: int) -> None:
         if due_ns == self._due_ns:  # else something urgent came before

@@ -11,10 +11,9 @@ at a time, every refresh gets one, and each is as much later as it needs to be.
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
 from typing import NamedTuple
 
-from compositor.frame_clock.clocks import Scheduler, Stage
+from compositor.frame_clock.clocks import Scheduler, Stage, Tick
 from compositor.frame_clock.timing import TimingModel
 from compositor.output.frame import Frame
 from compositor.output.pacing import CostEstimate, Pacing
@@ -74,7 +73,7 @@ class Paced:
         if self._wanted and not self._armed:
             begin_ns, self._target_ns = self._plan()
             self._armed = True
-            self._clock.call_at(begin_ns, self._begin)
+            self._clock.call_at(begin_ns, Tick(self._begin))
 
     def _free_ns(self) -> int:
         """When the compositor has time for another frame, and the pipeline room."""
@@ -113,7 +112,7 @@ class Paced:
         else:
             waiting = _Waiting(frame, show_ns)
             self._waiting.append(waiting)
-            self._clock.call_at(show_ns, partial(self._flip, waiting))
+            self._clock.call_at(show_ns, Tick(self._flip, waiting))
             frame.latch()
         self._arm()
 

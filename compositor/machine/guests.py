@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
 from compositor.adapter.display import Placement
+from compositor.adapter.placement import check_places
 from compositor.errors import BadInput, Misuse
 from compositor.machine.attachment import (
     Attachment,
@@ -18,6 +20,7 @@ from compositor.machine.attachment import (
     SimulatedAttachment,
     TimeKeeping,
 )
+from compositor.machine.attachment.console import WaitFor
 from compositor.record.recorder import Recorder
 from compositor.scene.tree import SceneTree
 from guest.linux.options import guest_seed
@@ -25,6 +28,7 @@ from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
 from virtio.account import AtMost, Together
+from virtio.arguments import check_type
 from virtio.clock import Calendar, Clock
 from virtio.clock.pace import CalendarPace
 from virtio.clock.time_travel import TimeTravel
@@ -48,15 +52,18 @@ class Guests:
         report: Gets one line for everything that goes wrong with a guest and is dealt with.
         echo: Gets the consoles of real guests.
         on_picture: Called when a guest says that its picture stays as it is.
+        wait_for: The machine's `until`.
 
     Attributes:
         all: The guests, in the order in which they came.
         clock: The machine's, once it runs.
         recorder: Taps the devices of guests that come from now on.
+        on_start: Called when a guest was started.
     """
 
     clock: Clock
     recorder: Recorder | None = None
+    on_start: Callable[[], None]
 
     def __init__(
         self,
@@ -67,6 +74,7 @@ class Guests:
         report: Callable[[str], None],
         echo: Callable[[str], None],
         on_picture: Callable[[], None],
+        wait_for: WaitFor,
         limits: Limits,
         totals: Totals | None,
     ) -> None:
@@ -74,7 +82,7 @@ class Guests:
         self._tree, self._seed, self._command_ns = tree, seed, command_ns
         self._limits, self._together = limits, Together(totals)
         self._report, self._echo = AtMost(report, self._together.totals.lines), echo
-        self._on_picture = on_picture
+        self._on_picture, self._wait_for = on_picture, wait_for
         self._kernels: list[TimeTravel] = []
         self._turns: Turns | None = None  # on the real clock
 
@@ -85,36 +93,66 @@ class Guests:
         limits: Limits | None,
     ) -> Attachment:
         """See `Machine.attach`."""
+        check_type(
+            "guest", guest, (SimulatedGuest, ProcessGuest, LinuxGuest), "a guest, as SimulatedGuest(...),"
+        )
+        if places is not None:
+            check_places(places)
         name = unique_name(guest.name, {guest.name for guest in self.all})
         if isinstance(guest, SimulatedGuest):
-            return self._add(
-                SimulatedAttachment(
-                    guest,
-                    name,
-                    self._tree,
-                    places or [Placement()],
-                    self.clock,
-                    self._seed + len(self.all),
-                    self.recorder,
-                    self._ledger(name, limits),
-                )
-            )
+            return self._attach_simulated(guest, name, places or [Placement()], self._ledger(name, limits))
         if not guest.takes_virtual_time:
             self._refuse_virtual(guest.kind)
-        with self._time_keeping(name) as time:
+        number = len(self.all)
+        with self._time_keeping(name, number) as time:
             served = self._served_guest(guest, name, places, self._ledger(name, limits))
-            await served.launch(
-                guest, echo=self._echo, report=self._report, on_picture=self._on_picture, time=time
-            )
+            served.relaunch = partial(self._relaunch, served, guest, number)
+            await self._launch(served, guest, time)
         return served
+
+    def _attach_simulated(
+        self, guest: SimulatedGuest, name: str, places: Sequence[Placement], ledger: Ledger
+    ) -> SimulatedAttachment:
+        seed = self._seed + len(self.all)
+        attachment = self._add(
+            SimulatedAttachment(guest, name, self._tree, places, self.clock, seed, self.recorder, ledger)
+        )
+        attachment.relaunch = partial(self._reboot, attachment)
+        self.on_start()
+        return attachment
+
+    async def _reboot(self, attachment: SimulatedAttachment) -> None:
+        await attachment.boot_again()
+        self.on_start()
+
+    async def _launch(
+        self, served: ServedAttachment, guest: ProcessGuest | LinuxGuest, time: TimeKeeping | None
+    ) -> None:
+        await served.launch(
+            guest, echo=self._echo, report=self._report, on_picture=self._on_picture, time=time
+        )
+        self.on_start()
+
+    async def _relaunch(
+        self, served: ServedAttachment, guest: ProcessGuest | LinuxGuest, number: int
+    ) -> None:
+        """Boot a guest again that has a process of its own; it ends, and starts, in no virtual time."""
+        hold = self.clock.hold(f"{served.name} is restarted") if isinstance(self.clock, Calendar) else None
+        try:
+            await served.stop()
+            with self._time_keeping(served.name, number) as time:
+                await self._launch(served, guest, time)
+        finally:
+            if hold is not None:
+                hold.release()
 
     def serve(
         self,
-        path: Path,
+        path: str | Path,
         *,
         once: bool,
         places: Sequence[Placement] | None,
-        time_travel: Path | None,
+        time_travel: str | Path | None,
         any_file: bool,
         limits: Limits | None,
         users: Collection[int],
@@ -124,12 +162,14 @@ class Guests:
             self._refuse_virtual("a VMM of its own")
         elif not isinstance(self.clock, Calendar):
             raise BadInput("a kernel that comes for its time needs the virtual clock")
+        if places is not None:
+            check_places(places)
         name = unique_name("guest", {guest.name for guest in self.all})
-        with self._time_keeping(name) as time:
+        with self._time_keeping(name, len(self.all)) as time:
             served = self._served(name, "vhost-user", places, self._ledger(name, limits))
             try:
                 served.listen(
-                    path,
+                    Path(path),
                     once=once or time is not None,
                     report=self._report,
                     time=time,
@@ -137,10 +177,23 @@ class Guests:
                     users=users,
                 )
                 if time is not None and time_travel is not None:
-                    served.keep_time(time, time_travel, self._report, users)
+                    served.keep_time(time, Path(time_travel), self._report, users)
             except Misuse as error:  # a path that the user gave cannot be listened on
                 raise BadInput(str(error)) from None
+        self.on_start()
         return served
+
+    def find(self, guest: Attachment | str) -> Attachment:
+        """Which one is meant: a guest, or its name.
+
+        Raises:
+            BadInput: There is no such guest.
+        """
+        found = next((known for known in self.all if known is guest or known.name == guest), None)
+        if found is None:
+            names = ", ".join(known.name for known in self.all) or "none"
+            raise BadInput(f"no guest {getattr(guest, 'name', guest)!r}; there are {names}")
+        return found
 
     def outputs_changed(self) -> None:
         """Tell those guests whose outputs are other ones now."""
@@ -174,15 +227,20 @@ class Guests:
         return Ledger(limits or self._limits, self._together, lambda line: self._report(f"{name}: {line}"))
 
     def _add(self, attachment: AnyAttachment) -> AnyAttachment:
-        attachment.display.report = self._report
+        attachment.display.report, attachment.wait_for = self._report, self._wait_for
+        attachment.on_detach = partial(self._forget, attachment)
         if isinstance(attachment, ServedAttachment) and not isinstance(self.clock, Calendar):
             self._turns = self._turns or Turns.on(asyncio.get_running_loop())
             attachment.pace = self._turns.pace(attachment.ledger.limits.turn / 1e6)
         self.all.append(attachment)
         return attachment
 
+    def _forget(self, attachment: Attachment) -> None:
+        if attachment in self.all:
+            self.all.remove(attachment)
+
     @contextmanager
-    def _time_keeping(self, name: str) -> Iterator[TimeKeeping | None]:
+    def _time_keeping(self, name: str, number: int) -> Iterator[TimeKeeping | None]:
         """The virtual time, if there is one, of the guest that comes next; if it does."""
         if not isinstance(self.clock, Calendar):
             yield None
@@ -195,7 +253,7 @@ class Guests:
         pace = CalendarPace(self.clock, kernel, on_fault=on_fault, latency_ns=self._command_ns)
         self._kernels.append(kernel)
         try:
-            yield TimeKeeping(kernel, pace, guest_seed(self._seed, len(self.all)), on_fault)
+            yield TimeKeeping(kernel, pace, guest_seed(self._seed, number), on_fault)
         except BaseException:
             kernel.participant.leave()  # the others must not wait for it
             raise

@@ -4,8 +4,8 @@
         await machine.attach(SimulatedGuest("gears"))
         frame = await machine.next_frame()
 
-On the virtual clock time passes only inside `run` and `next_frame`, from one event to the next and as fast
-as it goes. On the real clock it passes by itself.
+On the virtual clock time passes only while a task waits for the machine (`compositor.machine.waiting`), from
+one event to the next and as fast as it goes. On the real clock it passes by itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,9 @@ from compositor.machine.outputs import Outputs
 from compositor.machine.pictures import Pictures
 from compositor.machine.presenter import Presenting, Repaint
 from compositor.machine.replay import Player
-from compositor.machine.run import Runs, StopReason, listening
+from compositor.machine.run import Runs, StopReason
 from compositor.machine.standard_error import report_line
+from compositor.machine.waiting import Waiting
 from compositor.observe.digest import Digest
 from compositor.observe.statistics import document
 from compositor.output.frame import Frame
@@ -42,8 +43,8 @@ from compositor.screen import Renderer
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
 from guest.simulated import SimulatedGuest
+from virtio.arguments import check_one_of, check_seconds, check_type, check_whole, shown
 from virtio.clock import Calendar, Clock
-from virtio.clock.calendar import NANOSECONDS
 from virtio.clock.real import RealClock
 from virtio.limits import Limits, Totals
 
@@ -51,7 +52,7 @@ from virtio.limits import Limits, Totals
 PATIENCE_S = 30.0
 
 
-class Machine:
+class Machine(Waiting):
     """Outputs, guests and a clock.
 
     Args:
@@ -102,10 +103,17 @@ class Machine:
         on_screenshot: Callable[[str, NDArray[np.uint8]], None] | None = None,
         timing: TimingModel = INFINITELY_FAST,
         patience_s: float = PATIENCE_S,
-        record: Path | None = None,
+        record: str | Path | None = None,
         limits: Limits | None = None,
         totals: Totals | None = None,
     ) -> None:
+        check_one_of("clock", clock, ("virtual", "real"))
+        check_one_of("repaint", repaint, get_args(Repaint))
+        check_one_of("renderer", renderer, get_args(Renderer))
+        check_whole("repaint_delay_ns", repaint_delay_ns)
+        check_type("seed", seed, int, "a whole number")
+        check_type("timing", timing, TimingModel, "a TimingModel")
+        check_seconds("patience_s", patience_s)
         if window and clock == "virtual":
             raise BadInput("a window lives in real time: the clock must be real")
         if renderer == "gl" and not window:
@@ -114,7 +122,6 @@ class Machine:
             )
         timing.check()
         self._digest = Digest() if digest else None
-        self._runs = Runs(patience_s)
         self._outputs = Outputs(
             outputs,
             Presenting(
@@ -123,7 +130,7 @@ class Machine:
                 timing,
                 window,
                 self._digest,
-                on_fault=self._runs.fail,
+                on_fault=self._fail,
                 on_closed=self._window_closed,
                 on_screenshot=on_screenshot,
                 renderer=renderer,
@@ -138,23 +145,28 @@ class Machine:
             report=report,
             echo=echo,
             on_picture=self._picture_is_up,
+            wait_for=self.until,
             limits=self.limits,
             totals=totals,
         )
         self.report = report
         self._clock_kind = clock
         self._repaint = repaint
-        self._record = record
+        self._record = None if record is None else Path(record)
         self._recorder: Recorder | None = None
         self._player: Player | None = None
-        self._clock: Clock | None = None
+        self._patience_s = patience_s
         self._started_ns = time.perf_counter_ns()
 
     async def __aenter__(self) -> Self:
+        if self._clock is not None:
+            raise Misuse("the machine was entered before: a Machine runs once; make another one")
         self._started_ns = time.perf_counter_ns()
         if self._clock_kind == "real" and self._repaint == "vblank":
             blend.load()  # simulated guests will be blended: not in the middle of an animation, then
         self._clock = self._guests.clock = Calendar() if self._clock_kind == "virtual" else RealClock()
+        self._runs = Runs(self._clock, self.guests, self._patience_s)
+        self._guests.on_start = self._runs.watch_guests
         self._outputs.open(self._clock)
         try:
             if self._record is not None:
@@ -175,6 +187,16 @@ class Machine:
         while self.guests:
             await self.guests.pop().close()
         self._outputs.close()
+        self._runs = None
+
+    def __repr__(self) -> str:
+        if self._clock is None:
+            state = "not running"
+        else:
+            state = f"at {self._clock.now_ns() / 1e9:.6f} s" if self._runs is not None else "closed"
+        outputs = ", ".join(f"{output.name} {output.mode}" for output in self.outputs)
+        guests = ", ".join(guest.name for guest in self.guests) or "no guests"
+        return f"<machine {state} of the {self._clock_kind} clock: {outputs}; {guests}>"
 
     @property
     def outputs(self) -> Sequence[Output]:
@@ -209,6 +231,8 @@ class Machine:
 
     def listen(self, output: Output | str | int, listener: Callable[[Frame], None]) -> None:
         """Call `listener` with every frame that an output presents, before its buffers are released."""
+        if not callable(listener):
+            raise Misuse(f"listener={shown(listener)}: a function that takes a frame is needed")
         self.outputs[self._outputs.index(output)].listeners.append(listener)
 
     def set_mode(self, output: Output | str | int, mode: str) -> None:
@@ -221,6 +245,7 @@ class Machine:
         Raises:
             BadInput: No such output or mode, or no room for it beside the others; it goes on as it was.
         """
+        self._running()
         self._outputs.set_mode(output, mode)
         self._guests.outputs_changed()
 
@@ -239,6 +264,7 @@ class Machine:
             BadInput: No such output or mode, no room for it beside the others, or 16 are there already.
             Misuse: It is plugged in.
         """
+        self._running()
         index = self._outputs.plug(output, mode)
         self._guests.outputs_changed()
         return index
@@ -250,6 +276,7 @@ class Machine:
             BadInput: There is no such output.
             Misuse: It is not plugged in.
         """
+        self._running()
         self._outputs.unplug(output)
         self._guests.outputs_changed()
 
@@ -274,15 +301,16 @@ class Machine:
             BadInput: A placement is impossible.
             ScanoutError: The guest cannot be started; the message says why.
         """
+        self._running()
         return await self._guests.attach(guest, places, limits)
 
     def serve(
         self,
-        path: Path,
+        path: str | Path,
         *,
         once: bool = False,
         places: Sequence[Placement] | None = None,
-        time_travel: Path | None = None,
+        time_travel: str | Path | None = None,
         any_file: bool = False,
         limits: Limits | None = None,
         users: Collection[int] = (),
@@ -303,6 +331,7 @@ class Machine:
             BadInput: A placement is impossible, a socket cannot be opened, or `time_travel` does not go with
                 the machine's clock; the message says why.
         """
+        self._running()
         return self._guests.serve(
             path,
             once=once,
@@ -337,7 +366,7 @@ class Machine:
         if error is None:
             self.stop(StopReason.WINDOW)
         else:
-            self._runs.fail(error)
+            self._fail(error)
 
     def _picture_is_up(self) -> None:
         """A guest said so: what it kicked off before it spoke is due before this is."""
@@ -345,60 +374,32 @@ class Machine:
 
     # Time.
 
-    async def run(self, *, seconds: float | None = None, frames: int | None = None) -> StopReason:
-        """Let time pass until a limit is reached or there is nothing to wait for.
+    def stop(self, reason: StopReason = StopReason.INTERRUPTED) -> None:
+        """End the current `run`, and all other waits; without one, do nothing."""
+        check_type("reason", reason, StopReason, "a StopReason")
+        if self._runs is not None:
+            self._runs.stop(reason)
 
-        Args:
-            seconds: On the run's clock.
-            frames: Presented on the first output, from now on.
-
-        Raises:
-            GuestDied: A real guest ended otherwise than by switching itself off.
-            ScreenError: A window's driver refuses.
-        """
-        end_ns = None if seconds is None else self.clock.now_ns() + round(seconds * NANOSECONDS)
-        last = None if frames is None else self.presented + frames
-
-        def count(frame: Frame) -> None:
-            if last is not None and frame.commit_seq >= last:
-                self.stop(StopReason.FRAMES)
-
-        with listening(self.outputs[0], count):
-            return await self._runs.until(self.clock, self.guests, end_ns)
-
-    async def next_frame(self, output: int = 0) -> Frame:
-        """The next frame that an output presents; its `pixels` are a live view, `snapshot` lasts.
-
-        Raises:
-            Misuse: On the virtual clock: no frame will ever come.
-        """
-        frames: list[Frame] = []
-
-        def take(frame: Frame) -> None:
-            frames.append(frame)
-            self.stop(StopReason.FRAMES)
-
-        with listening(self.outputs[output], take):
-            reason = await self._runs.until(self.clock, self.guests, None)
-        if not frames:
-            raise Misuse(f"{self.outputs[output].name}: no frame was presented; {reason.value}")
-        return frames[0]
-
-    def stop(self, reason: StopReason) -> None:
-        """End the current `run`."""
-        self._runs.stop(reason)
+    def _fail(self, error: BaseException) -> None:
+        """Something broke for good: the current run ends with it, and every later one."""
+        if self._runs is not None:
+            self._runs.fail(error)
 
     # Results.
 
-    def screenshot(self, output: int = 0) -> NDArray[np.uint8]:
+    def screenshot(self, output: Output | str | int = 0) -> NDArray[np.uint8]:
         """What an output showed last: (height, width, 4) uint8 RGBA, alpha 255.
 
         When the guest has switched its picture off since, the picture before that.
 
+        Args:
+            output: One of this machine's, by name or number if you like.
+
         Raises:
+            BadInput: There is no such output.
             Misuse: It has not shown anything yet.
         """
-        return self.pictures.get(self.outputs[output].name)
+        return self.pictures.get(self.outputs[self._outputs.index(output)].name)
 
     def stats(self) -> dict[str, Any]:
         """What happened so far, in the shape of `scanout run --stats`."""

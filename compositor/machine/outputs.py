@@ -13,6 +13,7 @@ from compositor.output.output import Output
 from compositor.record.recorder import Recorder
 from compositor.scene.layout import Monitor, check_monitors
 from compositor.scene.tree import SceneTree
+from virtio.arguments import check_type, shown
 from virtio.clock import Clock
 
 MAX_OUTPUTS = 16
@@ -40,6 +41,10 @@ class Outputs:
         outputs: Sequence[Output | str],
         presenting: Presenting,
     ) -> None:
+        if isinstance(outputs, str) or not isinstance(outputs, Sequence):
+            raise Misuse(f"outputs={shown(outputs)}: a list is needed, as [{shown(outputs)}]")
+        for output in outputs:
+            check_type("outputs", output, (str, Output), "an Output, or a mode, in each place")
         if not 1 <= len(outputs) <= MAX_OUTPUTS:
             raise BadInput(f"{len(outputs)} outputs: a machine has 1 to {MAX_OUTPUTS}")
         self.all = [Output(output) if isinstance(output, str) else output for output in outputs]

@@ -23,6 +23,10 @@ class Pictures:
         self._kept: dict[str, Picture] = {}
         self._wanted: tuple[str, int] | None = None
 
+    def __repr__(self) -> str:
+        names = ", ".join(sorted({*self._last, *self._kept})) or "no output"
+        return f"<pictures of {names}>"
+
     def want(self, output: str, commit_seq: int) -> None:
         """Keep that frame of that output, whatever comes after it."""
         self._wanted = output, commit_seq
@@ -41,6 +45,13 @@ class Pictures:
         frame = self._last.get(output)
         if frame is not None and frame.frame_ids and self._wanted is None:
             self._kept[output] = frame.snapshot()
+
+    def settle(self) -> None:
+        """Copy what is still memory of a guest: no frame is held any more."""
+        for output in list(self._last):
+            if self.has(output):
+                self._kept[output] = self.get(output)
+        self._last.clear()
 
     def has(self, output: str) -> bool:
         """Whether `get` has something to return."""

@@ -60,7 +60,7 @@ class VisiblePicture:
         return picture
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Frame:
     """A presented picture and how it came about.
 
@@ -135,6 +135,12 @@ class Frame:
     def copies(self) -> dict[str, int]:
         """Bytes copied or written to make this frame, by hop of the host."""
         return {"compose": self.compose_bytes, "upload": self.upload_bytes}
+
+    def __repr__(self) -> str:
+        height, width = self.front.shape[:2]
+        seen = ", ".join(f"{name} {number}" for name, number in self.frame_ids.items()) or "no guest"
+        when = f"{self.present_time_ns / 1e9:.6f} s"
+        return f"<frame {self.commit_seq} of {self.output} at {when}, {width}x{height}, showing {seen}>"
 
     def latch(self) -> None:
         """Tell every submission that this frame shows that it was latched; once, after the commit."""

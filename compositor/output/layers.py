@@ -6,7 +6,7 @@ whether a layer is composed or scanned out on a plane is `compositor.output.plan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +39,12 @@ class Buffer:
         BadInput: A plane has another shape, type or layout than its format.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] = field(repr=False)
     format: AnyFormat
     zero_copy: bool = False
     frame_id: int | None = None
     incoming: Incoming | None = None
-    chroma: NDArray[np.uint8] | None = None
+    chroma: NDArray[np.uint8] | None = field(default=None, repr=False)
     submission: Submission | None = None
 
     def __post_init__(self) -> None:

@@ -35,7 +35,7 @@ class Mode(NamedTuple):
         Raises:
             BadInput: The text has another form, or a number out of range; the message quotes the text.
         """
-        match = _TEXT.fullmatch(text)
+        match = _TEXT.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise BadInput(f'mode "{text}" is not of the form WIDTHxHEIGHT@HZ, as in 1024x768@60')
         width, height, hertz, thousandths = match.groups()
@@ -99,5 +99,7 @@ class OutputState:
             BadInput: A property is out of range; the message names it.
         """
         self.mode.check()
+        if not isinstance(self.background, int):
+            raise BadInput(f"background {self.background!r} is no number, as in 0x336699")
         if not 0 <= self.background <= 0xFFFFFF:
             raise BadInput(f"background {self.background:#x} is not in 0x000000 to 0xffffff")

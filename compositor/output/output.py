@@ -21,7 +21,7 @@ from compositor.output.mode import Mode, OutputState
 from compositor.output.pacing import Pacing
 from compositor.output.panel import VariableRefresh, VblankGrid
 from compositor.output.plane import DEFAULT_PLANES, PlaneBudget
-from compositor.output.primary_plane import Arrangement, Framebuffers, Front, PrimaryPlane, arrange
+from compositor.output.primary_plane import Arrangement, Framebuffers, FrontKind, PrimaryPlane, arrange
 from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import PlaneState
 from compositor.pixels.region import Region
@@ -87,8 +87,12 @@ class Output:
             linear_light: See `OutputState`.
 
         Raises:
-            BadInput: The mode, the background or the pacing makes no sense.
+            BadInput: The mode, the name, the position, the background or the pacing makes no sense.
         """
+        if not isinstance(name, str):
+            raise BadInput(f"an output's name is a text, and {name!r} is none")
+        if position is not None and (not isinstance(position, tuple | list) or len(position) != 2):
+            raise BadInput(f"position {position!r} is not of the form (x, y)")
         self.name = name
         self.planes = planes
         self.one_plane = False
@@ -105,19 +109,23 @@ class Output:
         self.commit_seq = 0
         self._layers: list[OutputLayer] = []
         self._staged = OutputState(
-            Mode.parse(mode) if isinstance(mode, str) else mode, background, linear_light
+            mode if isinstance(mode, Mode) else Mode.parse(mode), background, linear_light
         )
         self.test()
         self.check_mode(self.mode)
         self.grid = VblankGrid(self.mode.refresh_mhz)
         self._primary = PrimaryPlane()
-        self._front: Front | None = None
+        self._front_kind: FrontKind | None = None  # no more of it: it may be memory of a guest that goes
         self._damage = Region([self.mode.rect])
         self._asked = False  # for a frame, and no commit since
         self.can_wait = True
         self._arrangement: Arrangement | None = None  # None: not known since more than a content changed
         self._arranged_for: object = None
         self._visible = VisiblePicture()
+
+    def __repr__(self) -> str:
+        name, state = self.name or "without a name", "" if self.plugged else ", unplugged"
+        return f"<output {name} {self.mode}: {self.presented_seq} frames presented{state}>"
 
     @property
     def presented_seq(self) -> int:
@@ -174,7 +182,7 @@ class Output:
         Raises:
             BadInput: No such mode; the output goes on as it was.
         """
-        mode = Mode.parse(mode) if isinstance(mode, str) else mode
+        mode = mode if isinstance(mode, Mode) else Mode.parse(mode)
         self.check_mode(mode)
         self.grid.refresh_mhz = mode.refresh_mhz
         self._set(self.stage(mode=mode))
@@ -310,6 +318,11 @@ class Output:
         """Whether the screen differs from the layers, or a submission waits to be latched."""
         return bool(self._damage) or any(layer.pending for layer in self._layers)
 
+    @property
+    def frame_is_due(self) -> bool:
+        """Whether a frame was asked for, or is on its way to the screen."""
+        return self.plugged and (self._asked or self.commit_seq > self.presented_seq)
+
     def commit(self, now_ns: int, *, deferred: bool = False) -> Frame | None:
         """Paint what changed since the last commit.
 
@@ -328,8 +341,8 @@ class Output:
             return None
         arrangement = self._arrange()
         front = self._primary.show(arrangement, self._staged, deferred=deferred)
-        damage = self._damage if front.same_kind(self._front) else Region([self.mode.rect])
-        self._front, self._damage = front, Region()
+        damage = self._damage if front.kind == self._front_kind else Region([self.mode.rect])
+        self._front_kind, self._damage = front.kind, Region()
         self.commit_seq += 1
         self._primary.begin(self.commit_seq, front, deferred=deferred)
         return Frame(

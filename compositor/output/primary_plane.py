@@ -132,6 +132,9 @@ class Framebuffers:
         return free[0] if len(free) == 1 else min(free, key=lambda each: each.stale.area)
 
 
+FrontKind = tuple[bool, PixelFormat, tuple[int, ...]]
+
+
 class Front(NamedTuple):
     """What is on the primary plane in one frame.
 
@@ -152,14 +155,10 @@ class Front(NamedTuple):
         """Whether nothing was composed."""
         return self.framebuffer is None
 
-    def same_kind(self, other: Front | None) -> bool:
-        """Whether a reader that follows the damage can go on from `other`."""
-        return (
-            other is not None
-            and self.direct == other.direct
-            and self.format is other.format
-            and self.pixels.shape == other.pixels.shape
-        )
+    @property
+    def kind(self) -> FrontKind:
+        """Equal for two between which a reader that follows the damage can go on."""
+        return self.direct, self.format, self.pixels.shape
 
 
 class PrimaryPlane:

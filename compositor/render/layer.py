@@ -37,13 +37,13 @@ class Layer:
         chroma: The second plane of NV12.
     """
 
-    pixels: Pixels
+    pixels: Pixels = field(repr=False)
     format: AnyFormat
     x: int = 0
     y: int = 0
     incoming: Incoming | None = None
     plane: PlaneState = AS_IT_IS
-    chroma: Pixels | None = None
+    chroma: Pixels | None = field(default=None, repr=False)
     _record: Record | EllipsisType | None = field(default=..., init=False, repr=False)
 
     @property

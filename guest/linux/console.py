@@ -51,7 +51,7 @@ class Console:
     @property
     def text(self) -> str:
         """What was printed last, without a terminal's control codes."""
-        return _TERMINAL_CODES.sub("", self._text)
+        return plain(self._text)
 
     def last_lines(self, count: int) -> str:
         """The last lines that are not empty."""
@@ -70,6 +70,11 @@ class Console:
     def panicked(self) -> bool:
         """Whether the guest's kernel gave up."""
         return PANIC in self._text
+
+
+def plain(text: str) -> str:
+    """The text without a terminal's control codes."""
+    return _TERMINAL_CODES.sub("", text)
 
 
 def _unheard() -> None:

@@ -53,6 +53,9 @@ class ProcessGuest:
         self.name = self.task.name or workload
         self.sync, self.render_ns = self.task.sync, self.task.render_ns
 
+    def __repr__(self) -> str:
+        return f"<ProcessGuest {self.name}, workload {self.task.workload}>"
+
     def with_seed(self, seed: int) -> None:
         """Take `seed` if it was given none of its own."""
         if not self._seeded:

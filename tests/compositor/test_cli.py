@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from compositor.cli import main
-from compositor.pixels.screenshot import load_png, save_png
+from compositor.compare import load_png
+from compositor.pixels.screenshot import save_png
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -82,20 +83,6 @@ def test_seconds_are_those_of_the_virtual_clock(run: Run) -> None:
     run("run", "plasma", "--seconds", "0.5", "--outputs", "64x64", "--stats", "s.json")
     stats = json.loads(Path("s.json").read_text())
     assert (stats["duration_s"], stats["outputs"][0]["presented"]) == (0.5, 30)
-
-
-def test_compare_says_what_differs_and_paints_it(run: Run) -> None:
-    picture = np.zeros((4, 6, 4), np.uint8)
-    picture[..., 3] = 255
-    save_png("a.png", picture)
-    picture[1, 2, 0] = 9
-    save_png("b.png", picture)
-    status, out, err = run("compare", "a.png", "b.png", "--difference", "d.png")
-    assert status == 1
-    assert "wrote d.png" in out
-    assert err == "scanout: a.png and b.png differ: 1 of 24 pixels differ, by up to 9, within 1x1 at (2, 1)\n"
-    assert load_png("d.png").shape == (4, 6, 4)
-    assert run("compare", "a.png", "b.png", "--fuzz", "9")[0] == 0
 
 
 @pytest.mark.parametrize(

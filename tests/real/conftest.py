@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from compositor.pixels.screenshot import load_png
+from compositor.compare import load_png
 
 COMMAND = Path(sys.executable).with_name("scanout")
 # A guest that hangs must not hang the tests; nothing below depends on how long it takes.

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from compositor import Machine
-from compositor.pixels.screenshot import load_png
+from compositor.compare import load_png
 from guest import QemuGuest
 from guest.linux import QemuProcess, expected
 from tests.real.conftest import COMMAND, GIVE_UP

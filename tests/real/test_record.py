@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compositor.pixels.screenshot import load_png
+from compositor.compare import load_png
 from guest.linux import expected
 
 pytestmark = pytest.mark.real

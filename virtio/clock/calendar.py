@@ -12,11 +12,25 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from virtio.errors import Misuse
 
 NANOSECONDS = 1_000_000_000
+
+
+class Routine(partial[None]):
+    """A callback that recurs by itself, as a guest's refresh does: nothing new ever comes of it.
+
+    A run in which nothing else is entered can tell that what it waits for will never happen
+    (`Calendar.has_plans`), though the calendar is never empty.
+
+    Attributes:
+        recurs: What tells such callbacks from others, also those of packages that do not know this one.
+    """
+
+    recurs = True
 
 
 class Event:
@@ -88,6 +102,10 @@ class Calendar:
         self._heap: list[tuple[int, int, Event]] = []
         self._holds: dict[Hold, None] = {}  # in the order of their making
 
+    def __repr__(self) -> str:
+        held = f", held: {' and '.join(self.held_by)}" if self._holds else ""
+        return f"<calendar at {self._now_ns / NANOSECONDS:.6f} s{held}>"
+
     def now_ns(self) -> int:
         """The time of the event that runs, or ran last."""
         return self._now_ns
@@ -104,6 +122,12 @@ class Calendar:
         while self._heap and self._heap[0][2].callback is None:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
+
+    @property
+    def has_plans(self) -> bool:
+        """Whether anything is entered beside what recurs by itself (`Routine`)."""
+        callbacks = (event.callback for _, _, event in self._heap)
+        return any(callback is not None and not hasattr(callback, "recurs") for callback in callbacks)
 
     def run_next(self) -> bool:
         """Jump to the next event and run it.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
-from virtio.clock.calendar import Cancellable, Clock
+from virtio.clock.calendar import Cancellable, Clock, Routine
 
 
 class GuardedClock:
@@ -22,7 +21,7 @@ class GuardedClock:
 
     def call_at(self, when_ns: int, callback: Callable[[], None]) -> Cancellable:
         """See `Clock.call_at`."""
-        return self._clock.call_at(when_ns, partial(self._turn, callback))
+        return self._clock.call_at(when_ns, Routine(self._turn, callback))
 
     def _turn(self, callback: Callable[[], None]) -> None:
         try:

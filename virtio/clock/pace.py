@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from virtio.clock.calendar import Calendar, Hold
+from virtio.clock.calendar import Calendar, Hold, Routine
 from virtio.clock.time_travel import TimeTravel
 from virtio.errors import ProtocolFault
 from virtio.turn import CountedTurn, Turn
@@ -57,7 +57,7 @@ class CalendarPace:
 
     def defer(self, work: Callable[[], None]) -> None:
         """Let the device work when its latency has passed, after all that is due until then."""
-        self._calendar.call_at(self._calendar.now_ns() + self._latency_ns, work)
+        self._calendar.call_at(self._calendar.now_ns() + self._latency_ns, Routine(work))
 
     def settle(self, answer: Callable[[], None]) -> None:
         """Answer when the guest knows the calendar's next event."""

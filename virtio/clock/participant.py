@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-from virtio.clock.calendar import Calendar, Event, Hold
+from virtio.clock.calendar import Calendar, Event, Hold, Routine
 from virtio.errors import ProtocolFault
 
 # A participant is heard of again after this time of its own at the latest. A second of it took a kernel on a
@@ -93,7 +93,7 @@ class Participant:
         self._check(when_ns, "asks to run at")
         if self._request is not None:
             self._request.cancel()
-        self._request = self._calendar.call_at(self.base_ns + when_ns, self._run)
+        self._request = self._calendar.call_at(self.base_ns + when_ns, Routine(self._run))
 
     def wait(self) -> None:
         """It has nothing to do until its turn comes.

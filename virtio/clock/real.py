@@ -15,6 +15,9 @@ class RealClock:
         self._loop = asyncio.get_running_loop()
         self._start = self._loop.time()
 
+    def __repr__(self) -> str:
+        return f"<real clock at {self.now_ns() / NANOSECONDS:.6f} s>"
+
     def now_ns(self) -> int:
         """The time now."""
         return round((self._loop.time() - self._start) * NANOSECONDS)

@@ -98,6 +98,7 @@ class GpuDevice:
             finds them in `host_visible`.
 
     Attributes:
+        last_command: The name of the last command.
         last_fault: Why the last refused command was refused.
         on_fault: Called with every such reason.
         on_failure: Called with what goes wrong when a fence of the display's signals, outside of `process`.
@@ -142,7 +143,14 @@ class GpuDevice:
         self.on_fault: Callable[[str], None] = _no_fault
         self.on_failure: Callable[[Exception], None] = _raise
         self.last_fault: str | None = None
+        self.last_command: str | None = None
         self.tap: Tap | None = None
+
+    def __repr__(self) -> str:
+        last = self.last_command or "none"
+        return (
+            f"<gpu device, {self._statistics.commands.total()} commands, the last {last}, {self.parked} wait>"
+        )
 
     @property
     def commands(self) -> Counter[str]:
@@ -387,6 +395,7 @@ class GpuDevice:
         """Decode and carry out a request, or say in which steps to; a fault becomes a response."""
         entry = table.get(header.type, UNKNOWN)
         self._statistics.commands[entry.name] += 1
+        self.last_command = entry.name
         try:
             check(entry, header, request, size)
             outcome = entry.handler(session, entry.layout.unpack(request, HEADER_SIZE), request)

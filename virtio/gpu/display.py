@@ -6,7 +6,7 @@ The host's compositor implements `Display` (see `compositor.adapter.display`); t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -56,7 +56,7 @@ class ScanoutImage:
     """
 
     resource_id: int
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] = field(repr=False)
     format: Format
     zero_copy: bool
 
@@ -71,7 +71,7 @@ class CursorImage:
         hot_y: Hotspot, pixels from the top edge.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] = field(repr=False)
     hot_x: int
     hot_y: int
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ctypes
 import mmap as _mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,11 @@ class _Range:
         _live.pop(self._address, None)
         _kernel_munmap(self._address, self._size)
         self._space.give(self._size)
+
+
+def live_ranges() -> Set[int]:
+    """Addresses of all that is mapped by this module now, whichever guest it belongs to."""
+    return _live.keys()
 
 
 def joins_at_pages(pieces: Sequence[Piece]) -> bool:

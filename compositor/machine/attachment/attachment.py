@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from compositor.adapter.display import GuestDisplay, Placement
 from compositor.adapter.late import Patience
 from compositor.adapter.sync_policy import FOR_ANY_GUEST, SyncPolicy
-from compositor.errors import GuestFailed
+from compositor.errors import BadInput, GuestFailed, Misuse
+from compositor.machine.attachment.console import GuestConsole, WaitFor
 from compositor.observe.statistics import GuestStatistics
 from compositor.output.submission import Feedback, Presented
 from compositor.record.recorder import Recorder
@@ -35,12 +36,20 @@ class Attachment:
         display: The guest's place on the screens.
         ended: Done when the guest has ended, with what it died of; None: it never does.
         failure: What went wrong in a turn of its own, and ended it.
+        closed: Whether it was taken off the machine's screens.
+        wait_for: The machine's `until`.
+        relaunch: Boots it again; None: its owner is another.
+        on_detach: Takes it off the machine's list.
         policies: The sync policies that a guest of this kind can live with.
         patience: How long a guest of this kind waits for a flush; None: for ever.
     """
 
     policies: Sequence[SyncPolicy] = FOR_ANY_GUEST
     patience: Patience | None = None
+    wait_for: WaitFor
+    relaunch: Callable[[], Awaitable[None]] | None = None
+    on_detach: Callable[[], None]
+    _console: GuestConsole | None = None
 
     def __init__(
         self,
@@ -58,7 +67,10 @@ class Attachment:
         self._clock = clock
         self.ended: asyncio.Future[None] | None = None
         self.failure: GuestFailed | None = None
+        self.closed = False
         self._end: Callable[[], object] = lambda: None  # ends it at once, or begins to
+        self._told = False  # a run has heard of its end
+        self._killed = False
         self._collected = GuestStatistics(name, kind)
         self.display = GuestDisplay(
             name,
@@ -182,12 +194,139 @@ class Attachment:
             self.display.report(str(self.failure))
             self._end()
 
-    async def close(self) -> None:
-        """End the guest and take it off the screens."""
+    @property
+    def has_ended(self) -> bool:
+        """Whether the guest has ended by itself, or died."""
+        return not self.closed and self.ended is not None and self.ended.done()
+
+    def hear_of_end(self) -> BaseException | None:
+        """For a run, of a guest that has ended: what it died of, if that was not heard of before."""
+        told, self._told = self._told, True
+        died_of = self.died_of
+        return None if told else died_of
+
+    @property
+    def died_of(self) -> BaseException | None:
+        """What it died of, if it did, and was not killed."""
+        if self._killed or self.ended is None or not self.ended.done() or self.ended.cancelled():
+            return None
+        return self.ended.exception()
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, if the machine started one, and that runs."""
+        return None
+
+    @property
+    def console(self) -> GuestConsole:
+        """What it prints.
+
+        Raises:
+            BadInput: It has no console: it is simulated in this process, or a VMM of its own.
+        """
+        if self._console is None:
+            raise BadInput(f"{self.name} has no console; a ProcessGuest, a UmlGuest and a QemuGuest have one")
+        return self._console
+
+    def kill(self) -> None:
+        """End the guest at once, in the middle of whatever it does, at any time; the machine goes on.
+
+        Its picture goes when its device has noticed. No run fails of it; `until(lambda: guest.has_ended)`
+        waits for it, `restart` boots it again.
+        """
+        if not (self.closed or self.has_ended):
+            self._killed = True
+            self._kill()
+
+    async def restart(self) -> None:
+        """Boot the guest again, in its place, whether it runs or has ended.
+
+        A process begins anew; a guest that is simulated in this process goes on with its next frame.
+
+        Raises:
+            BadInput: It is a VMM that the machine did not start.
+            Misuse: It was closed, or detached.
+            ScanoutError: It cannot be started; the message says why.
+        """
+        if self.closed:
+            raise Misuse(f"{self.name} was detached; attach it again")
+        if self.relaunch is None:
+            raise BadInput(f"{self.name} is a VMM that this machine did not start: start it again yourself")
+        self._killed = self._told = False
+        await self.relaunch()
+
+    async def detach(self) -> None:
+        """End the guest, and take it off the screens and the machine's list; once more does nothing."""
+        await self.close()
+        self.on_detach()
+
+    # What it is about, for messages.
+
+    @property
+    def frames(self) -> Mapping[str, int]:
+        """How many frames were "submitted", "presented", "discarded" and so on."""
+        return self._collected.frames
+
+    @property
+    def last_command(self) -> str | None:
+        """The name of the command that its device got last."""
+        return None if self._device is None else self._device.last_command
+
+    @property
+    def awaited(self) -> list[tuple[Fence, int]]:
+        """The fences that its flushes wait for, each with the time of the flush, ns."""
+        return [
+            (flip.answer, flip.flushed_ns)
+            for head in self.display.heads
+            for flip in head.flips.outstanding
+            if flip.answer is not None and not flip.answer.signaled
+        ]
+
+    @property
+    def waits(self) -> bool:
+        """Whether its device owes it an answer."""
+        return self._device is not None and bool(self._device.parked)
+
+    @property
+    def last_words(self) -> str:
+        """The last line of its console; empty where it has none."""
+        return "" if self._console is None else "".join(self._console.last_lines[-1:])
+
+    @property
+    def how_it_ended(self) -> str:
+        """In words."""
+        if self._killed:
+            return "it was killed"
+        if self.died_of is not None:
+            return f"it died: {self.died_of}"
+        if self.has_ended:
+            return "it has switched itself off"
+        return "it was closed" if self.closed else "it runs"
+
+    def _kill(self) -> None:
+        """As `kill`, of a guest that runs."""
+        raise NotImplementedError
+
+    async def _end_all(self) -> None:
+        """End its process and all that was opened for it."""
         if isinstance(self.ended, asyncio.Task):
             self.ended.cancel()
             await asyncio.wait([self.ended])
-        await self._resources.aclose()
+            if not self.ended.cancelled():
+                self.ended.exception()  # maybe no run is left that asks
+        resources, self._resources = self._resources, AsyncExitStack()
+        await resources.aclose()
+
+    def __repr__(self) -> str:
+        shown = self.frames["presented"]
+        return f"<guest {self.name} ({self.kind}): {shown} frames presented, {self.how_it_ended}>"
+
+    async def close(self) -> None:
+        """End the guest and take it off the screens; once more does nothing."""
+        if self.closed:
+            return
+        self.closed = True
+        await self._end_all()
         if self._tap is not None:
             self._tap.gone()
         self.display.close()

@@ -14,7 +14,7 @@ from guest.process import ProcessGuest
 from guest.process.clock import VBLANK
 from guest.real import Echo, LinuxGuest
 from virtio.clock import Calendar, Clock
-from virtio.clock.calendar import Cancellable
+from virtio.clock.calendar import Routine
 from virtio.clock.time_travel import TimeTravel
 from virtio.gpu.limits import Ledger
 
@@ -67,14 +67,15 @@ class Vblanks:
 
     def __init__(self, calendar: Calendar, grid: VblankGrid, guest: TimeTravel) -> None:
         self._calendar, self._grid, self._guest = calendar, grid, guest
-        self._next: Cancellable = calendar.call_at(grid.after(calendar.now_ns()), self._announce)
+        self._next = calendar.call_at(grid.after(calendar.now_ns()), Routine(self._announce))
 
     def _announce(self) -> None:
         hold = self._calendar.hold(f"{self._guest.participant.name} hears of a vblank")
         self._guest.stand()
         self._guest.announce(VBLANK)
         self._guest.settle(hold.release)
-        self._next = self._calendar.call_at(self._grid.after(self._calendar.now_ns()), self._announce)
+        after_ns = self._grid.after(self._calendar.now_ns())
+        self._next = self._calendar.call_at(after_ns, Routine(self._announce))
 
     def close(self) -> None:
         """Say nothing more."""

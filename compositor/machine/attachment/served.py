@@ -11,6 +11,7 @@ from pathlib import Path
 
 from compositor.adapter.late import LINUX_PATIENCE, Patience
 from compositor.machine.attachment.attachment import Attachment
+from compositor.machine.attachment.console import GuestConsole
 from compositor.machine.run_directory import run_directory
 from guest.linux.errors import GuestDied
 from guest.linux.options import VirtualTime
@@ -18,6 +19,7 @@ from guest.linux.process import GuestProcess
 from guest.linux.switch_off import SwitchOff
 from guest.process import ProcessGuest
 from guest.real import Echo, LinuxGuest
+from virtio.clock import Calendar
 from virtio.clock.pace import CalendarPace
 from virtio.clock.time_travel import TimeTravel
 from virtio.clock.time_travel_server import TimeTravelServer
@@ -94,10 +96,12 @@ class ServedAttachment(Attachment):
 
     Attributes:
         pace: Its share of the time of the machine's process, on the real clock; None: all of it.
+        process: Its process, if the machine started one.
     """
 
     patience: Patience | None = LINUX_PATIENCE
     pace: FairPace | None = None
+    process: GuestProcess | None = None
 
     def listen(
         self,
@@ -189,6 +193,8 @@ class ServedAttachment(Attachment):
         Raises:
             ScanoutError: It cannot be started.
         """
+        self._console = self._console or GuestConsole(self.name, self.wait_for, lambda: self.has_ended)
+        self._console.forget()
         directory = self._resources.enter_context(run_directory())
         workdir = directory / "guest"
         workdir.mkdir()
@@ -211,13 +217,36 @@ class ServedAttachment(Attachment):
             # When it has gone, time stands still until `_until_ended` knows why.
             self._expect(time, directory / "time", on_end=lambda: None, report=report)
             virtual = VirtualTime(directory / "time", time.seed)
-        process = await guest.launch(directory / "gpu", workdir, echo, virtual)
+        process = self.process = await guest.launch(
+            directory / "gpu", workdir, partial(self._printed, echo), virtual
+        )
         self._end = process.finish
         if time is not None:
             time.kernel.on_wait = partial(final.guest_waits, process)
         self._resources.push_async_callback(process.stop)
         off = SwitchOff(process, self._clock, report)
         self.ended = asyncio.create_task(self._until_ended(process, time, off))
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, if the machine started one, and that runs."""
+        return None if self.process is None or self.has_ended else self.process.pid
+
+    def _printed(self, echo: Echo, text: str) -> None:
+        self.console.feed(text)
+        echo(text)
+
+    def _kill(self) -> None:
+        if self.ended is not None and isinstance(self._clock, Calendar):
+            # It ends in real time: until that is known, no other time may pass.
+            hold = self._clock.hold(f"{self.name} is killed")
+            self.ended.add_done_callback(lambda _end: hold.release())
+        self._end()
+
+    async def stop(self) -> None:
+        """For `restart`: end it, and all that was opened for it, but its place on the screens."""
+        await self._end_all()
+        self.ended = self.process = None
 
     def _when_served(self, notice: Notice) -> None:
         """Pass a notice on when the guest's device has done what the guest kicked off before."""
@@ -240,13 +269,19 @@ class ServedAttachment(Attachment):
         return server
 
     async def _until_ended(self, process: GuestProcess, time: TimeKeeping | None, off: SwitchOff) -> None:
+        status, death = None, None
         with closing(off):
-            status = await process.wait()
+            try:
+                status = await process.wait()
+            except GuestDied as error:
+                death = error
             if time is not None:
                 await self._away.wait()  # what its end means to the screens belongs to this moment, too
                 time.kernel.participant.leave()
         if self.failure is not None:
             raise self.failure
+        if death is not None:
+            raise death
         if status:
             last = process.console.last_lines(1)
             how = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"

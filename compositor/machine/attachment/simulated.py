@@ -47,9 +47,15 @@ class SimulatedAttachment(Attachment):
         if guest.patience_ns is not None and guest.render_ns:
             self.display.late.patience = Patience(guest.patience_ns, "the guest")
         guest.on_fault = lambda line: self.display.report(f"{name}: {line}")
+        self._seed = seed
+        self._boot()
+
+    def _boot(self) -> None:
+        """Plug a fresh device in, and begin."""
+        guest, clock = self.guest, self._clock
         self._resources.callback(guest.close)
         guest_clock = GuardedClock(clock, self.fail)
-        guest.attach(self.make_device(), default_seed=seed, clock=guest_clock)
+        guest.attach(self.make_device(), default_seed=self._seed, clock=guest_clock)
         if guest.has_gpu:
             guest.renderer.driver.on_job = self._collected.gpu_jobs.add
         takes_time = guest.has_gpu or guest.render_ns
@@ -60,12 +66,24 @@ class SimulatedAttachment(Attachment):
         guest.start()
 
     def _switch_off(self) -> None:
-        assert self.failure is not None
         for close in (self._loop.close, self.guest.close):
-            with suppress(Exception):  # that it is broken is known
+            with suppress(Exception):  # that it is broken is known, where it is
                 close()
-        self._failed.set_exception(self.failure)
-        self._failed.exception()  # maybe no run is left that asks
+        if self._failed.done():
+            return
+        if self.failure is None:
+            self._failed.set_result(None)
+        else:
+            self._failed.set_exception(self.failure)
+            self._failed.exception()  # maybe no run is left that asks
+
+    def _kill(self) -> None:
+        self._end()
+
+    async def boot_again(self) -> None:
+        """For `restart`."""
+        await self._end_all()
+        self._boot()
 
     def set_sync(self, policy: SyncPolicy | str) -> None:
         """As `Attachment.set_sync`; the guest learns of it too."""

@@ -45,3 +45,12 @@ def test_the_document_has_the_fields_of_the_contract() -> None:
         "ratio": 2.0, "goal": None, "runs": 1,
     }  # fmt: skip
     assert machine()["cores"] >= 1
+
+
+def test_the_fastest_peer_is_the_one_that_ours_is_held_to() -> None:
+    peers = {"slow": values(9, 9, 9), "fast": values(4, 4, 4)}
+    row = interleave("case", "ms", values(1, 2, 4), peers, runs=3, fastest=True)
+    assert (row.against, row.ratio) == ("fast", 2)
+    rates = {"slow": values(4), "fast": values(8)}
+    assert interleave("case", "frames/s", values(8), rates, runs=1, fastest=True).against == "fast"
+    assert interleave("case", "ms", values(1), {}, runs=1, fastest=True).against is None
