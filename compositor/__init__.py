@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from compositor.output.pacing import Pacing
     from compositor.output.panel import VariableRefresh
     from compositor.output.submission import Discarded, PresentationFlags, Presented
+    from virtio.limits import Limits, Totals
 else:
     _HOMES = {
         "Attachment": "compositor.machine.attachment",
@@ -39,6 +40,7 @@ else:
         "Frame": "compositor.output.frame",
         "GuestConsole": "compositor.machine.attachment.console",
         "GuestFailed": "compositor.errors",
+        "Limits": "virtio.limits",
         "Machine": "compositor.machine",
         "Misuse": "compositor.errors",
         "Mode": "compositor.output.mode",
@@ -53,6 +55,7 @@ else:
         "StopReason": "compositor.machine.run",
         "SyncPolicy": "compositor.adapter.sync_policy",
         "TimingModel": "compositor.frame_clock.timing",
+        "Totals": "virtio.limits",
         "VariableRefresh": "compositor.output.panel",
         "WaitFailed": "compositor.errors",
     }
@@ -78,6 +81,7 @@ else:
 __version__ = "0.1.0"
 __all__ = [
     "Machine", "Output", "Placement", "Mode", "Pacing", "VariableRefresh", "TimingModel", "SyncPolicy",
+    "Limits", "Totals",
     "Attachment", "GuestConsole",
     "Frame", "Presented", "Discarded", "PresentationFlags", "StopReason",
     "ScanoutError", "BadInput", "Misuse", "RunFailed", "WaitFailed", "GuestFailed", "ScreenError",

@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that `scanout --help` is quick
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -76,6 +77,7 @@ def run_scene(
 @app.command()
 @running
 def serve(
+    context: typer.Context,
     socket: Annotated[Path, typer.Argument(help="Where the VMM connects.")],
     once: Annotated[bool, typer.Option("--once", help="End with the first VMM.")] = False,
     time_travel: Annotated[
@@ -89,13 +91,31 @@ def serve(
             help="Guest memory may be a file of any file system, which can then stop the device.",
         ),
     ] = False,
+    allow_user: Annotated[
+        list[str] | None,
+        typer.Option(metavar="USER", help="Programs of this user may connect, too; a name or a number."),
+    ] = None,
+    no_sandbox: Annotated[
+        bool,
+        typer.Option("--no-sandbox", help="Keep all rights of this process: to start programs, open files."),
+    ] = False,
     *,
     run: RunOptions,
 ) -> None:
     """Be the vhost-user virtio-gpu device for a VMM that connects to SOCKET."""
+    # Nothing here uses BLAS, whose threads, started with numpy, a sandbox would not reach.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from compositor.commands.serve import serve
 
-    serve(socket, once=once, time_travel=time_travel, any_memory_file=any_memory_file, run=run)
+    serve(
+        socket,
+        once=once,
+        time_travel=time_travel,
+        any_memory_file=any_memory_file,
+        users=allow_user or [],
+        sandboxed=not no_sandbox and bool(context.obj),
+        run=run,
+    )
 
 
 @app.command()
@@ -293,6 +313,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     Exit status: 0 done; 1 the run failed; 2 bad usage or input; 130 interrupted.
     """
+    is_own_process = arguments is None  # else it is the caller's, whose rights are not given away
     arguments = sys.argv[1:] if arguments is None else arguments
     # Accepted anywhere before "--", because one adds it when a command has just failed.
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -304,7 +325,7 @@ def main(arguments: list[str] | None = None) -> None:
     # A command that is told to end gives back what it holds: its guests' processes and directories.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(arguments, prog_name="scanout")
+        app(arguments, prog_name="scanout", obj=is_own_process)
     except ScanoutError as error:
         if debug:
             raise

@@ -19,6 +19,7 @@ import typer
 from compositor.cli import app
 from compositor.commands.options import RunOptions
 from compositor.scene_file import schema
+from virtio.limits import TABLE
 
 RUN_OPTIONS = {field.name for field in fields(RunOptions)}
 _MARKER = re.compile(r"^<!-- generated: (.+) -->$", re.MULTILINE)
@@ -216,10 +217,20 @@ def _evidence(reason: str) -> str:
     return re.sub(r"\*\* \(vhost-user-gpu:\d+\): CRITICAL \*\*: [\d:.]+: ", "", reason)
 
 
+# Limits.
+
+
+def limits() -> str:
+    """A row for each limit."""
+    rows = [(f"`{row.name}`", f"{row.default:,}", row.unit, row.meaning, row.beyond) for row in TABLE]
+    return "\n".join(table(("limit", "default", "unit", "of what", "beyond it"), rows))
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "command line": command_line,
     "scene file": scene_file,
     "conformance totals": conformance_totals,
     "conformance differences": conformance_differences,
     "conformance evidence": conformance_evidence,
+    "limits": limits,
 }

@@ -20,7 +20,7 @@ from virtio.fence.state import TRANSITIONS
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PACKAGES = ("virtio", "guest", "compositor")
-DOCUMENTS = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")]
+DOCUMENTS = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")]
 DOCUMENTS += sorted(DOCS.rglob("*.md"))
 
 
@@ -178,6 +178,33 @@ def unknown_imports(code: str) -> list[str]:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_name_in_the_documents_exists(path: Path) -> None:
     assert unknown(path.read_text()) == []
+
+
+def named_tests(text: str) -> list[tuple[str, str]]:
+    """The tests that a document names: file and function."""
+    return re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+
+
+def has_test(path: str, name: str) -> bool:
+    file = ROOT / path
+    return (
+        file.exists() and re.search(rf"^(?:async )?def {name}\(", file.read_text(), re.MULTILINE) is not None
+    )
+
+
+def test_each_promise_names_a_test_that_exists() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    promises = text[text.index("| promise | shown by |") :]
+    rows = re.findall(r"^\| (?!promise|---)(.*) \|$", promises, re.MULTILINE)
+    assert len(rows) > 20
+    assert [row for row in rows if not named_tests(row)] == []
+    assert [test for test in named_tests(text) if not has_test(*test)] == []
+
+
+def test_a_test_that_does_not_exist_is_found() -> None:
+    assert named_tests("`tests/none.py::test_x`") == [("tests/none.py", "test_x")]
+    assert not has_test("tests/none.py", "test_x")
+    assert not has_test("tests/test_docs.py", "test_nonesuch")
 
 
 MADE_UP = """

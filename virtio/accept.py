@@ -10,15 +10,13 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from virtio.account import Account, Notices
 from virtio.aio import Loop, TimerHandle
 from virtio.listener import UnixListener
 
-# Strangers at the same time, and the seconds that each has for its first message. The seconds are those of
-# the real world: so long a VMM is not silent, even on a host that is busy with other things.
-_LIMIT = 16
-_PATIENCE_S = 30.0
 # Seconds until the next try when a connection cannot be accepted: no descriptors are left, mostly.
 _RETRY_S = 1.0
+_REPORTS = 8
 
 
 class Stranger(Protocol):
@@ -29,23 +27,34 @@ class Stranger(Protocol):
 
 
 class Strangers:
-    """The connections that have said nothing yet. When there are too many, the oldest has to go."""
+    """The connections that have said nothing yet. When there are too many, the oldest has to go.
 
-    def __init__(self, loop: Loop) -> None:
-        self._loop = loop
+    How many and how long is in the account's limits. The seconds are those of the real world: so long a VMM
+    is not silent, even on a host that is busy with other things.
+    """
+
+    def __init__(self, loop: Loop, account: Account) -> None:
+        self._loop, self._account = loop, account
         self._timers: dict[Stranger, TimerHandle] = {}
 
     def add(self, stranger: Stranger) -> None:
         """One more; it is closed unless `forget` comes in time."""
-        if len(self._timers) == _LIMIT:
+        room, patience_s = self._account.connections, self._account.limits.first_message
+        if not room.has(1):
+            self._account.reached("connections", "one that said nothing is closed", room)
+            if not self._timers:  # the other guests' sockets have them all
+                stranger.close()
+                return
             self._drop(next(iter(self._timers)))
-        self._timers[stranger] = self._loop.call_later(_PATIENCE_S, self._drop, stranger)
+        room.take(1)
+        self._timers[stranger] = self._loop.call_later(patience_s, self._drop, stranger)
 
     def forget(self, stranger: Stranger) -> None:
         """It has said something, or has gone; harmless for one that is not among these."""
         timer = self._timers.pop(stranger, None)
         if timer is not None:
             timer.cancel()
+            self._account.connections.give(1)
 
     def close(self) -> None:
         """Close them all."""
@@ -73,13 +82,13 @@ class Acceptor:
             loop: The running loop.
             listener: Owned from now on.
             accepted: Called with each connection, and owns it.
-            report: Gets one line, once, when connections cannot be accepted.
+            report: Gets one line, once, when connections cannot be accepted, and for each user who may not
+                connect.
         """
         self._loop = loop
         self._listener = listener
         self._accepted = accepted
-        self._report = report
-        self._reported = False
+        self._tell_once = Notices(report, _REPORTS)
         self._retry: TimerHandle | None = None
         self._listen()
 
@@ -102,12 +111,16 @@ class Acceptor:
         except OSError as error:
             self._back_off(error)
             return
-        self._accepted(sock)
+        user = self._listener.stranger(sock)
+        if user is None:
+            self._accepted(sock)
+            return
+        sock.close()
+        self._tell_once(f"a connection of user {user} was refused; --allow-user {user} allows it")
 
     def _back_off(self, error: OSError) -> None:
         """The connections that wait are still there: the loop would spin, and fill the user's screen."""
         self._loop.remove_reader(self._listener.socket)
         self._retry = self._loop.call_later(_RETRY_S, self._listen)
-        if not self._reported:
-            self._reported = True
-            self._report(f"cannot accept a connection: {error.strerror}; trying again every second")
+        line = f"cannot accept a connection: {error.strerror}; trying again every second"
+        self._tell_once(line, "cannot accept")

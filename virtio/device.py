@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from virtio.budget import Budget
+from virtio.account import Account
 from virtio.memory import GuestMemory
 from virtio.ring.split import SplitQueue
 from virtio.turn import ENDLESS, Turn
@@ -23,8 +23,7 @@ class Device(Protocol):
         queue_count: Number of virtqueues.
         features: Feature bits offered by the device type itself; the transport adds its own
             (VERSION_1, ring features).
-        address_space: What the guest's memory, and all that is mapped from it, may take of this process's
-            addresses.
+        account: What the guest uses of this process, and may use; its transport counts there, too.
         notify: Set by the transport. The device calls it with a queue index when buffers were used
             outside `process` (a parked response was released) and the driver wants to be told.
         resume: Set by the transport. The device calls it with a queue index when it left buffers there and
@@ -35,7 +34,7 @@ class Device(Protocol):
     device_id: int
     queue_count: int
     features: int
-    address_space: Budget
+    account: Account
     notify: Callable[[int], None]
     resume: Callable[[int], None]
     config_changed: Callable[[], None]

@@ -47,6 +47,18 @@ class Unmappable(MemoryFault):
     """
 
 
+class TooManyPieces(Unmappable):
+    """They would take more kernel mappings than the caller allows.
+
+    Attributes:
+        pieces: How many.
+    """
+
+    def __init__(self, message: str, pieces: int) -> None:
+        super().__init__(message)
+        self.pieces = pieces
+
+
 class ProtocolFault(DriverFault):
     """The peer of a connection (a VMM) sent a message that the protocol does not allow."""
 

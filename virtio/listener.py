@@ -1,4 +1,8 @@
-"""A Unix socket to listen on. A stale one is replaced, a live one left alone; at the end only ours goes."""
+"""A Unix socket to listen on. A stale one is replaced, a live one left alone; at the end only ours goes.
+
+Who may connect is decided twice: by the file's mode, and by the peer's credentials, which the kernel notes
+when it connects (SO_PEERCRED, unix(7)). Sockets have paths, never abstract names, which have no mode.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,24 @@ import errno
 import os
 import socket
 import stat
+import struct
+from collections.abc import Collection
 from pathlib import Path
 
 from virtio.errors import Misuse
 
+_CREDENTIALS = struct.Struct("=iII")  # struct ucred: process, user, group
 # sun_path of Linux, without the final zero.
 _PATH_LIMIT = 107
 
 
 class UnixListener:
-    """Listens on `path`, without ever blocking, for its owner alone (0600). `close` it.
+    """Listens on `path`, without ever blocking, for its owner and root alone (0600). `close` it.
 
     Args:
         path: Where; a socket that a dead listener left may be there.
         backlog: How many may wait to be accepted.
+        users: Numbers of users who may connect, too; the file's mode is 0666 then.
 
     Attributes:
         socket: It listens; the owner accepts.
@@ -29,13 +37,16 @@ class UnixListener:
             directory. The line says which.
     """
 
-    def __init__(self, path: Path, backlog: int) -> None:
+    def __init__(self, path: Path, backlog: int, users: Collection[int] = ()) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._path = path
+        self._users = frozenset((0, os.geteuid(), *users))
         try:
             _remove_stale(path)
             os.fchmod(self.socket.fileno(), 0o600)  # the file gets it when it is made, whatever the umask
             self.socket.bind(str(path))
+            if users:
+                path.chmod(0o666)
             self.socket.listen(backlog)
         except OSError as error:
             self.socket.close()
@@ -44,6 +55,13 @@ class UnixListener:
             self.socket.close()
             raise
         self._file = _identity(path)
+
+    def stranger(self, sock: socket.socket) -> int | None:
+        """The number of the user at the other end of a connection, if that one may not connect."""
+        _, user, _ = _CREDENTIALS.unpack(
+            sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        )
+        return None if user in self._users else int(user)
 
     def close(self) -> None:
         """Stop listening, and remove the socket, if it is still ours."""

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from compositor.bench.real_guest import find_backend
+from compositor.commands.sandbox.policy import what_the_kernel_gives
 from compositor.errors import ScreenError
 from compositor.output.mode import Mode
 from compositor.render import blend
@@ -74,6 +75,7 @@ def examine() -> Iterator[Finding]:
     yield _tried("desktop root", "boot uml -- weston-desktop", lambda: str(find_rootfs()))
     yield _tried("QEMU 10", "boot qemu", lambda: find_qemu("x86_64"))
     yield _tried("QEMU's back end", "bench real-guest", lambda: str(find_backend()))
+    yield Finding("sandbox", "serve", what_the_kernel_gives(), "Linux 5.13 with lsm=landlock, and seccomp")
     kvm = Path("/dev/kvm")
     usable = "/dev/kvm" if os.access(kvm, os.R_OK | os.W_OK) else None
     yield Finding("KVM", "faster QEMU guests (optional)", usable, "not there: guests run by emulation (TCG)")

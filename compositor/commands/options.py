@@ -14,14 +14,26 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from compositor.commands.limits import LIST, list_limits
 from compositor.commands.output_options import OutputOptions
-from compositor.errors import BadInput
+from compositor.errors import BadInput, Misuse
+from virtio.limits import Limits, Totals, changed_all, normal
 
 ClockKind = Literal["virtual", "real"]
 
 
 class Interrupted(Exception):
     """SIGINT or SIGTERM ended the run; its results have been written. Exit status 130."""
+
+
+def _listed_first(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+    """List the limits before an argument can be missing, when both options that say how have been read."""
+    said = context.meta.setdefault("scanout.limits", {})
+    said[parameter.name] = value
+    if LIST in (said.get("limit") or ()) and "json" in said:
+        list_limits(as_json=said["json"])
+        raise typer.Exit
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +69,19 @@ class RunOptions(OutputOptions):
             help="What a flush waits for: none, blocking, release; simulated guests: out-fence, queue.",
         ),
     ] = None
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="What guests may use of this process; list: which limits there are.",
+            is_eager=True,
+            callback=_listed_first,
+        ),
+    ] = None
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="With --limit list: as JSON.", is_eager=True, callback=_listed_first),
+    ] = False
     timeout: Annotated[
         float | None, typer.Option(metavar="S", help="Give up after S seconds of real time.")
     ] = None
@@ -66,6 +91,21 @@ class RunOptions(OutputOptions):
             metavar="S", help="Virtual time: a guest silent for S real seconds is hung; by default 30."
         ),
     ] = None
+
+    @property
+    def limits(self) -> dict[str, int | str]:
+        """The limits that `--limit` names; the last word on each counts.
+
+        Raises:
+            BadInput: One is no NAME=VALUE.
+        """
+        found: dict[str, int | str] = {}
+        for text in self.limit or ():
+            name, sign, value = text.partition("=")
+            if not sign:
+                raise BadInput(f"--limit {text}: give it as NAME=VALUE; --limit list says which there are")
+            found[name] = value
+        return normal(found)
 
     def check(self) -> None:
         """Refuse what cannot work before it costs the user any time.
@@ -89,6 +129,10 @@ class RunOptions(OutputOptions):
         if self.window and self.overlays:
             raise BadInput("--overlays with --window: a window shows one picture and has no planes")
         self.check_outputs()
+        try:
+            changed_all(Limits(), Totals(), self.limits)
+        except Misuse as error:
+            raise BadInput(f"--limit {str(error).removeprefix('limit ')}") from None
         for option, path in (
             ("--screenshot", self.screenshot),
             ("--stats", self.stats),

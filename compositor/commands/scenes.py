@@ -102,7 +102,10 @@ def run_scene(
         outputs=scene.outputs,
         timing=scene.timing,
         repaint_delay_ns=scene.repaint_delay_ns,
+        limits=scene.limits,
+        at_end=scene.promises.look,
     )
+    scene.promises.check()
 
 
 def find_scene(name: str, modes: Sequence[str] | None, *, allow_programs: bool = False) -> SceneFile:

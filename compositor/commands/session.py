@@ -27,6 +27,7 @@ from compositor.pixels.screenshot import save_png
 from compositor.screen import Renderer
 from guest.linux.errors import GuestDied
 from virtio.clock.calendar import NANOSECONDS
+from virtio.limits import NO_VALUES, Limits, Totals, Values, changed_all, normal
 
 Start = Callable[[Machine], Awaitable[None]]
 
@@ -45,6 +46,8 @@ def run_session(
     outputs: Sequence[Output] | None = None,
     timing: TimingModel = INFINITELY_FAST,
     repaint_delay_ns: int = 0,
+    limits: Values = NO_VALUES,
+    at_end: Callable[[int], None] = lambda _now_ns: None,
     all_show: bool = False,
 ) -> None:
     """Build the machine, let `start` attach guests to it, run it, write what was asked for, say what it did.
@@ -58,6 +61,8 @@ def run_session(
         outputs: Instead of those of `--outputs`; the other options about monitors hold for them too.
         timing: See `Machine`.
         repaint_delay_ns: See `Machine`.
+        limits: What guests may use, where `--limit` says nothing else.
+        at_end: Called with the time when the run is over, while its guests are there.
         all_show: A guest that never shows a frame fails the run.
 
     Raises:
@@ -67,6 +72,7 @@ def run_session(
         Interrupted: A signal ended the run.
     """
     digest = (run.clock or clock) == "virtual" or run.stats is not None or repaint == "recorded"
+    own, totals = changed_all(Limits(), Totals(), {**normal(limits), **run.limits})
     machine = Machine(
         outputs=monitors(run, outputs),
         clock=run.clock or clock,
@@ -80,9 +86,11 @@ def run_session(
         echo=echo if console else lambda _text: None,
         on_screenshot=save_numbered,
         record=run.record,
+        limits=own,
+        totals=totals,
         patience_s=PATIENCE_S if run.patience is None else run.patience,
     )
-    asyncio.run(_session(machine, run, start, all_show=all_show))
+    asyncio.run(_session(machine, run, start, at_end, all_show=all_show))
 
 
 def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
@@ -94,7 +102,9 @@ def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
     return "cpu" if run.renderer == "auto" and exact else run.renderer
 
 
-async def _session(machine: Machine, run: RunOptions, start: Start, *, all_show: bool) -> None:
+async def _session(
+    machine: Machine, run: RunOptions, start: Start, at_end: Callable[[int], None], *, all_show: bool
+) -> None:
     if run.screenshot_at is not None:
         machine.pictures.want(machine.outputs[0].name, run.screenshot_at)
     async with machine:
@@ -104,6 +114,7 @@ async def _session(machine: Machine, run: RunOptions, start: Start, *, all_show:
             finally:
                 written = _write_results(machine, run)
         _summarise(machine, written)
+        at_end(machine.clock.now_ns())
         failed = [guest.died_of for guest in machine.guests if guest.died_of is not None]
         dark = [guest.name for guest in machine.guests if all_show and not guest.frames["presented"]]
     if reason is StopReason.INTERRUPTED:

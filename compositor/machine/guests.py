@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
@@ -28,11 +28,14 @@ from guest.bare import BareGuest
 from guest.linux.options import guest_seed
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest
+from virtio.account import AtMost, Together
 from virtio.arguments import check_type
 from virtio.clock import Calendar, Clock
 from virtio.clock.pace import CalendarPace
 from virtio.clock.time_travel import TimeTravel
 from virtio.errors import ScanoutError
+from virtio.gpu.limits import Ledger
+from virtio.limits import Limits, Totals
 from virtio.vhost_user.pace import Turns
 
 AnyAttachment = TypeVar("AnyAttachment", bound=Attachment)
@@ -43,6 +46,8 @@ class Guests:
 
     Args:
         tree: The scene that they appear in.
+        limits: What each guest may use, unless it is attached with limits of its own.
+        totals: What all of them may use.
         seed: Guests without a seed of their own count on from it.
         command_ns: The time from a kick to the device's work, on the virtual clock.
         report: Gets one line for everything that goes wrong with a guest and is dealt with.
@@ -73,16 +78,22 @@ class Guests:
         on_picture: Callable[[], None],
         wait_for: WaitFor,
         until: Until,
+        limits: Limits,
+        totals: Totals | None,
     ) -> None:
         self.all: list[Attachment] = []
         self._tree, self._seed, self._command_ns = tree, seed, command_ns
-        self._report, self._echo = report, echo
+        self._limits, self._together = limits, Together(totals)
+        self._report, self._echo = AtMost(report, self._together.totals.lines), echo
         self._on_picture, self._wait_for, self._until = on_picture, wait_for, until
         self._kernels: list[TimeTravel] = []
         self._turns: Turns | None = None  # on the real clock
 
     async def attach(
-        self, guest: BareGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None
+        self,
+        guest: BareGuest | ProcessGuest | LinuxGuest,
+        places: Sequence[Placement] | None,
+        limits: Limits | None,
     ) -> Attachment:
         """See `Machine.attach`."""
         check_type("guest", guest, (BareGuest, ProcessGuest, LinuxGuest), "a guest, as SimulatedGuest(...),")
@@ -90,22 +101,22 @@ class Guests:
             check_places(places)
         name = unique_name(guest.name, {guest.name for guest in self.all})
         if isinstance(guest, BareGuest):
-            return self._attach_simulated(guest, name, places or [Placement()])
+            return self._attach_simulated(guest, name, places or [Placement()], self._ledger(name, limits))
         if not guest.takes_virtual_time:
             self._refuse_virtual(guest.kind)
         number = len(self.all)
         with self._time_keeping(name, number) as time:
-            served = self._served_guest(guest, name, places)
+            served = self._served_guest(guest, name, places, self._ledger(name, limits))
             served.relaunch = partial(self._relaunch, served, guest, number)
             await self._launch(served, guest, time)
         return served
 
     def _attach_simulated(
-        self, guest: BareGuest, name: str, places: Sequence[Placement]
+        self, guest: BareGuest, name: str, places: Sequence[Placement], ledger: Ledger
     ) -> SimulatedAttachment:
         seed = self._seed + len(self.all)
         attachment = self._add(
-            SimulatedAttachment(guest, name, self._tree, places, self.clock, seed, self.recorder)
+            SimulatedAttachment(guest, name, self._tree, places, self.clock, seed, self.recorder, ledger)
         )
         attachment.relaunch = partial(self._reboot, attachment)
         self.on_start()
@@ -144,6 +155,8 @@ class Guests:
         places: Sequence[Placement] | None,
         time_travel: str | Path | None,
         any_file: bool,
+        limits: Limits | None,
+        users: Collection[int],
     ) -> Attachment:
         """See `Machine.serve`."""
         if time_travel is None:
@@ -154,7 +167,7 @@ class Guests:
             check_places(places)
         name = unique_name("guest", {guest.name for guest in self.all})
         with self._time_keeping(name, len(self.all)) as time:
-            served = self._served(name, "vhost-user", places)
+            served = self._served(name, "vhost-user", places, self._ledger(name, limits))
             try:
                 served.listen(
                     Path(path),
@@ -162,9 +175,10 @@ class Guests:
                     report=self._report,
                     time=time,
                     any_file=any_file,
+                    users=users,
                 )
                 if time is not None and time_travel is not None:
-                    served.keep_time(time, Path(time_travel), self._report)
+                    served.keep_time(time, Path(time_travel), self._report, users)
             except Misuse as error:  # a path that the user gave cannot be listened on
                 raise BadInput(str(error)) from None
         self.on_start()
@@ -188,18 +202,30 @@ class Guests:
             guest.outputs_changed()
 
     def _served_guest(
-        self, guest: ProcessGuest | LinuxGuest, name: str, places: Sequence[Placement] | None
+        self,
+        guest: ProcessGuest | LinuxGuest,
+        name: str,
+        places: Sequence[Placement] | None,
+        ledger: Ledger,
     ) -> ServedAttachment:
         if not isinstance(guest, ProcessGuest):
-            return self._served(name, guest.kind, places)
+            return self._served(name, guest.kind, places, ledger)
         guest.with_seed(self._seed + len(self.all))
         return self._add(
-            ProcessAttachment(guest, name, self._tree, places or [Placement()], self.clock, self.recorder)
+            ProcessAttachment(
+                guest, name, self._tree, places or [Placement()], self.clock, self.recorder, ledger
+            )
         )
 
-    def _served(self, name: str, kind: str, places: Sequence[Placement] | None) -> ServedAttachment:
+    def _served(
+        self, name: str, kind: str, places: Sequence[Placement] | None, ledger: Ledger
+    ) -> ServedAttachment:
         places = places or [Placement(output=index) for index in range(len(self._tree.outputs))]
-        return self._add(ServedAttachment(name, kind, self._tree, places, self.clock, self.recorder))
+        return self._add(ServedAttachment(name, kind, self._tree, places, self.clock, self.recorder, ledger))
+
+    def _ledger(self, name: str, limits: Limits | None) -> Ledger:
+        """The account of the guest that comes next."""
+        return Ledger(limits or self._limits, self._together, lambda line: self._report(f"{name}: {line}"))
 
     def _add(self, attachment: AnyAttachment) -> AnyAttachment:
         attachment.display.report, attachment.wait_for = self._report, self._wait_for
@@ -208,7 +234,7 @@ class Guests:
             attachment.until = self._until
         if isinstance(attachment, ServedAttachment) and not isinstance(self.clock, Calendar):
             self._turns = self._turns or Turns.on(asyncio.get_running_loop())
-            attachment.pace = self._turns.pace()
+            attachment.pace = self._turns.pace(attachment.ledger.limits.turn / 1e6)
         self.all.append(attachment)
         return attachment
 

@@ -11,7 +11,7 @@ one event to the next and as fast as it goes. On the real clock it passes by its
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -47,6 +47,7 @@ from guest.real import LinuxGuest
 from virtio.arguments import check_one_of, check_seconds, check_type, check_whole, shown
 from virtio.clock import Calendar, Clock
 from virtio.clock.real import RealClock
+from virtio.limits import Limits, Totals
 
 # Seconds of real time after which a guest that stops time, and says nothing, is taken for hung.
 PATIENCE_S = 30.0
@@ -75,10 +76,13 @@ class Machine(Waiting):
         patience_s: Seconds of real time in which a guest that makes virtual time stand still must be
             heard of.
         record: A file to record everything into (see `compositor.record`).
+        limits: What each guest may use of this process, unless it is attached with limits of its own.
+        totals: What all guests together may use.
 
     Attributes:
         seed: As given.
         report: As given.
+        limits: What each guest may use, unless it has limits of its own.
 
     Raises:
         BadInput: No output or more than 16, an impossible mode, a window on the virtual clock.
@@ -101,6 +105,8 @@ class Machine(Waiting):
         timing: TimingModel = INFINITELY_FAST,
         patience_s: float = PATIENCE_S,
         record: str | Path | None = None,
+        limits: Limits | None = None,
+        totals: Totals | None = None,
     ) -> None:
         check_one_of("clock", clock, ("virtual", "real"))
         check_one_of("repaint", repaint, get_args(Repaint))
@@ -132,6 +138,7 @@ class Machine(Waiting):
             ),
         )
         self.seed = seed
+        self.limits = limits or Limits()
         self._guests = Guests(
             self._outputs.tree,
             seed=seed,
@@ -141,6 +148,8 @@ class Machine(Waiting):
             on_picture=self._picture_is_up,
             wait_for=self.until,
             until=self._until_job,
+            limits=self.limits,
+            totals=totals,
         )
         self.report = report
         self._clock_kind = clock
@@ -285,7 +294,11 @@ class Machine(Waiting):
     # Guests.
 
     async def attach(
-        self, guest: BareGuest | ProcessGuest | LinuxGuest, places: Sequence[Placement] | None = None
+        self,
+        guest: BareGuest | ProcessGuest | LinuxGuest,
+        places: Sequence[Placement] | None = None,
+        *,
+        limits: Limits | None = None,
     ) -> Attachment:
         """Start a guest on this machine's outputs.
 
@@ -293,13 +306,14 @@ class Machine(Waiting):
             guest: A simulated guest, in this process or in one of its own, or a real one.
             places: One placement per scanout. By default a simulated guest fills the first output, and a
                 real one has a scanout on every output.
+            limits: What it may use of this process; by default, as the machine says.
 
         Raises:
             BadInput: A placement is impossible.
             ScanoutError: The guest cannot be started; the message says why.
         """
         self._running()
-        return await self._guests.attach(guest, places)
+        return await self._guests.attach(guest, places, limits)
 
     def serve(
         self,
@@ -309,6 +323,8 @@ class Machine(Waiting):
         places: Sequence[Placement] | None = None,
         time_travel: str | Path | None = None,
         any_file: bool = False,
+        limits: Limits | None = None,
+        users: Collection[int] = (),
     ) -> Attachment:
         """Be the vhost-user device for a VMM that connects to `path`, and, without `once`, for the next.
 
@@ -319,13 +335,23 @@ class Machine(Waiting):
             time_travel: Where a UML kernel comes for its time, on the virtual clock; it is served once.
             any_file: Its memory may be any file, not only one of a memory file system (memfd, /dev/shm,
                 hugetlbfs). A file whose file system does not answer stops this machine.
+            limits: As for `attach`.
+            users: Numbers of users whose programs may connect, beside this process's own and root's.
 
         Raises:
             BadInput: A placement is impossible, a socket cannot be opened, or `time_travel` does not go with
                 the machine's clock; the message says why.
         """
         self._running()
-        return self._guests.serve(path, once=once, places=places, time_travel=time_travel, any_file=any_file)
+        return self._guests.serve(
+            path,
+            once=once,
+            places=places,
+            time_travel=time_travel,
+            any_file=any_file,
+            limits=limits,
+            users=users,
+        )
 
     def replay(self, recording: Recording) -> Player:
         """Feed a recording to this machine, whose outputs are the recording's, while it runs.

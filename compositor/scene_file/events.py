@@ -18,6 +18,7 @@ from compositor.scene_file.guests import SceneGuest, policies
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.outputs import find_output
 from compositor.scene_file.places import moved_placement
+from compositor.scene_file.promises import Promises
 from compositor.scene_file.schema import (
     AnyEvent,
     InjectFault,
@@ -111,8 +112,11 @@ class _Check:
             places[event.scanout] = moved_placement(places[event.scanout], event, self._outputs, key)
 
 
-def schedule(events: Sequence[AnyEvent], machine: Machine, guests: Mapping[str, Attachment]) -> None:
+def schedule(
+    events: Sequence[AnyEvent], machine: Machine, guests: Mapping[str, Attachment], promises: Promises
+) -> None:
     """Have the events happen on a machine that runs, counted from now."""
+    promises.begin(guests, {event.guest for event in events if isinstance(event, InjectFault)})
     now_ns = machine.clock.now_ns()
     faults: list[AnyFault] = []
     for event in events:
@@ -120,12 +124,12 @@ def schedule(events: Sequence[AnyEvent], machine: Machine, guests: Mapping[str, 
             faults.append(event)
             continue
         when_ns = now_ns + round(event.at * NANOSECONDS)
-        machine.clock.call_at(when_ns, partial(_happen, event, machine, guests))
+        machine.clock.call_at(when_ns, partial(_happen, event, machine, guests, promises))
     if faults:
         inject(machine, *faults)
 
 
-def _happen(event: OwnEvent, machine: Machine, guests: Mapping[str, Attachment]) -> None:
+def _happen(event: OwnEvent, machine: Machine, guests: Mapping[str, Attachment], promises: Promises) -> None:
     if isinstance(event, Plug):
         machine.plug(event.output, event.mode)
     elif isinstance(event, Unplug):
@@ -133,12 +137,17 @@ def _happen(event: OwnEvent, machine: Machine, guests: Mapping[str, Attachment])
     elif isinstance(event, SetMode):
         machine.set_mode(event.output, event.mode)
     else:
-        _happen_to_guest(event, machine, guests[event.guest])
+        _happen_to_guest(event, machine, guests[event.guest], promises)
 
 
 def _happen_to_guest(
-    event: Move | Raise | SetSync | InjectFault, machine: Machine, guest: Attachment
+    event: Move | Raise | SetSync | InjectFault,
+    machine: Machine,
+    guest: Attachment,
+    promises: Promises,
 ) -> None:
+    if guest.failure is not None:  # it was ended
+        return
     if isinstance(event, Move):
         before = guest.display.place(event.scanout)
         guest.put(event.scanout, moved_placement(before, event, machine.outputs, "move"))
@@ -147,10 +156,16 @@ def _happen_to_guest(
     elif isinstance(event, SetSync):
         guest.set_sync(event.policy)
     elif isinstance(guest, SimulatedAttachment):  # as the scene's check has seen to
-        _commit(event, guest, machine.report)
+        _commit(event, guest, machine.report, promises, machine.clock.now_ns())
 
 
-def _commit(event: InjectFault, attachment: SimulatedAttachment, report: Callable[[str], None]) -> None:
+def _commit(
+    event: InjectFault,
+    attachment: SimulatedAttachment,
+    report: Callable[[str], None],
+    promises: Promises,
+    now_ns: int,
+) -> None:
     """Break the specification, and say what the device answered."""
     guest = attachment.guest
     if guest.driver.state is not DriverState.RUNNING:
@@ -159,9 +174,12 @@ def _commit(event: InjectFault, attachment: SimulatedAttachment, report: Callabl
     said: list[str] = []
     if isinstance(guest.transport, InProcessTransport):
         guest.transport.on_fault = said.append
-    answers = FAULTS[event.fault].apply(guest.driver)
+    fault = FAULTS[event.fault]
+    try:
+        answers = fault.apply(guest.driver)
+    except Exception as error:  # the device's turn is inside of the driver's, and ends that guest alone
+        attachment.fail(error)
+        return
     if answers:
-        refused = [attachment.last_fault or ""] if answers[0].name.startswith("ERR") else ["allowed"]
-        report(f"{event.guest}: {event.fault}: {answers[0].name}: {refused[0]}")
-    else:
-        report(f"{event.guest}: {event.fault}: the device needs a reset: {'; '.join(said)}")
+        said = [(attachment.last_fault or "") if answers[0].name.startswith("ERR") else "allowed"]
+    report(promises.committed(event.guest, fault, answers, "; ".join(said), now_ns))

@@ -20,6 +20,7 @@ from guest.memory import DEFAULT_SIZE
 from guest.real import LinuxGuest, QemuGuest, UmlGuest
 from guest.simulated import SimulatedGuest
 from guest.workloads.find import short_name
+from virtio.limits import Limits, changed
 
 _MILLISECOND = 1_000_000
 _MIB = 1 << 20
@@ -64,6 +65,8 @@ def make_guests(tables: Sequence[AnyGuest], outputs: Sequence[Output]) -> dict[s
         made[name] = SceneGuest(
             table, _make_guest(table, name, key), _make_placements(table, outputs, name, key)
         )
+        with at_key(f"{key}.limits"):
+            changed(Limits(), table.limits)
     return made
 
 

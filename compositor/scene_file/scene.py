@@ -16,6 +16,7 @@ from compositor.scene_file.events import check_events, schedule
 from compositor.scene_file.guests import check_seed, make_guests, nanoseconds
 from compositor.scene_file.keys import at_key
 from compositor.scene_file.outputs import make_outputs
+from compositor.scene_file.promises import Promises
 from compositor.scene_file.schema import (
     AnyEvent,
     OutputTable,
@@ -26,6 +27,7 @@ from compositor.scene_file.schema import (
 )
 from guest.linux.tool import Progress
 from guest.real import LinuxGuest
+from virtio.limits import Limits, Totals, Values, changed, changed_all
 
 
 class SceneFile:
@@ -46,8 +48,10 @@ class SceneFile:
         repaint: When outputs are repainted, as `Machine` takes it.
         repaint_delay_ns: The same, with "vblank": how long after it.
         timing: What work costs.
+        limits: What each guest and all together may use, by name, as the file says.
         outputs: The outputs of the machine that it is started on.
         guests: The guests by name, in their order.
+        promises: What is promised while it runs.
 
     Raises:
         BadInput: It says something that cannot be; the message names the key.
@@ -66,12 +70,16 @@ class SceneFile:
         self.repaint: Repaint = table.repaint or ("flush" if real else "vblank")
         self.timing = _timing(table.timing)
         self.repaint_delay_ns = nanoseconds(table.timing.repaint_delay_ms, "timing.repaint_delay_ms")
+        with at_key("limits"):
+            changed_all(Limits(), Totals(), table.limits)
+        self.limits: Values = table.limits
         self.outputs = make_outputs(table.outputs)
         self.guests = make_guests(table.guests, self.outputs)
         self.clock = _clock(table)
         self._check_delay()
         self._events: list[AnyEvent] = list(table.events)
         check_events(self._events, self.outputs, self.guests)
+        self.promises = Promises()
 
     def add_faults(self, script: Script, name: str) -> None:
         """Have what a script says go wrong, too.
@@ -101,9 +109,10 @@ class SceneFile:
         """
         attached = {}
         for name, (table, guest, places) in self.guests.items():
-            attached[name] = await machine.attach(guest, places)
+            limits = changed(machine.limits, table.limits)
+            attached[name] = await machine.attach(guest, places, limits=limits)
             attached[name].set_sync(table.sync)
-        schedule(self._events, machine, attached)
+        schedule(self._events, machine, attached, self.promises)
 
     def _check_delay(self) -> None:
         period_ns = min(output.mode.period_ns for output in self.outputs)

@@ -15,6 +15,7 @@ from compositor.output.plane import CURSOR_SIZE
 
 Pixels = Union[int, float]  # noqa: UP007 - msgspec reads it at run time
 Colour = str
+LimitValue = Union[int, str]  # noqa: UP007
 
 
 class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,12 +93,14 @@ class GuestTable(Table, frozen=True, kw_only=True, tag_field="kind"):
         places: One for each scanout.
         sync: What its flushes wait for.
         memory: MiB.
+        limits: What it may use of this process, instead of the scene's; see [limits](limits.md).
     """
 
     name: str = ""
     places: list[PlaceTable] = field(default_factory=list)
     sync: str = "release"
     memory: int | None = None
+    limits: dict[str, LimitValue] = field(default_factory=dict)
 
 
 class SimulatedTable(GuestTable, frozen=True, kw_only=True, tag="simulated"):
@@ -292,6 +295,8 @@ class SceneTable(Table, frozen=True, kw_only=True):
         seconds: When to stop, unless an option says so.
         frames: The same, in frames of the first output.
         timing: What work costs.
+        limits: What each guest, and all together, may use of this process: `host_memory = "256M"`; see
+            [limits](limits.md).
         outputs: The monitors; by default one of 1024x768@60.
         guests: Who shows something.
         events: What happens while they run, and what goes wrong.
@@ -304,6 +309,7 @@ class SceneTable(Table, frozen=True, kw_only=True):
     seconds: float | None = None
     frames: int | None = None
     timing: TimingTable = TimingTable()
+    limits: dict[str, LimitValue] = field(default_factory=dict)
     outputs: list[OutputTable] = field(default_factory=lambda: [OutputTable()])
     guests: list[AnyGuest] = field(default_factory=list)
     events: list[AnyEvent] = field(default_factory=list)

@@ -22,6 +22,7 @@ class RawRing:
 
     Attributes:
         size: Descriptors in the table.
+        last: The last one; a driver takes the first ones first.
         page: Address of a page of scratch memory.
         memory: The guest's, to write what descriptors point to and to read what the device has written.
     """
@@ -34,6 +35,7 @@ class RawRing:
             config.available_ring, layout.available_ring_size(config.size)
         ).cast("H")
         self.size = config.size
+        self.last = config.size - 1
         self.page = driver.ram.allocate_contiguous(PAGE)[0]
         driver.leave(queue)
         self._seen = self._used_index

@@ -10,17 +10,17 @@ nothing had been.
         guest.start()  # reboot
 
 `rings` breaks the queue itself, `requests` sends commands that make no sense, `pictures` sends such as lie
-about memory and pictures.
+about memory and pictures, `images` such as lie about images of the host's.
 """
 
 from __future__ import annotations
 
-from guest.faults import pictures, requests, rings
+from guest.faults import images, pictures, requests, rings
 from guest.faults.fault import Fault
 
 __all__ = ["FAULTS", "Fault"]
 
 FAULTS: dict[str, Fault] = {
-    fault.name: fault for module in (rings, requests, pictures) for fault in module.FAULTS
+    fault.name: fault for module in (rings, requests, pictures, images) for fault in module.FAULTS
 }
 """The catalogue, by name."""

@@ -21,12 +21,14 @@ class Fault:
         description: One sentence.
         expected: The device's answer; None when it must stop and set NEEDS_RESET.
         commit: Does it, given the driver and the list to which the answer is to be added.
+        reason: Part of the line in which this project's device says why; empty where the answer says it.
     """
 
     name: str
     description: str
     expected: Response | None
     commit: Callable[[GpuDriver, list[Response]], None]
+    reason: str = ""
 
     def apply(self, driver: GpuDriver) -> list[Response]:
         """Commit the fault, and poll for the answers.
@@ -45,6 +47,7 @@ def named_after(
     function: Callable[..., Any],
     expected: Response | None,
     commit: Callable[[GpuDriver, list[Response]], None],
+    reason: str = "",
 ) -> Fault:
     """The fault that has its name from a function, and its description from the docstring there."""
-    return Fault(function.__name__.replace("_", "-"), function.__doc__ or "", expected, commit)
+    return Fault(function.__name__.replace("_", "-"), function.__doc__ or "", expected, commit, reason)

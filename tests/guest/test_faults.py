@@ -31,6 +31,8 @@ def test_the_device_answers_as_expected_and_serves_the_next_guest(
         broken = fault.expected is None
         assert answers == ([] if broken else [fault.expected])
         assert guest.driver.state is (DriverState.LOST if broken else DriverState.RUNNING)
+        assert fault.reason in "".join(reasons)
+        assert bool(fault.reason) is broken, "an answer says it; a broken ring is silent"
         assert len(reasons) == (fault.expected is not Response.OK_NODATA)
         assert guest.frame_tick() is not broken
         guest.start()

@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from virtio.budget import Budget
+from virtio.account import Account
 from virtio.clock import Calendar
 from virtio.errors import Misuse, QueueFault
 from virtio.features import SPLIT_RING, RingFeature
@@ -27,7 +27,7 @@ class EchoDevice:
     features = 1 << 5
 
     def __init__(self) -> None:
-        self.address_space = Budget(0)
+        self.account = Account()
         self.notify: Callable[[int], None] = lambda index: None
         self.resume: Callable[[int], None] = lambda index: None
         self.config_changed: Callable[[], None] = lambda: None

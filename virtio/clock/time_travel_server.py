@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from virtio.accept import Acceptor, Strangers
+from virtio.account import Account
 from virtio.aio import Stream
 from virtio.clock.time_travel import MESSAGE, MESSAGE_SIZE, Op, TimeTravel
 from virtio.descriptors import close_fds
@@ -33,6 +34,7 @@ class TimeTravelServer:
         on_fault: Callable[[ProtocolFault], None],
         on_end: Callable[[], None],
         report: Callable[[str], None],
+        users: Collection[int] = (),
     ) -> None:
         """Open the socket, on the running loop.
 
@@ -42,6 +44,7 @@ class TimeTravelServer:
             on_fault: Called when the kernel breaks the protocol; its connection is closed then.
             on_end: Called when the kernel has closed its end.
             report: Gets one line, once, when connections cannot be accepted.
+            users: Numbers of users who may connect, beside this process's own and root.
 
         Raises:
             Misuse: The socket cannot be opened; the message says why.
@@ -51,8 +54,8 @@ class TimeTravelServer:
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._stream: Stream | None = None
-        self._strangers = Strangers(self._loop)
-        listener = UnixListener(path, _BACKLOG)
+        self._strangers = Strangers(self._loop, Account())
+        listener = UnixListener(path, _BACKLOG, users)
         self._acceptor: Acceptor | None = Acceptor(self._loop, listener, self._accept, report)
 
     def close(self) -> None:

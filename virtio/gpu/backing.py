@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from virtio.errors import MemoryFault
+from virtio.errors import MemoryFault, TooManyPieces
 from virtio.gpu.errors import unspecified
 from virtio.gpu.limits import Ledger
 from virtio.memory import GuestMemory, Mapping, Place, Run, Unmappable
@@ -176,13 +176,28 @@ def attach_steps(memory: GuestMemory, runs: Sequence[Run], ledger: Ledger) -> St
 
 def _map(memory: GuestMemory, runs: Sequence[Run], ledger: Ledger) -> Steps[Mapping | None]:
     """A contiguous mapping; None when it is impossible, or beyond the guest's share."""
-    if not ledger.mapped.has(sum(length for _, length in runs)):
+    size = sum(length for _, length in runs)
+    if not ledger.mapped.has(size):
+        ledger.reached("mapped", f"a backing of {size} bytes is copied, not mapped", ledger.mapped)
         return None
+    most = min(ledger.mappings.left, ledger.limits.backing_mappings)
     try:
-        most = min(ledger.mappings.left, ledger.backing_mappings)
         return (yield from memory.mapping_steps(runs, most=most))
+    except TooManyPieces as error:
+        _tell_of_pieces(error.pieces, ledger)
     except Unmappable:
-        return None
+        if not ledger.address_space.has(size):
+            what = f"a backing of {size} bytes is copied, not mapped"
+            ledger.reached("address-space", what, ledger.address_space)
+    return None
+
+
+def _tell_of_pieces(pieces: int, ledger: Ledger) -> None:
+    what = f"a backing of {pieces} pieces is copied, not mapped"
+    if pieces > ledger.limits.backing_mappings:
+        ledger.reached("backing-mappings", what)
+    else:
+        ledger.reached("mappings", what, ledger.mappings)
 
 
 def _mapped(mapping: Mapping, ledger: Ledger) -> ContiguousBacking:

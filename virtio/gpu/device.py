@@ -18,7 +18,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from virtio.budget import Budget
+from virtio.account import Account
 from virtio.errors import Misuse
 from virtio.fence import Fence
 from virtio.gpu.commands import CONTROL, CURSOR, UNKNOWN, Answer, Entry
@@ -26,7 +26,7 @@ from virtio.gpu.config import ConfigSpace
 from virtio.gpu.display import Display
 from virtio.gpu.errors import CommandFault, unspecified
 from virtio.gpu.host_visible import HostVisibleRegion
-from virtio.gpu.limits import Limits
+from virtio.gpu.limits import Ledger
 from virtio.gpu.parking import Parked, Timelines
 from virtio.gpu.request import PLAIN, check, echo, timeline
 from virtio.gpu.scanout import Scanout
@@ -61,8 +61,6 @@ _FEATURES = 1 << Feature.EDID | 1 << Feature.RESOURCE_UUID | 1 << Feature.RESOUR
 _KEEP_LATE = frozenset((Command.SET_SCANOUT, Command.RESOURCE_FLUSH))
 """What Linux sends between a transfer and the flush that shows it, and that flush (virtgpu_plane.c)."""
 
-_DEFAULT_LIMITS = Limits()
-
 
 class _Long(NamedTuple):
     """A command that is being carried out."""
@@ -95,7 +93,7 @@ class GpuDevice:
 
     Args:
         display: The owner of the screens; its number of modes is the number of scanouts.
-        limits: What one guest may use of the host.
+        ledger: What the guest uses of the host, and may use, in all its lives; None: what is usual.
         host_memory: Offer blobs of host memory (HOST3D, MAP_BLOB) to a guest in this process, which
             finds them in `host_visible`.
 
@@ -117,12 +115,10 @@ class GpuDevice:
     queue_count = 2
     features = _FEATURES
 
-    def __init__(
-        self, display: Display, *, limits: Limits = _DEFAULT_LIMITS, host_memory: bool = False
-    ) -> None:
+    def __init__(self, display: Display, *, ledger: Ledger | None = None, host_memory: bool = False) -> None:
         self._display = display
-        self._limits = limits
-        self.address_space = Budget(limits.address_space_bytes)
+        self._ledger = ledger or Ledger()
+        self.account: Account = self._ledger
         self._host_memory = host_memory
         self._scanout_count = len(display.modes())
         if not 1 <= self._scanout_count <= MAX_SCANOUTS:
@@ -131,7 +127,7 @@ class GpuDevice:
             )
         self._config = ConfigSpace(self._scanout_count)
         self._statistics = Statistics()
-        self._timelines = Timelines(self._notify, self._fail)
+        self._timelines = Timelines(self._notify, self._fail, self._ledger.fences)
         self._session: Session | None = None
         self._serving: int | None = None
         self._awaited: Sequence[Fence] = ()  # by the control queue, when `blocking`
@@ -139,7 +135,7 @@ class GpuDevice:
         self._late: Parked | None = None  # the answer to a transfer that was deferred
         self.blocking = False
         self._longest_request = (
-            HEADER_SIZE + sizeof(ResourceCreateBlob) + self._limits.entries * sizeof(MemEntry)
+            HEADER_SIZE + sizeof(ResourceCreateBlob) + self._ledger.limits.entries * sizeof(MemEntry)
         )
         self.notify: Callable[[int], None] = _no_notify
         self.resume: Callable[[int], None] = _no_notify
@@ -223,9 +219,9 @@ class GpuDevice:
         if self._session is not None:
             self._session.features, self._session.memory = features, memory
             return
-        window = HostVisibleRegion(self._limits.host_memory_bytes) if self._host_memory else None
+        window = HostVisibleRegion(self._ledger.limits.host_memory) if self._host_memory else None
         self._session = Session(
-            features, memory, self._display, self._limits, self._statistics, self._scanout_count, window
+            features, memory, self._display, self._ledger, self._statistics, self._scanout_count, window
         )
         if self.tap is not None:
             self.tap.activated(self._session)
@@ -278,10 +274,26 @@ class GpuDevice:
         finally:
             self._finish_transfer(session)
             self._serving = None
+        if self._is_full():
+            self._wait_for_room()
         return queue.should_notify()
 
     def _is_blocked(self, index: int) -> bool:
-        return index == CONTROL_QUEUE and any(not fence.signaled for fence in self._awaited)
+        awaits = index == CONTROL_QUEUE and any(not fence.signaled for fence in self._awaited)
+        return awaits or self._is_full()
+
+    def _is_full(self) -> bool:
+        """Whether no further answer can be made to wait for the display, and so no command be taken."""
+        return not self._ledger.fences.has(1)
+
+    def _wait_for_room(self) -> None:
+        fences = self._ledger.fences
+        self._ledger.reached("fences", "commands wait until an answer is given", fences)
+        fences.call_when_given(self._has_room)
+
+    def _has_room(self) -> None:
+        for index in _TABLES:
+            self.resume(index)
 
     def _block(self, fences: Sequence[Fence]) -> None:
         """Leave what follows in the control queue until all of these have signalled."""

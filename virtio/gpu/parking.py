@@ -5,7 +5,7 @@ on a timeline: the global one, or, with INFO_RING_IDX, that of (context, ring) (
 Timelines are independent. Within one, answers keep the order of the commands, because that is how drivers
 read them: Linux takes the answer of fence n for that of every earlier fence of the same context
 (virtgpu_fence.c, `virtio_gpu_fence_event_process`), and would reuse buffers that are still shown.
-Commands without a fence never wait.
+Commands without a fence never wait. What is parked is counted; where it is full, the device takes no command.
 
 A reset empties the timelines. Fences of the old life may signal later; their callbacks then find an
 empty line, whatever the new life has made of the same number.
@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from virtio.budget import Budget
 from virtio.fence import Fence
 from virtio.ring.chain import Chain
 from virtio.ring.split import SplitQueue
@@ -56,12 +57,16 @@ class Timelines:
     Args:
         on_answered: Called with each response that was given to the driver because its turn had come.
         on_failure: Called with what goes wrong then, which is nothing to the signaller of a fence.
+        room: Counts them.
     """
 
     def __init__(
-        self, on_answered: Callable[[Parked], None], on_failure: Callable[[Exception], None]
+        self,
+        on_answered: Callable[[Parked], None],
+        on_failure: Callable[[Exception], None],
+        room: Budget,
     ) -> None:
-        self._on_answered, self._on_failure = on_answered, on_failure
+        self._on_answered, self._on_failure, self._room = on_answered, on_failure, room
         self._lines: dict[TimelineKey, deque[Parked]] = {}
 
     def __len__(self) -> int:
@@ -75,6 +80,7 @@ class Timelines:
         """Answer with a response after `fences`, and after all that is parked on its timeline already."""
         pending = [fence for fence in fences if not fence.signaled]
         parked.waiting = len(pending)
+        self._room.take(1)
         line = self._lines.setdefault(key, deque())
         line.append(parked)
         for fence in pending:
@@ -85,6 +91,7 @@ class Timelines:
         try:
             while line and not line[0].waiting:
                 first = line.popleft()
+                self._room.give(1)
                 first.answer()
                 self._on_answered(first)
         except Exception as error:
@@ -94,6 +101,8 @@ class Timelines:
 
     def clear(self) -> None:
         """Drop all that is parked; no driver will ever see it."""
+        parked = len(self)
         for line in self._lines.values():
             line.clear()
         self._lines.clear()
+        self._room.give(parked)

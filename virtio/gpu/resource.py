@@ -13,7 +13,7 @@ from virtio.gpu.backing import Backing, host_backing
 from virtio.gpu.deferred_transfer import DeferredTransfer
 from virtio.gpu.errors import invalid_resource, out_of_memory, unspecified
 from virtio.gpu.formats import BYTES_PER_PIXEL, Format
-from virtio.gpu.limits import Ledger, Limits
+from virtio.gpu.limits import Ledger
 
 _UUID_NAMESPACE = UUID("6f2d7c1e-9b0a-5d43-8a57-1c0e64b5f0a2")
 
@@ -142,8 +142,7 @@ Resource = Resource2d | Blob
 class Resources:
     """The driver's resources by id."""
 
-    def __init__(self, limits: Limits, ledger: Ledger) -> None:
-        self._limits = limits
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._by_id: dict[int, Resource] = {}
         self._created = 0
@@ -176,18 +175,21 @@ class Resources:
             raise invalid_resource("resource id 0 cannot be created")
         if resource_id in self._by_id:
             raise invalid_resource(f"resource {resource_id} exists already")
-        if len(self._by_id) >= self._limits.resources:
-            raise out_of_memory(f"the guest has {len(self._by_id)} resources already")
+        if not self._ledger.resources.has(1):
+            what = f"resource {resource_id} cannot be created"
+            raise out_of_memory(self._ledger.reached("resources", what, self._ledger.resources))
 
     def add(self, resource: Resource) -> None:
         """Enter a resource whose id is free, and name it."""
         self._created += 1
+        self._ledger.resources.take(1)
         resource.uuid = uuid5(_UUID_NAMESPACE, str(self._created)).bytes
         self._by_id[resource.resource_id] = resource
 
     def remove(self, resource: Resource) -> None:
         """Forget a resource and give back what it holds."""
         del self._by_id[resource.resource_id]
+        self._ledger.resources.give(1)
         resource.close()
 
     def clear(self) -> None:

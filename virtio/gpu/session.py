@@ -15,7 +15,7 @@ from virtio.gpu.backing import ContiguousBacking
 from virtio.gpu.cursor import Cursors
 from virtio.gpu.display import Display
 from virtio.gpu.host_visible import HostVisibleRegion
-from virtio.gpu.limits import Ledger, Limits
+from virtio.gpu.limits import Ledger
 from virtio.gpu.resource import Blob, Resource2d, Resources
 from virtio.gpu.scanout import Scanouts
 from virtio.gpu.statistics import Statistics
@@ -31,11 +31,10 @@ class Session:
         features: What the driver accepted, as bits.
         memory: The guest's memory; another object after its table changed.
         display: Who owns the screens.
-        limits: What the guest may use.
+        ledger: What the guest uses, and may use.
         statistics: The device's counters.
         scanout_count: Number of scanouts.
         host_visible: The window onto host blobs; None: there are no host blobs.
-        ledger: What the guest uses.
         resources: By id.
         scanouts: What each shows.
         cursors: One per scanout.
@@ -46,11 +45,10 @@ class Session:
     features: int
     memory: GuestMemory
     display: Display
-    limits: Limits
+    ledger: Ledger
     statistics: Statistics
     scanout_count: int
     host_visible: HostVisibleRegion | None
-    ledger: Ledger = field(init=False)
     resources: Resources = field(init=False)
     scanouts: Scanouts = field(init=False)
     cursors: Cursors = field(init=False)
@@ -58,8 +56,7 @@ class Session:
     late: Resource2d | None = None
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.limits)
-        self.resources = Resources(self.limits, self.ledger)
+        self.resources = Resources(self.ledger)
         self.scanouts = Scanouts(self.display, self.scanout_count, self.ledger, self.statistics)
         self.cursors = Cursors(self.display, self.scanout_count, self.statistics)
 

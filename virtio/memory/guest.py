@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from virtio.budget import Budget
 from virtio.closing import Closing
-from virtio.errors import MemoryFault, Misuse, Unmappable
+from virtio.errors import MemoryFault, Misuse, TooManyPieces, Unmappable
 from virtio.memory.handle import PAGE, SharedHandle
 from virtio.memory.mapping import PIECES_IN_A_STEP, Mapping, Piece, joins_at_pages, map_steps
 from virtio.memory.region import Region, validate
@@ -225,14 +225,15 @@ class GuestMemory(Closing):
 
         Raises:
             MemoryFault: As `map_scattered`.
-            Unmappable: As `map_scattered`, or it would take more mappings.
+            Unmappable: As `map_scattered`.
+            TooManyPieces: It would take more mappings.
         """
         with ExitStack() as kept:
             at_once = len(runs) * len(self._files) < PIECES_IN_A_STEP  # a run can lie in all regions
             files = self._files if at_once else _kept_open(self._files, kept)
             pieces = yield from self._pieces(runs, files)
             if most is not None and len(pieces) > most:
-                raise Unmappable(f"{len(pieces)} pieces are more than the {most} mappings that are left")
+                raise TooManyPieces(f"{len(pieces)} pieces are more than {most} mappings", len(pieces))
             if not self._joins(pieces):
                 raise Unmappable(
                     f"{len(runs)} runs of guest memory cannot be mapped: some meet inside a page"
@@ -306,6 +307,11 @@ class GuestMemory(Closing):
             if position == len(target):
                 break
         return position
+
+    @property
+    def descriptors(self) -> int:
+        """File descriptors that it keeps: one for each file."""
+        return 0 if self.closed else len({region.handle.fd for region in self.regions})
 
     @property
     def closed(self) -> bool:

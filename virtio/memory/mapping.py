@@ -179,8 +179,7 @@ def map_steps(
     size = sum(length for _, _, length in pieces)
     extent = -(-(head + size) // page) * page
     if not space.has(extent):
-        shares = f"the guest has {space.used:#x} of {space.limit:#x}"
-        raise Unmappable(f"{extent:#x} bytes of address space are too many: {shares}")
+        raise Unmappable(f"{extent} bytes of address space are too many: {space.state()}")
     if len(pieces) == 1:
         # The kernel chooses the place, for hugetlbfs has alignment rules of its own.
         fd, offset, _ = pieces[0]

@@ -87,7 +87,8 @@ class Backend:
         self.inband = InbandNotifications(self.channel)
         self.rings = Rings(device, host)
         self.protocol_features = 0
-        self._terms = Terms(device.address_space, any_file=any_file)
+        self._terms = Terms(device.account.address_space, any_file=any_file)
+        self._descriptors = device.account.descriptors
         self._device = device
         self._host = host
         self._offered = offered_protocol(inband=inband)
@@ -107,6 +108,7 @@ class Backend:
             self._refuse(message, fault)
         finally:
             message.close()
+            self._descriptors.hold(self.rings.descriptors)
         self._announce_config()
 
     def _dispatch(self, message: Message) -> None:
@@ -117,6 +119,7 @@ class Backend:
         if handler is None:
             raise ProtocolFault(f"{name} is not supported")
         check_fds(message)
+        self._check_descriptors(name, message)
         try:
             payload = handler(self, message)
         except OSError as error:  # a descriptor of the wrong kind, or too many of them
@@ -125,6 +128,11 @@ class Backend:
             self._host.send(message.reply(payload))
         elif message.needs_reply:
             self._host.send(message.reply(pack_u64(0)))
+
+    def _check_descriptors(self, name: str, message: Message) -> None:
+        if message.fds and not self._descriptors.has(len(message.fds)):
+            what = f"{name}: {len(message.fds)} file descriptors more are too many"
+            raise ProtocolFault(self._device.account.reached("descriptors", what, self._descriptors))
 
     def _refuse(self, message: Message, fault: DriverFault) -> None:
         if message.request == Request.GET_CONFIG:
@@ -153,6 +161,7 @@ class Backend:
         self._device.config_changed = _unheard
         self.channel.close()
         self.rings.close()
+        self._descriptors.hold(0)
 
     # Negotiation.
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from virtio.account import Notices
 from virtio.aio import Doorbell, Loop, Stream, TimerHandle
 from virtio.descriptors import close_fds, ring
 from virtio.device import Device
@@ -24,8 +25,6 @@ from virtio.vhost_user.pace import Pace
 
 # Seconds of real time from a kick until the queue must hold something.
 _SILENCE_S = 2.0
-# Lines about one connection; a peer that errs without end is heard often enough.
-_REPORTS = 32
 
 
 class Owner(Protocol):
@@ -63,10 +62,11 @@ class Connection:
         owner: Owner,
         *,
         pace: Pace,
+        lines: int,
         inband: bool = False,
         any_file: bool = False,
     ) -> None:
-        """Take ownership of `sock` and start listening."""
+        """Take ownership of `sock` and start listening; tell of `lines` different things at most."""
         self.device: Device | None = None
         self.backend: Backend | None = None
         self.gpu: GpuSocket | None = None
@@ -79,7 +79,7 @@ class Connection:
         self._decoder = Decoder()
         self._kicks: dict[int, Doorbell] = {}
         self._scheduled: set[int] = set()
-        self._reported: set[str] = set()
+        self.report = Notices(owner.report, lines)  # to the user, the same line once only
         self._silence: TimerHandle | None = None
         self._channel: Stream | None = None
         self._gpu_stream: Stream | None = None
@@ -183,12 +183,6 @@ class Connection:
         """To the front end."""
         data = message.encode()
         self._pace.settle(lambda: self._stream.send(data))
-
-    def report(self, line: str) -> None:
-        """One line to the user, the same one once only."""
-        if line not in self._reported and len(self._reported) < _REPORTS:
-            self._reported.add(line)
-            self._owner.report(line)
 
     def schedule(self, index: int) -> None:
         """Serve the queue when the pace says, after what else is ready now."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, Self
 
+from virtio.limits import Limits
 from virtio.turn import TimedTurn, Turn
 
-QUANTUM_S = 0.002
-"""Seconds that a guest's device works before the others have their turn."""
+QUANTUM_S = Limits().turn / 1e6
+"""Seconds that a guest's device works before the others have their turn, unless its limits say otherwise."""
 
 
 class Loop(Protocol):
@@ -71,9 +72,9 @@ class Turns:
         """Those of an event loop."""
         return cls(loop.call_soon, loop.time)
 
-    def pace(self) -> FairPace:
-        """The pace of one guest."""
-        return FairPace(self)
+    def pace(self, quantum_s: float = QUANTUM_S) -> FairPace:
+        """The pace of one guest, whose device works for so long before the others have their turn."""
+        return FairPace(self, quantum_s)
 
     def waits(self, pace: FairPace) -> bool:
         """Whether a guest's device has work that waits for its turn."""
@@ -105,9 +106,9 @@ class Turns:
 class FairPace:
     """The pace of one guest among several on the real clock; made by `Turns.pace`."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turns, quantum_s: float) -> None:
         self._turns = turns
-        self._left_s = QUANTUM_S
+        self._left_s = self._quantum_s = quantum_s
 
     def listen(self) -> None:
         """It is always the right moment."""
@@ -123,7 +124,7 @@ class FairPace:
 
     def earn(self) -> None:
         """A round has come: there is time for it, which cannot be saved up."""
-        self._left_s = min(self._left_s + QUANTUM_S, QUANTUM_S)
+        self._left_s = min(self._left_s + self._quantum_s, self._quantum_s)
 
     def defer(self, work: Callable[[], None]) -> None:
         """In the next round of the loop in which it owes no time."""

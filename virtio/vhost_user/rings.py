@@ -48,6 +48,12 @@ class Rings:
         """Whether the device has worked, and the front end wants no queue to run at the moment."""
         return self._active and not any(vring.wanted for vring in self._vrings)
 
+    @property
+    def descriptors(self) -> int:
+        """File descriptors of the front end's that are kept: its memory's, and those of its queues."""
+        memory = 0 if self.memory is None else self.memory.descriptors
+        return memory + sum(vring.descriptors for vring in self._vrings)
+
     def vring(self, index: int) -> Vring:
         """One queue.
 

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from virtio.accept import Acceptor, Strangers
+from virtio.account import Account, Notices
 from virtio.device import Device
 from virtio.listener import UnixListener
 from virtio.vhost_user.connection import Connection
 from virtio.vhost_user.pace import Pace, Turns
 
 _BACKLOG = 16
-# Lines about connections that never became front ends.
-_REPORTS = 32
 
 
 class VhostUserServer:
@@ -49,6 +48,8 @@ class VhostUserServer:
         inband: bool = False,
         any_file: bool = False,
         pace: Pace | None = None,
+        account: Account | None = None,
+        users: Collection[int] = (),
     ) -> None:
         """Configure a server; `start` or `async with` opens the socket.
 
@@ -65,6 +66,8 @@ class VhostUserServer:
             any_file: Take plain files as guest memory, too; a front end whose file system does not answer
                 then stops this process.
             pace: When the work of connections happens; None: on the real clock, with no other guest.
+            account: What the guest uses, and may use; the devices' own.
+            users: Numbers of users who may connect, beside this process's own and root.
         """
         self.path = Path(path)
         self._make_device = make_device
@@ -76,7 +79,9 @@ class VhostUserServer:
         self._inband, self._any_file, self._pace = inband, any_file, pace
         self._acceptor: Acceptor | None = None
         self._connections: set[Connection] = set()
-        self._reported: set[str] = set()
+        self._account, self._users = account or Account(), users
+        # Of a connection that never became a front end; the same line is told once only.
+        self.strange = Notices(self.report, self._account.limits.lines)
         self._live: Connection | None = None
         self._closed = asyncio.Event()
 
@@ -100,10 +105,16 @@ class VhostUserServer:
                 such directory. The line says which.
         """
         self._loop = asyncio.get_running_loop()
-        pace = self._pace or Turns.on(self._loop).pace()
-        self._connect = partial(Connection, inband=self._inband, any_file=self._any_file, pace=pace)
-        self._strangers = Strangers(self._loop)
-        listener = UnixListener(self.path, _BACKLOG)
+        limits = self._account.limits
+        self._connect = partial(
+            Connection,
+            inband=self._inband,
+            any_file=self._any_file,
+            pace=self._pace or Turns.on(self._loop).pace(limits.turn / 1e6),
+            lines=limits.lines,
+        )
+        self._strangers = Strangers(self._loop, self._account)
+        listener = UnixListener(self.path, _BACKLOG, self._users)
         self._acceptor = Acceptor(self._loop, listener, self._accept, self.report)
 
     def close(self) -> None:
@@ -156,12 +167,6 @@ class VhostUserServer:
     def report(self, line: str) -> None:
         """One line to the user, with the socket's name before it."""
         self._on_error(f"{self.path}: {line}")
-
-    def strange(self, line: str) -> None:
-        """A connection that never became a front end went wrong; the same line is told once only."""
-        if line not in self._reported and len(self._reported) < _REPORTS:
-            self._reported.add(line)
-            self.report(line)
 
     def lost(self, line: str) -> None:
         """A front end broke the connection off."""

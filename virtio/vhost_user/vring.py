@@ -164,6 +164,11 @@ class Vring:
         return self._fds.get(request)
 
     @property
+    def descriptors(self) -> int:
+        """How many descriptors it has."""
+        return len(self._fds)
+
+    @property
     def wanted(self) -> bool:
         """Whether the front end has said everything needed for the queue to run."""
         return bool(self.size and self.address and self.enabled and self.started)

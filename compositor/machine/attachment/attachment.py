@@ -24,6 +24,7 @@ from virtio.clock.guarded import GuardedClock
 from virtio.errors import one_line
 from virtio.fence import Fence, Producer
 from virtio.gpu.device import GpuDevice
+from virtio.gpu.limits import Ledger
 from virtio.gpu.statistics import Statistics as DeviceStatistics
 
 
@@ -33,6 +34,7 @@ class Attachment(CommandRoom):
     Attributes:
         name: Unique on the machine.
         kind: "simulated", "uml", "qemu" or "vhost-user".
+        ledger: What it uses of this machine, and may use.
         display: The guest's place on the screens.
         ended: Done when the guest has ended, with what it died of; None: it never does.
         failure: What went wrong in a turn of its own, and ended it.
@@ -59,10 +61,12 @@ class Attachment(CommandRoom):
         places: Sequence[Placement],
         clock: Clock,
         recorder: Recorder | None = None,
+        ledger: Ledger | None = None,
         *,
         exact_damage: bool = False,
     ) -> None:
         self.name = name
+        self.ledger = ledger or Ledger()
         self.kind = kind
         self._clock = clock
         self.ended: asyncio.Future[None] | None = None
@@ -100,7 +104,7 @@ class Attachment(CommandRoom):
             self._past.errors += self._device.errors
             self._past.transfer_bytes += self._device.transfer_bytes
             self._past.cursor_bytes += self._device.cursor_bytes
-        self._device = GpuDevice(self.display, host_memory=self.kind == "simulated")
+        self._device = GpuDevice(self.display, ledger=self.ledger, host_memory=self.kind == "simulated")
         self._device.on_failure = self.fail
         self._device.blocking = self.display.policy is SyncPolicy.BLOCKING
         if self._tap is not None:

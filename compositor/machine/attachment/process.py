@@ -16,6 +16,7 @@ from guest.real import Echo, LinuxGuest
 from virtio.clock import Calendar, Clock
 from virtio.clock.calendar import Routine
 from virtio.clock.time_travel import TimeTravel
+from virtio.gpu.limits import Ledger
 
 
 class ProcessAttachment(ServedAttachment):
@@ -36,8 +37,9 @@ class ProcessAttachment(ServedAttachment):
         places: Sequence[Placement],
         clock: Clock,
         recorder: Recorder | None,
+        ledger: Ledger,
     ) -> None:
-        super().__init__(name, guest.kind, tree, places, clock, recorder, exact_damage=True)
+        super().__init__(name, guest.kind, tree, places, clock, recorder, ledger, exact_damage=True)
         self.display.policy = SyncPolicy(guest.sync)
         # How it flips was settled with its start.
         self.policies = FOR_ANY_GUEST if self.sync in FOR_ANY_GUEST else (self.sync,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -122,11 +122,13 @@ class ServedAttachment(Attachment):
         time: TimeKeeping | None = None,
         on_lost: Report | None = None,
         any_file: bool = False,
+        users: Collection[int] = (),
     ) -> None:
         """Open the socket; with `once` the guest has ended when the first VMM has gone.
 
         With `any_file` its memory may be a plain file: see `virtio.vhost_user.memory_table.Terms`.
-        `on_lost` gets the line when a VMM breaks its connection off; None: `report` does.
+        `users` may connect, too: see `virtio.listener`. `on_lost` gets the line when a VMM breaks its
+        connection off; None: `report` does.
 
         Raises:
             Misuse: It cannot be opened; the message says why.
@@ -144,6 +146,8 @@ class ServedAttachment(Attachment):
             inband=time is not None,
             any_file=any_file,
             pace=self.pace if time is None else time.pace,
+            account=self.ledger,
+            users=users,
         )
         server.start()
         self._server = server
@@ -152,14 +156,14 @@ class ServedAttachment(Attachment):
         if once and time is None:
             self.ended = asyncio.create_task(server.wait_closed())
 
-    def keep_time(self, time: TimeKeeping, path: Path, report: Report) -> None:
+    def keep_time(self, time: TimeKeeping, path: Path, report: Report, users: Collection[int] = ()) -> None:
         """Be the calendar, too, for a kernel that the user starts; it has ended when it has gone.
 
         Raises:
             Misuse: The socket cannot be opened; the message says why.
         """
         gone = asyncio.Event()
-        server = self._expect(time, path, on_end=gone.set, report=report)
+        server = self._expect(time, path, on_end=gone.set, report=report, users=users)
 
         def end() -> None:
             server.close()
@@ -299,9 +303,13 @@ class ServedAttachment(Attachment):
         else:
             notice()
 
-    def _expect(self, time: TimeKeeping, path: Path, *, on_end: Notice, report: Report) -> TimeTravelServer:
+    def _expect(
+        self, time: TimeKeeping, path: Path, *, on_end: Notice, report: Report, users: Collection[int] = ()
+    ) -> TimeTravelServer:
         """Let the kernel come for its time."""
-        server = TimeTravelServer(path, time.kernel, on_fault=time.on_fault, on_end=on_end, report=report)
+        server = TimeTravelServer(
+            path, time.kernel, on_fault=time.on_fault, on_end=on_end, report=report, users=users
+        )
         # The guest's memory will need it, and while the kernel boots this process has nothing else to do.
         time.kernel.on_started = partial(_soon, sigbus.prepare)
         self._resources.callback(time.kernel.close)

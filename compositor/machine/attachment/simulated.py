@@ -18,6 +18,7 @@ from guest.draw_loop import DrawLoop
 from guest.simulated import SimulatedGuest
 from virtio.clock import Clock
 from virtio.clock.guarded import GuardedClock
+from virtio.gpu.limits import Ledger
 
 
 class SimulatedAttachment(Attachment):
@@ -38,8 +39,11 @@ class SimulatedAttachment(Attachment):
         clock: Clock,
         seed: int,
         recorder: Recorder | None,
+        ledger: Ledger,
     ) -> None:
-        super().__init__(name, "simulated", tree, places, clock, recorder, exact_damage=guest.exact_damage)
+        super().__init__(
+            name, "simulated", tree, places, clock, recorder, ledger, exact_damage=guest.exact_damage
+        )
         self.guest = guest
         self._tree = tree
         self.display.policy = SyncPolicy(guest.sync)

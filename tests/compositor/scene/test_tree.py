@@ -15,7 +15,7 @@ from compositor.pixels.geometry import Rect
 from compositor.pixels.plane_state import MAX_SIZE, OPAQUE, TRANSFORMS, Rotation
 from compositor.scene.surface import Surface
 from compositor.scene.tree import Node, SceneTree
-from virtio.gpu.limits import Limits
+from virtio.limits import Limits
 
 
 class TwoOutputs:

@@ -21,6 +21,7 @@ from guest.linux.tool import no_progress
 from guest.real import QemuGuest, UmlGuest
 from guest.simulated import SimulatedGuest
 from guest.workloads import WORKLOADS
+from virtio.limits import Limits
 
 
 async def play(scene: SceneFile, seconds: float) -> tuple[dict[str, Any], list[Any], list[str]]:
@@ -263,11 +264,12 @@ async def test_every_guest_is_made_once_and_that_one_is_attached(monkeypatch: py
     class Outlet:
         """The part of a machine that a scene needs; it starts nothing."""
 
-        async def attach(self, guest: Any, places: Any) -> Any:
+        async def attach(self, guest: Any, places: Any, limits: Any) -> Any:
             attached.append(guest)
             return SimpleNamespace(set_sync=lambda _policy: None)
 
         clock = SimpleNamespace(now_ns=lambda: 0)
+        limits = Limits()
 
     scene = parse_scene(KINDS, "kinds.toml", ["64x48"])
     for kind in (UmlGuest, QemuGuest):

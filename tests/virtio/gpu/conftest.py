@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from virtio.account import Together
 from virtio.fence import Fence
 from virtio.gpu.device import GpuDevice
 from virtio.gpu.display import CursorImage, DeferredTransfer, DisplayMode, Rect, ScanoutImage
 from virtio.gpu.formats import Format
-from virtio.gpu.limits import Limits
+from virtio.gpu.limits import Ledger
 from virtio.gpu.wire import (
     CONTROL_QUEUE,
     CURSOR_QUEUE,
@@ -36,6 +37,7 @@ from virtio.gpu.wire import (
     pack_entries,
     unpack,
 )
+from virtio.limits import Limits
 from virtio.memory import PAGE, GuestMemory, Region, SharedHandle
 from virtio.ring.layout import QueueConfig, available_ring_size, descriptor_table_size
 from virtio.ring.split import SplitQueue
@@ -172,6 +174,7 @@ class Machine:
         notified: Queues for which the device called `notify`.
         config_changes: How often it called `config_changed`.
         faults: What it called `on_fault` with.
+        told: Limits that were reached.
     """
 
     def __init__(
@@ -179,11 +182,14 @@ class Machine:
         modes: Sequence[DisplayMode] = (DisplayMode(1024, 768),),
         *,
         limits: Limits | None = None,
+        together: Together | None = None,
         host_memory: bool = False,
         features: int = GpuDevice.features,
     ) -> None:
         self.display = RecordingDisplay(modes)
-        self.device = GpuDevice(self.display, host_memory=host_memory, limits=limits or Limits())
+        self.told: list[str] = []
+        ledger = Ledger(limits, together, self.told.append)
+        self.device = GpuDevice(self.display, host_memory=host_memory, ledger=ledger)
         self.features = features
         self.notified: list[int] = []
         self.config_changes = 0

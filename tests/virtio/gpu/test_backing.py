@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from virtio.gpu.backing import PIECE_BYTES, Backing, ContiguousBacking, ScatteredBacking, attach, host_backing
 from virtio.gpu.errors import CommandFault
-from virtio.gpu.limits import Ledger, Limits
+from virtio.gpu.limits import Ledger
 from virtio.gpu.wire import Response
+from virtio.limits import Limits
 from virtio.memory import PAGE
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ HIGH = 0x1000_0000
 
 @pytest.fixture
 def ledger() -> Ledger:
-    return Ledger(Limits())
+    return Ledger()
 
 
 def used(ledger: Ledger) -> tuple[int, int, int]:
@@ -68,7 +69,7 @@ def test_runs_that_meet_inside_a_page_are_copied_from(machine: Machine, ledger: 
 
 @pytest.mark.parametrize(
     "limits",
-    [Limits(mappings=2), Limits(backing_mappings=2), Limits(mapped_bytes=3 * PAGE)],
+    [Limits(mappings=2), Limits(backing_mappings=2), Limits(mapped=3 * PAGE)],
     ids=["mappings", "mappings of one", "bytes"],
 )
 def test_a_guest_beyond_its_share_of_mappings_is_copied_from(machine: Machine, limits: Limits) -> None:
@@ -101,7 +102,7 @@ def test_addresses_outside_of_the_memory_are_refused(
 
 
 def test_pieces_without_number_are_refused(machine: Machine) -> None:
-    ledger = Ledger(Limits(host_memory_bytes=3 * PIECE_BYTES))
+    ledger = Ledger(Limits(host_memory=3 * PIECE_BYTES))
     with pytest.raises(CommandFault, match="a backing of 4 pieces that cannot be mapped") as caught:
         attach(machine.memory, [(HIGH + 8 * index, 4) for index in range(4)], ledger)
     assert caught.value.response == Response.ERR_OUT_OF_MEMORY

@@ -11,9 +11,10 @@ from virtio.gpu.backing import attach
 from virtio.gpu.blob_image import BlobImage, BlobLayout
 from virtio.gpu.errors import CommandFault
 from virtio.gpu.formats import Format
-from virtio.gpu.limits import Ledger, Limits
+from virtio.gpu.limits import Ledger
 from virtio.gpu.resource import Blob
 from virtio.gpu.wire import Rect, Response
+from virtio.limits import Limits
 from virtio.memory import PAGE
 from virtio.turn import finish
 
@@ -26,7 +27,7 @@ LAYOUT = BlobLayout(Rect(3, 2, 20, 16), Format.B8G8R8X8, 200, 36)
 
 @pytest.fixture
 def ledger() -> Ledger:
-    return Ledger(Limits())
+    return Ledger()
 
 
 def expected(data: bytes, layout: BlobLayout) -> list[list[list[int]]]:
@@ -122,7 +123,7 @@ def test_the_smaller_of_blob_and_backing_counts(machine: Machine, ledger: Ledger
 
 
 def test_a_copy_beyond_the_guest_s_host_memory_is_refused(machine: Machine) -> None:
-    ledger = Ledger(Limits(host_memory_bytes=1300))
+    ledger = Ledger(Limits(host_memory=1300))
     blob, _ = blob_of(machine, ledger, [(HIGH + 9, 1000), (HIGH + 5000, 3000)])
     with pytest.raises(CommandFault, match="a copy of unmappable blob 5 needs 1280 bytes") as caught:
         BlobImage(blob, LAYOUT, ledger)

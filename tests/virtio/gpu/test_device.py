@@ -12,7 +12,6 @@ import pytest
 from virtio.errors import Misuse, QueueFault
 from virtio.gpu.device import GpuDevice
 from virtio.gpu.display import DeferredTransfer, DisplayMode
-from virtio.gpu.limits import Limits
 from virtio.gpu.wire import (
     CONTROL_QUEUE,
     CURSOR_QUEUE,
@@ -28,6 +27,7 @@ from virtio.gpu.wire import (
     TransferToHost2d,
     UpdateCursor,
 )
+from virtio.limits import Limits
 from virtio.memory import PAGE, SharedHandle
 from virtio.ring.split import SplitQueue
 
@@ -359,7 +359,7 @@ def test_outputs_that_change_are_told_until_the_driver_has_seen_it(machine: Mach
 
 
 def test_the_guest_s_host_memory_is_bounded_and_given_back(make_machine: MakeMachine) -> None:
-    machine = make_machine(limits=Limits(host_memory_bytes=3 * 64 * 64 * 4))
+    machine = make_machine(limits=Limits(host_memory=3 * 64 * 64 * 4))
     for resource_id in (2, 3, 4):
         machine.create_2d(resource_id, 64, 64, page=None)
     with pytest.raises(AssertionError, match="needs 16384 bytes of host memory"):

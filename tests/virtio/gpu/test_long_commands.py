@@ -13,7 +13,7 @@ import pytest
 from tests.virtio.gpu.conftest import HIGH
 from virtio.gpu.backing import PIECE_BYTES, attach
 from virtio.gpu.commands.resources import LONGEST_COPY
-from virtio.gpu.limits import Ledger, Limits
+from virtio.gpu.limits import Ledger
 from virtio.gpu.wire import (
     CONTROL_QUEUE,
     CURSOR_QUEUE,
@@ -170,7 +170,7 @@ def test_a_reset_gives_back_what_a_half_made_blob_holds(machine: Machine) -> Non
 
 def test_a_piece_of_a_backing_in_splinters_costs_what_is_counted(machine: Machine) -> None:
     runs = SPLINTERS * 8
-    ledger = Ledger(Limits())
+    ledger = Ledger()
     gc.collect()
     tracemalloc.start()
     backing = attach(machine.memory, runs, ledger)

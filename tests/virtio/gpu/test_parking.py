@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from virtio.budget import Budget
 from virtio.fence import Fence
 from virtio.gpu.parking import Parked, TimelineKey, Timelines
 
@@ -28,7 +29,9 @@ class Line:
     def __init__(self) -> None:
         self.released: list[bytes] = []
         self.failures: list[Exception] = []
-        self.timelines = Timelines(lambda parked: self.released.append(parked.response), self.failures.append)
+        self.timelines = Timelines(
+            lambda parked: self.released.append(parked.response), self.failures.append, Budget(100)
+        )
 
     def park(self, name: bytes, *fences: Fence, key: TimelineKey = None) -> None:
         ring = cast(Any, Ring())
@@ -120,7 +123,7 @@ def test_a_release_can_park_the_next_response() -> None:
         if response.response == b"first":
             parked.park(b"next", following)
 
-    parked.timelines = Timelines(release, parked.failures.append)
+    parked.timelines = Timelines(release, parked.failures.append, Budget(100))
     first = Fence()
     parked.park(b"first", first)
     first.signal()

@@ -7,19 +7,20 @@ import pytest
 from virtio.gpu.backing import host_backing
 from virtio.gpu.errors import CommandFault
 from virtio.gpu.formats import Format
-from virtio.gpu.limits import Ledger, Limits
+from virtio.gpu.limits import Ledger
 from virtio.gpu.resource import Blob, Resource2d, Resources
 from virtio.gpu.wire import Response
+from virtio.limits import Limits
 
 
 @pytest.fixture
 def ledger() -> Ledger:
-    return Ledger(Limits())
+    return Ledger()
 
 
 @pytest.fixture
 def resources(ledger: Ledger) -> Resources:
-    return Resources(Limits(resources=2), ledger)
+    return Resources(Ledger(Limits(resources=2)))
 
 
 def image(ledger: Ledger, resource_id: int = 2) -> Resource2d:
@@ -79,14 +80,14 @@ def test_ids_are_free_until_taken_and_while_there_is_room(resources: Resources, 
         with pytest.raises(CommandFault, match=reason):
             resources.require_free(resource_id)
     resources.add(image(ledger, 3))
-    with pytest.raises(CommandFault, match="the guest has 2 resources already") as caught:
+    with pytest.raises(CommandFault, match="and the guest has 2 of 2 already") as caught:
         resources.require_free(4)
     assert caught.value.response == Response.ERR_OUT_OF_MEMORY
 
 
 def test_uuids_differ_by_creation_and_are_the_same_in_every_run(ledger: Ledger) -> None:
     def uuids() -> list[bytes]:
-        table = Resources(Limits(), ledger)
+        table = Resources(ledger)
         found = []
         for resource_id in (2, 3, 2):
             made = image(ledger, resource_id)

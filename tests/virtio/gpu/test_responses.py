@@ -15,7 +15,6 @@ import pytest
 
 from virtio.gpu.device import GpuDevice
 from virtio.gpu.display import DisplayMode
-from virtio.gpu.limits import Limits
 from virtio.gpu.wire import (
     BlobMem,
     Command,
@@ -43,6 +42,7 @@ from virtio.gpu.wire import (
     UpdateCursor,
     pack,
 )
+from virtio.limits import Limits
 from virtio.memory import PAGE
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ ROWS = [
         "beyond the guest's host memory",
         OOM,
         ResourceCreate2d(9, 1, 512, 512),
-        limits=Limits(host_memory_bytes=1 << 20),
+        limits=Limits(host_memory=1 << 20),
     ),
     Row(
         Command.RESOURCE_CREATE_2D,

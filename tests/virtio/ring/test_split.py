@@ -431,6 +431,13 @@ entries = st.builds(
     st.integers(0, 7),
     st.integers(0, 9),
 )
+nearly_right = st.builds(
+    layout.DESCRIPTOR.pack,
+    st.sampled_from([BUFFERS, BUFFERS + 64, INDIRECT]),
+    st.sampled_from([16, 16, 32, 48, 64]),
+    st.sampled_from([1, 1, 1, 3, 0, 2, 4]),
+    st.integers(0, 7),
+)
 words = (st.integers(0, 9) | st.integers(0, WRAP)).map(lambda word: word.to_bytes(2, "little"))
 
 
@@ -449,6 +456,64 @@ def test_hostile_rings_raise_nothing_but_queue_faults(
     memory.write(AVAIL + 2, avail)
     memory.write(USED, bytes(4))
     serve_hostile(SplitQueue(memory, QueueConfig(8, TABLE, AVAIL, USED), features=features))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=500)
+@given(
+    table=st.lists(nearly_right, min_size=8, max_size=8).map(b"".join),
+    indirect=st.lists(nearly_right, min_size=4, max_size=4).map(b"".join),
+    heads=st.lists(st.integers(0, 8), min_size=1, max_size=9),
+    features=st.sampled_from(ANY),
+)
+def test_what_the_specification_forbids_is_refused_and_nothing_else(
+    memory: GuestMemory, table: bytes, indirect: bytes, heads: list[int], features: int
+) -> None:
+    memory.write(TABLE, table)
+    memory.write(INDIRECT, indirect)
+    memory.write(AVAIL + 2, b"".join(word.to_bytes(2, "little") for word in (len(heads), *heads[:8])))
+    memory.write(USED, bytes(4))
+    take_all(memory, SplitQueue(memory, QueueConfig(8, TABLE, AVAIL, USED), features=features), features)
+
+
+def take_all(memory: GuestMemory, queue: SplitQueue, features: int) -> None:
+    """Pop without using: what is refused is what the specification forbids, and nothing else."""
+    heads: list[int] = []
+    index = memory.load(AVAIL + 2, 2)
+    for position in range(min(index, 9)):
+        head = memory.load(AVAIL + 4 + 2 * (position % 8), 2)
+        forbidden = index > 8 or head in heads or is_forbidden(memory, head, features)
+        try:
+            chain = queue.pop()
+        except QueueFault:
+            assert forbidden
+            return
+        assert chain is not None
+        assert not forbidden
+        heads.append(head)
+    assert queue.pop() is None
+
+
+def is_forbidden(memory: GuestMemory, head: int, features: int) -> bool:
+    """Whether the chain is malformed: written from the specification (2.7.5), not from the walker."""
+    table, count, index, left = TABLE, 8, head, 8
+    inside, has_written = False, False
+    while left and index < count:
+        left -= 1
+        address, length, flags, index = layout.DESCRIPTOR.unpack(memory.read(table + 16 * index, 16))
+        if not 0 < length <= address + length <= END:
+            return True
+        if flags & layout.DESC_F_INDIRECT:
+            follows = flags & layout.DESC_F_NEXT
+            if inside or follows or length % 16 or not features & RingFeature.INDIRECT_DESC:
+                return True
+            table, count, index, left, inside = address, length // 16, 0, min(1024, length // 16), True
+            continue
+        if has_written and not flags & layout.DESC_F_WRITE:
+            return True
+        has_written = bool(flags & layout.DESC_F_WRITE)
+        if not flags & layout.DESC_F_NEXT:
+            return False
+    return True
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from guest.driver.ring import DriverQueue
-from virtio.budget import Budget
+from virtio.account import Account
 from virtio.device import Device
 from virtio.errors import QueueFault
 from virtio.features import RingFeature
+from virtio.limits import Limits
 from virtio.memory import PAGE, GuestMemory, Region, SharedHandle
 from virtio.ring.chain import Chain
 from virtio.ring.layout import QueueConfig
@@ -78,7 +79,7 @@ class EchoDevice:
         self.notify: Callable[[int], None] = lambda _index: None
         self.resume: Callable[[int], None] = lambda _index: None
         self.config_changed: Callable[[], None] = lambda: None
-        self.address_space = Budget(1 << 30)
+        self.account = Account(Limits(address_space=1 << 30))
         self.events: list[str] = []
         self.parking = False
         self.config = bytearray(16)

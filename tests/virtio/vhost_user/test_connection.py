@@ -29,7 +29,7 @@ class Peer:
         self.device = device
         self.reports: list[str] = []
         self.over = asyncio.Event()
-        self.connection = Connection(self.loop, ours, self, pace=Turns.on(self.loop).pace())
+        self.connection = Connection(self.loop, ours, self, pace=Turns.on(self.loop).pace(), lines=32)
 
     def admit(self, connection: Connection) -> Device | None:
         assert connection is self.connection

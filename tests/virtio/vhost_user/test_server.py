@@ -3,13 +3,16 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from virtio.account import Account
 from virtio.errors import Misuse
+from virtio.limits import Limits
 from virtio.vhost_user.frontend import VhostUserFrontend
 from virtio.vhost_user.messages import Message, Request
 from virtio.vhost_user.server import VhostUserServer
@@ -269,10 +272,10 @@ async def test_silent_connections_shut_no_front_end_out(
 
 
 async def test_a_silent_connection_has_to_go_after_a_while(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+    serve: Serve,
 ) -> None:
-    monkeypatch.setattr("virtio.accept._PATIENCE_S", 0)
-    reader, writer = await asyncio.open_unix_connection(str(serve().server.path))
+    served = serve(account=Account(Limits(first_message=0)))
+    reader, writer = await asyncio.open_unix_connection(str(served.server.path))
     assert await asyncio.wait_for(reader.read(), 10) == b""
     writer.close()
 
@@ -362,3 +365,52 @@ async def test_whatever_a_device_raises_ends_its_connection_and_no_other(
     async with await VhostUserFrontend.connect(left.server.path) as following:
         assert await echo(following, guest, b"left again") == b"left again"
     assert right.errors == []
+
+
+CONNECT = """
+import socket, sys
+sock = socket.socket(socket.AF_UNIX)
+sock.connect(sys.argv[1])
+sock.settimeout(0.2 if sys.argv[2] == "let in" else 30)
+try:
+    print(sock.recv(1))
+except TimeoutError:
+    print("let in")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the process of another user needs root to start")
+@pytest.mark.parametrize("allowed", [False, True], ids=["refused", "let in"])
+async def test_another_users_process_is_refused_unless_it_was_allowed(serve: Serve, allowed: bool) -> None:
+    """The kernel notes who connects: a mode that was changed by hand does not help."""
+    user = 65_534
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        served = serve(f"{folder}/gpu", users=[user] if allowed else [])
+        if not allowed:
+            served.server.path.chmod(0o666)
+        process = await asyncio.create_subprocess_exec(
+            "python3",
+            "-c",
+            CONNECT,
+            str(served.server.path),
+            "let in" if allowed else "refused",
+            user=user,
+            cwd="/",
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await process.communicate()
+    assert said == (b"let in\n" if allowed else b"b''\n")
+    line = f"a connection of user {user} was refused; --allow-user {user} allows it"
+    assert served.errors == ([] if allowed else [f"{served.server.path}: {line}"])
+
+
+async def test_a_user_is_refused_by_number(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = serve()
+    assert served.server._acceptor is not None
+    monkeypatch.setattr(served.server._acceptor._listener, "_users", frozenset())
+    for _ in range(2):
+        reader, writer = await asyncio.open_unix_connection(str(served.server.path))
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+    assert len(served.errors) == 1, "once"

@@ -16,8 +16,10 @@ def read_entries(session: Session, request: bytes, structure: type, count: int) 
     Raises:
         CommandFault: There are more than the guest may send, or fewer than it says (ERR_UNSPEC).
     """
-    if count > session.limits.entries:
-        raise unspecified(f"{count} memory entries are more than {session.limits.entries}")
+    ledger = session.ledger
+    if count > ledger.limits.entries:
+        what = f"{count} memory entries are more than {ledger.limits.entries}"
+        raise unspecified(ledger.reached("entries", what))
     try:
         return unpack_entries(request, HEADER_SIZE + sizeof(structure), count)
     except struct.error as error:

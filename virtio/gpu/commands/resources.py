@@ -46,9 +46,12 @@ def create_2d(session: Session, command: ResourceCreate2d, _request: bytes) -> A
     """RESOURCE_CREATE_2D: an image in host memory."""
     session.resources.require_free(command.resource_id)
     format_ = pixel_format(command.format)
-    width, height, largest = command.width, command.height, session.limits.dimension
-    if not (0 < width <= largest and 0 < height <= largest):
-        raise invalid_parameter(f"2D resource {command.resource_id} of {width}x{height} pixels")
+    width, height = command.width, command.height
+    what = f"2D resource {command.resource_id} of {width}x{height} pixels"
+    if max(width, height) > session.ledger.limits.dimension:
+        raise invalid_parameter(session.ledger.reached("dimension", what))
+    if not (width and height):
+        raise invalid_parameter(what)
     session.resources.add(Resource2d(command.resource_id, format_, width, height, session.ledger))
     return DONE
 

@@ -28,11 +28,12 @@ def _require_shown(session: Session, rect: Rect, width: int, height: int, what: 
     """
     if min(rect.width, rect.height) < SMALLEST_SIDE:
         raise invalid_parameter(f"{rect.width}x{rect.height} pixels of {what} are too few for a scanout")
-    if max(rect.width, rect.height) > session.limits.dimension:
-        raise invalid_parameter(
-            f"{rect.width}x{rect.height} pixels of {what}: a scanout shows {session.limits.dimension} "
-            "along each side at most"
+    largest = session.ledger.limits.dimension
+    if max(rect.width, rect.height) > largest:
+        beyond = (
+            f"{rect.width}x{rect.height} pixels of {what}: a scanout shows {largest} along each side at most"
         )
+        raise invalid_parameter(session.ledger.reached("dimension", beyond))
     if not inside(rect, width, height):
         raise invalid_parameter(f"{rect} is outside of {what}, {width}x{height}")
 

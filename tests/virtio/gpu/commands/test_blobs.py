@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from virtio.gpu.limits import Limits
 from virtio.gpu.wire import (
     BlobFlag,
     BlobMem,
@@ -24,6 +23,7 @@ from virtio.gpu.wire import (
     Response,
     unpack,
 )
+from virtio.limits import Limits
 from virtio.memory import PAGE
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def create(resource_id: int, **changed: int) -> ResourceCreateBlob:
 
 @pytest.fixture
 def machine(make_machine: MakeMachine) -> Machine:
-    return make_machine(host_memory=True, limits=Limits(host_memory_bytes=64 * PAGE))
+    return make_machine(host_memory=True, limits=Limits(host_memory=64 * PAGE))
 
 
 def test_the_guest_draws_into_the_very_memory_that_is_shown(machine: Machine) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from virtio.gpu.formats import Format
-from virtio.gpu.limits import Limits
 from virtio.gpu.wire import (
     Command,
     CursorPos,
@@ -19,6 +18,7 @@ from virtio.gpu.wire import (
     TransferToHost2d,
     UpdateCursor,
 )
+from virtio.limits import Limits
 
 if TYPE_CHECKING:
     from tests.virtio.gpu.conftest import Machine, MakeMachine

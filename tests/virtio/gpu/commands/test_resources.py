@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from virtio.gpu.limits import Limits
 from virtio.gpu.wire import (
     Command,
     Rect,
@@ -20,6 +19,7 @@ from virtio.gpu.wire import (
     Response,
     TransferToHost2d,
 )
+from virtio.limits import Limits
 from virtio.memory import PAGE
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from virtio.gpu.display import DisplayMode
 from virtio.gpu.formats import Format
-from virtio.gpu.limits import Limits
 from virtio.gpu.scanout import DISABLED, Bound, BoundBlob
 from virtio.gpu.wire import (
     BlobFlag,
@@ -26,6 +25,7 @@ from virtio.gpu.wire import (
     Response,
     SetScanout,
 )
+from virtio.limits import Limits
 from virtio.memory import PAGE
 
 if TYPE_CHECKING:
