@@ -221,7 +221,7 @@ class Oracle:
         if body.blob_mem == BlobMem.HOST3D:
             return bool(body.nr_entries or body.size + self._ledger.host_memory.used > LIMITS.host_memory)
         held = sum(length for _, length in entries(body.nr_entries, rest))
-        return self._lies(body.nr_entries, rest) or bool(body.size != held)
+        return self._lies(body.nr_entries, rest) or bool(body.nr_entries and body.size != held)
 
     def _resource_unref(self, body: Any, _rest: bytes) -> bool:
         return body.resource_id not in self._resources
