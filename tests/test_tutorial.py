@@ -51,14 +51,23 @@ def test_the_pages_coroutines_pass(page: str, tmp_path: Path, monkeypatch: pytes
     "page", ["tutorial/first-test.md", "how-to/golden-pictures.md", "reference/pytest.md"]
 )
 def test_the_pages_tests_pass(page: str, tmp_path: Path) -> None:
-    tmp_path.joinpath("test_page.py").write_text("\n".join(code(DOCS / page)))
+    pass_twice("\n".join(code(DOCS / page)), tmp_path)
+
+
+def test_the_readmes_test_passes(tmp_path: Path) -> None:
+    pass_twice(code(ROOT / "README.md")[1], tmp_path)
+
+
+def pass_twice(tests: str, folder: Path) -> None:
+    """Golden pictures are written, then compared with."""
+    folder.joinpath("test_page.py").write_text(tests)
     (settings,) = code(DOCS / "tutorial/first-test.md", "ini")
-    tmp_path.joinpath("pytest.ini").write_text(settings)
+    folder.joinpath("pytest.ini").write_text(settings)
     command = [sys.executable, "-m", "pytest", "-q", "--strict-markers", *plugin_options()]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for options in (["--update-screenshots"], []):  # written, then compared with
+    for options in (["--update-screenshots"], []):
         done = subprocess.run(
-            [*command, *options], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            [*command, *options], cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout
 
@@ -101,7 +110,7 @@ def test_the_pages_programs_run(page: str, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_readmes_example_runs() -> None:
-    (example,) = code(ROOT / "README.md")
+    example, _ = code(ROOT / "README.md")
     head, _, body = example.partition("\n\n")
     names: dict[str, object] = {}
     indented = "\n".join(f"    {line}" for line in body.splitlines())

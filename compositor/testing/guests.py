@@ -39,6 +39,9 @@ class GuestFactory:
     def __init__(self, harness: Harness, case: Case) -> None:
         self._harness, self._case = harness, case
 
+    def __repr__(self) -> str:
+        return "<fixture guest>"
+
     def __call__(
         self,
         workload: str | Workload = "gears",

@@ -31,6 +31,9 @@ class MachineFactory:
     def __init__(self, harness: Harness, case: Case) -> None:
         self._harness, self._case = harness, case
 
+    def __repr__(self) -> str:
+        return "<fixture machine>"
+
     def __call__(
         self,
         *,

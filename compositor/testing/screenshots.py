@@ -33,22 +33,24 @@ class Screenshot:
     """The fixture `screenshot`.
 
     A golden picture lies in `golden/FILE/` beside the file of tests, and is called after the test, its
-    parameters and `name`. What every check takes:
+    parameters and `name`. Every check takes these arguments:
 
-    Args of checks:
-        picture: A machine, one of its outputs, a frame, an array of RGBA, RGB or grey, a Pillow image, the
-            path of a PNG, or a list of such: an animation.
-        name: Tells the pictures of one test apart; the only one of a test needs none.
-        output: Which output of a machine that has several.
-        mask: What is not compared: a rectangle (x, y, width, height), a guest or its name, a node of the
-            scene, the name of a surface, a boolean array, a PNG; or a list of rectangles, guests and nodes.
-        clip: The part that is compared, and kept; as `mask`.
-        tolerance: What may differ; by default nothing, as composition is exact. See
-            `compositor.compare.Tolerance`.
+    - picture: a machine, one of its outputs, a frame, an array of RGBA, RGB or grey, a Pillow image, the path
+      of a PNG, or a list of such: an animation;
+    - name: tells the pictures of one test apart; the only one of a test needs none;
+    - output: which output of a machine that has several;
+    - mask: what is not compared: a rectangle (x, y, width, height), a guest or its name, a node of the scene,
+      the name of a surface, a boolean array, a PNG; or a list of rectangles, guests and nodes;
+    - clip: the part that is compared, and kept; as `mask`;
+    - tolerance: what may differ; by default nothing, as composition is exact. See
+      `compositor.compare.Tolerance`.
     """
 
     def __init__(self, harness: Harness) -> None:
         self._harness = harness
+
+    def __repr__(self) -> str:
+        return "<fixture screenshot>"
 
     def check(
         self,
