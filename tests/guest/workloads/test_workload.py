@@ -1,16 +1,13 @@
 from hashlib import sha256
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
+from compositor.testing.screenshots import Screenshot
 from guest.workloads import WORKLOADS, create_workload, read_stamp
 from virtio.errors import Misuse
-
-GOLDEN = Path(__file__).parents[3] / "assets/golden/workloads"
 
 
 def drawn(name: str, frame: int, *, size: tuple[int, int] = (160, 120), seed: int = 0) -> NDArray[np.uint8]:
@@ -21,10 +18,8 @@ def drawn(name: str, frame: int, *, size: tuple[int, int] = (160, 120), seed: in
 
 @pytest.mark.parametrize("frame", [0, 100])
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_frames_are_the_golden_ones(name: str, frame: int) -> None:
-    with Image.open(GOLDEN / f"{name}-160x120-{frame}.png") as image:
-        golden = np.asarray(image.convert("RGBA"))
-    assert np.array_equal(drawn(name, frame)[:, :, [2, 1, 0, 3]], golden)
+def test_frames_are_the_golden_ones(name: str, frame: int, screenshot: Screenshot) -> None:
+    screenshot.check(drawn(name, frame)[:, :, [2, 1, 0, 3]])
 
 
 # Too large to keep as pictures; the same bytes on every machine.
