@@ -9,7 +9,7 @@ export SCANOUT_VENV := $(VENV)
 WINDOW_PACKAGES := libgl1 libegl1 libgl1-mesa-dri libfreetype6 libfontconfig1
 TEST_PACKAGES   := libpixman-1-0 linux-libc-dev patch
 REAL_PACKAGES   := $(TEST_PACKAGES) $(WINDOW_PACKAGES) gcc libc6-dev libdrm-dev libdrm-tests xvfb xdotool \
-                   x11-apps qemu-system-x86 qemu-system-gui mmdebstrap uidmap
+                   x11-apps qemu-system-x86 qemu-system-gui mmdebstrap uidmap chromium
 KERNEL_PACKAGES := gcc libc6-dev make flex bison bc patch xz-utils binutils
 
 # The UML kernel: $SCANOUT_UML_KERNEL, else the one built before, else one built now.
