@@ -301,11 +301,11 @@ def bench(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Say what this machine has, what is missing, and the command that installs it."""
     from compositor.commands.doctor import doctor
 
-    doctor()
+    doctor(as_json=json)
 
 
 def main(arguments: list[str] | None = None) -> None:

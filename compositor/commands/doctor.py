@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from compositor.bench.real_guest import find_backend
 from compositor.commands.sandbox.policy import what_the_kernel_gives
@@ -46,12 +48,16 @@ class Finding(NamedTuple):
     remedy: str
 
 
-def doctor() -> None:
-    """Print a row for everything that was looked for."""
+def doctor(*, as_json: bool) -> None:
+    """Print a row for everything that was looked for, or a JSON list of `Finding`."""
+    if as_json:
+        print(json.dumps([finding._asdict() for finding in examine()], indent=1))
+        return
     shown = Table("", "what", "for", "found, or what to do", title=f"scanout on {platform.platform()}")
     for finding in examine():
         mark = "[green]ok[/]" if finding.found else "[red]missing[/]"
-        shown.add_row(mark, finding.what, finding.needed_for, finding.found or finding.remedy)
+        # What is in brackets, such as an extra of the package, is text here.
+        shown.add_row(mark, finding.what, finding.needed_for, Text(finding.found or finding.remedy))
     Console().print(shown)
 
 

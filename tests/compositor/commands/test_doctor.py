@@ -1,5 +1,6 @@
 """What `scanout doctor` says about the renderer."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -35,3 +36,16 @@ def test_another_distribution_with_one_of_our_names_is_named(monkeypatch: pytest
     finding = doctor.names()
     assert finding.found is None
     assert finding.remedy == "'guest' comes from guestbook, too: uninstall it"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_extra_in_brackets_is_text(
+    as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = doctor.Finding("a", "b", None, 'pip install ".[x]"')
+    monkeypatch.setattr(doctor, "examine", lambda: iter([missing]))
+    doctor.doctor(as_json=as_json)
+    out = capsys.readouterr().out
+    assert ".[x]" in out
+    if as_json:
+        assert json.loads(out) == [missing._asdict()]
