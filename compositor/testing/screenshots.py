@@ -13,7 +13,7 @@ from compositor.errors import BadInput, Misuse
 from compositor.machine import Machine
 from compositor.output.output import Output
 from compositor.pixels.geometry import Rect
-from compositor.testing.evidence import FailedCheck
+from compositor.testing.evidence import FailedCheck, Picture
 from compositor.testing.goldens import approved
 from compositor.testing.naming import folder_of, picture_name
 from compositor.testing.results import save_pictures
@@ -227,10 +227,12 @@ class Judgement:
         __tracebackhide__ = True
         self._write(self._golden)
         if self._update is None:
-            raise PictureDiffers(
+            says = (
                 f"there was no golden picture {self._golden.name}: it is written to "
                 f"{self._told(self._golden)}; look at it, and run the test again"
             )
+            self._keep(says, self._golden, None, None)
+            raise PictureDiffers(says)
 
     def _write(self, path: Path) -> None:
         """Write it as the approved one; where that fails, the old one stays."""
@@ -244,17 +246,22 @@ class Judgement:
 
     def _fail(self, golden: Path, found: Comparison) -> None:
         __tracebackhide__ = True
-        check = FailedCheck(
-            self._golden.stem, str(found), golden, found.expected.pixels, self._part.pixels, found.image
-        )
-        self._harness.evidence.checks.append(check)
+        saved = self._keep(str(found), golden, found.expected.pixels, found.image)
         lines = [f"{golden.name}: {found}", *self._there(found)]
-        paths = {**save_pictures(check, self._harness), "expected": golden}
+        paths = {**saved, "expected": golden}
         lines += [f"{kind + ':':<12}{self._told(path)}" for kind, path in paths.items()]
         lines.append(f"{'update:':<12}{self._how_to_update()}")
         if self._harness.openings:
             lines.append(f"{'replay:':<12}{self._how_to_replay()}")
         raise PictureDiffers("\n".join(lines))
+
+    def _keep(
+        self, says: str, golden: Path, expected: Picture | None, difference: Picture | None
+    ) -> dict[str, Path]:
+        """Have the results of the test show it; where its pictures are now."""
+        check = FailedCheck(self._golden.stem, says, golden, expected, self._part.pixels, difference)
+        self._harness.evidence.checks.append(check)
+        return save_pictures(check, self._harness)
 
     def _there(self, found: Comparison) -> list[str]:
         if self._part.cells:

@@ -72,6 +72,14 @@ def test_the_page_holds_pictures_statistics_frames_and_the_line_that_replays(run
     assert sum(tag == "circle" for tag, _ in page.tags) == 3, "a dot for each of the guest's frames"
 
 
+def test_a_picture_that_has_no_golden_one_yet_is_on_the_page(run: Run) -> None:
+    run(TEST, "--screenshot-report", "out")
+    page = Page(Path("out/index.html"))
+    kinds = [attributes["class"] for tag, attributes in page.tags if tag == "img" and attributes.get("class")]
+    assert kinds == ["actual"]
+    assert "there was no golden picture" in page.text
+
+
 def test_the_page_loads_nothing_and_trusts_no_text(run: Run) -> None:
     fail(run)
     page = Page(Path("out/index.html"))
