@@ -132,7 +132,7 @@ class RunOptions(OutputOptions):
         try:
             changed_all(Limits(), Totals(), self.limits)
         except Misuse as error:
-            raise BadInput(f"--limit {str(error).removeprefix('limit ')}") from None
+            raise BadInput(f"--limit: {str(error).removeprefix('limit ')}") from None
         for option, path in (
             ("--screenshot", self.screenshot),
             ("--stats", self.stats),

@@ -107,9 +107,9 @@ def test_every_running_command_lists_the_limits(
     ("text", "said"),
     [
         ("fences", "--limit fences: give it as NAME=VALUE; --limit list says which there are"),
-        ("fences=3", "--limit fences: 3 is not a whole number of answers, 32 or more"),
-        ("fences=", "--limit fences: '' is no number of answers"),
-        ("lists=3", "--limit there is no limit 'lists'; there are: host-memory"),
+        ("fences=3", "--limit: fences: 3 is not a whole number of answers, 32 or more"),
+        ("fences=", "--limit: fences: '' is no number of answers"),
+        ("lists=3", "--limit: there is no limit 'lists'; there are: host-memory"),
     ],
 )
 def test_a_limit_that_makes_no_sense_is_one_line(
