@@ -187,7 +187,7 @@ def paint(
             towards = int(cosines[(int(sprite.facing[row, column]) + turn - light & 0xFFFF) >> 6])
             brightness += towards * (sprite.bevel - max(inside, 0)) // sprite.bevel * 3 // 4
         colour = ramp[min(max(brightness, 0), _RAMP - 1)]
-        y, x = sprite.at[i]
+        y, x = sprite.at[i, 0], sprite.at[i, 1]  # no view: those are counted, pixel by pixel
         if inside >= DISTANCE // 2:
             target[y, x] = colour
         else:
