@@ -10,7 +10,7 @@ them: for each pixel of a gear, one look-up in its tables (see `gearing`), one o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -156,6 +156,7 @@ def _sprite(gear: Gear, axle: tuple[float, float], shape: tuple[int, int]) -> Sp
     )
 
 
+@cache
 def _ramp(colour: tuple[int, int, int]) -> NDArray[np.uint32]:
     """Opaque colours by brightness: black at 0, the colour at 256, nearly white at the end."""
     brightness = np.arange(_RAMP)[:, None]
