@@ -33,7 +33,7 @@ demo:
 
 test:
 	@.ci/setup test $(TEST_PACKAGES)
-	$(PY) -m pytest $(PYTEST)
+	$(PY) -m pytest -n auto $(PYTEST)
 
 test-real:
 	@.ci/setup test,window $(REAL_PACKAGES)

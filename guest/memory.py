@@ -148,14 +148,13 @@ class PageAllocator:
             return self._take(index, *self._extents[index])
         index = self._random.choice(roomy)
         first, count = self._extents[index]
-        return self._take(index, first + self._random.randint(0, count - length), length)
+        return self._take(index, first + self._random.randrange(count - length + 1), length)
 
     def _take(self, index: int, first: int, pages: int) -> tuple[int, int]:
         """Cut pages out of the extent at `index`; what is left of it stays free."""
-        start, count = self._extents.pop(index)
-        for rest in ((start, first - start), (first + pages, start + count - first - pages)):
-            if rest[1]:
-                insort(self._extents, rest)
+        start, count = self._extents[index]
+        rest = (start, first - start), (first + pages, start + count - first - pages)
+        self._extents[index : index + 1] = [extent for extent in rest if extent[1]]
         return first, pages
 
 

@@ -47,27 +47,20 @@ def test_the_pages_coroutines_pass(page: str, tmp_path: Path, monkeypatch: pytes
     run_tests_of(page)
 
 
-@pytest.mark.parametrize(
-    "page", ["tutorial/first-test.md", "how-to/golden-pictures.md", "reference/pytest.md"]
-)
-def test_the_pages_tests_pass(page: str, tmp_path: Path) -> None:
-    pass_twice("\n".join(code(DOCS / page)), tmp_path)
-
-
-def test_the_readmes_test_passes(tmp_path: Path) -> None:
-    pass_twice(code(ROOT / "README.md")[1], tmp_path)
-
-
-def pass_twice(tests: str, folder: Path) -> None:
-    """Golden pictures are written, then compared with."""
-    folder.joinpath("test_page.py").write_text(tests)
+def test_the_pages_tests_pass(tmp_path: Path) -> None:
+    """Those of all pages in one run, as golden pictures are written, and in another that compares."""
+    for page in ("tutorial/first-test", "how-to/golden-pictures", "reference/pytest"):
+        name = Path(page).name.replace("-", "_")
+        tmp_path.joinpath(f"test_{name}.py").write_text("\n".join(code(DOCS / f"{page}.md")))
+    tmp_path.joinpath("test_readme.py").write_text(code(ROOT / "README.md")[1])
     (settings,) = code(DOCS / "tutorial/first-test.md", "ini")
-    folder.joinpath("pytest.ini").write_text(settings)
-    command = [sys.executable, "-m", "pytest", "-q", "--strict-markers", *plugin_options()]
+    tmp_path.joinpath("pytest.ini").write_text(settings)
+    options = ("--strict-markers", "-p", "no:hypothesispytest")  # it imports hypothesis for its summary
+    command = [sys.executable, "-m", "pytest", "-q", *options, *plugin_options()]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for options in (["--update-screenshots"], []):
+    for update in (["--update-screenshots"], []):
         done = subprocess.run(
-            [*command, *options], cwd=folder, env=environment, capture_output=True, text=True, check=False
+            [*command, *update], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout
 

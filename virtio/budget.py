@@ -23,7 +23,12 @@ class Budget:
 
     def has(self, amount: int) -> bool:
         """Whether `amount` more is within the limit, and within that of the whole."""
-        return self.used + amount <= self.limit and (self._whole is None or self._whole.has(amount))
+        budget: Budget | None = self
+        while budget is not None:  # each command asks: no call for the whole
+            if budget.used + amount > budget.limit:
+                return False
+            budget = budget._whole
+        return True
 
     def take(self, amount: int) -> None:
         """Count `amount`; the caller has asked `has`."""

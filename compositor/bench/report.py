@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,16 +97,30 @@ def interleave(
         mine.append(ours())
         for name, measure in peers.items():
             theirs[name].append(measure())
+    return compare(case, unit, mine, theirs, against=against, fastest=fastest, goal=goal)
+
+
+def compare(
+    case: str,
+    unit: str,
+    mine: Sequence[float],
+    theirs: Mapping[str, Sequence[float]],
+    *,
+    against: str | None = None,
+    fastest: bool = False,
+    goal: float | None = None,
+) -> Row:
+    """The row of measurements that were made in turn; arguments as for `interleave`."""
     medians = {name: statistics.median(values) for name, values in theirs.items()}
     higher_is_better = unit.endswith("/s")
     if fastest and medians:
         against = (max if higher_is_better else min)(medians, key=medians.__getitem__)
-    against = against or next(iter(peers), None)
+    against = against or next(iter(theirs), None)
     ratio = None
     if against is not None:
         pairs = zip(mine, theirs[against], strict=True)
         ratio = statistics.median(a / b if higher_is_better else b / a for a, b in pairs)
-    return Row(case, unit, statistics.median(mine), medians, against, ratio, goal, runs)
+    return Row(case, unit, statistics.median(mine), medians, against, ratio, goal, len(mine))
 
 
 def machine() -> dict[str, Any]:

@@ -13,13 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
 from importlib.metadata import entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
 
 import compositor
-from compositor.bench.report import Report, interleave
+from compositor.bench.report import Report, compare
 from compositor.errors import BadInput, RunFailed
 
 FILES, TESTS_IN_A_FILE = 10, 20
@@ -27,6 +26,7 @@ _WORKLOADS = ("gears", "plasma")
 _ALLOWED_MS = 15.0  # a test, by its median
 _GAIN = 1.7  # by two processes
 _RUNS = 3
+_PATIENCE_S = 120  # for one run of the suite, which takes some 6
 
 _TEST = """
 import asyncio
@@ -59,43 +59,35 @@ def pytest_sessionfinish(session):
 
 
 def run() -> Report:
-    """The median test, and one process against two.
+    """The median test, and one process against two: both of the same runs.
 
     Raises:
         BadInput: pytest is not installed.
-        RunFailed: A test of the suite failed.
+        RunFailed: A test of the suite failed, or a run did not end.
     """
     if find_spec("pytest") is None:
         raise BadInput("bench suite: it needs pytest (pip install pytest)")
     report = Report("suite", versions={"pytest": version("pytest")})
+    xdist = find_spec("xdist") is not None
+    alone, together, medians = [], [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make(folder)
         measure(folder, "--update-screenshots")
-        report.rows.append(
-            interleave(
-                f"median-test-of-{FILES * TESTS_IN_A_FILE}",
-                "ms",
-                partial(_median_ms, folder),
-                {"allowed": partial(float, _ALLOWED_MS)},
-                runs=_RUNS,
-                goal=1.0,
-            )
-        )
-        if find_spec("xdist") is None:
-            report.missing["pytest-xdist"] = "pip install pytest-xdist"
-            return report
+        for _ in range(_RUNS):
+            alone.append(measure(folder))
+            medians.append(_median_ms(folder))
+            if xdist:
+                together.append(measure(folder, "-n", "2"))
+    allowed = {"allowed": [_ALLOWED_MS] * _RUNS}
+    case = f"median-test-of-{FILES * TESTS_IN_A_FILE}"
+    report.rows.append(compare(case, "ms", medians, allowed, goal=1.0))
+    if xdist:
         report.versions["pytest-xdist"] = version("pytest-xdist")
-        report.rows.append(
-            interleave(
-                "whole-suite-on-2-processes",
-                "s",
-                partial(measure, folder, "-n", "2"),
-                {"1 process": partial(measure, folder)},
-                runs=_RUNS,
-                goal=_GAIN,
-            )
-        )
+        peers = {"1 process": alone}
+        report.rows.append(compare("whole-suite-on-2-processes", "s", together, peers, goal=_GAIN))
+    else:
+        report.missing["pytest-xdist"] = "pip install pytest-xdist"
     return report
 
 
@@ -112,18 +104,22 @@ def measure(folder: Path, *options: str) -> float:
     """Seconds that the whole suite takes, from the start of its process to its end.
 
     Raises:
-        RunFailed: A test failed.
+        RunFailed: A test failed, or the suite did not end.
     """
     root = str(Path(compositor.__file__).parents[1])
     begun = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin_options(), *options],
-        env={**os.environ, "PYTHONPATH": root},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin_options(), *options],
+            env={**os.environ, "PYTHONPATH": root},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise RunFailed(f"bench suite: the suite did not end within {_PATIENCE_S} s") from None
     if done.returncode:
         raise RunFailed(f"bench suite: the suite failed: {done.stdout[-2000:]}")
     return time.perf_counter() - begun
@@ -136,6 +132,6 @@ def plugin_options() -> list[str]:
 
 
 def _median_ms(folder: Path) -> float:
-    measure(folder)
+    """Of the tests of the last run."""
     spent: list[float] = json.loads(folder.joinpath("spent.json").read_text())
     return 1000 * statistics.median(spent)

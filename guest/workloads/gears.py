@@ -10,7 +10,7 @@ them: for each pixel of a gear, one look-up in its tables (see `gearing`), one o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -156,6 +156,7 @@ def _sprite(gear: Gear, axle: tuple[float, float], shape: tuple[int, int]) -> Sp
     )
 
 
+@cache
 def _ramp(colour: tuple[int, int, int]) -> NDArray[np.uint32]:
     """Opaque colours by brightness: black at 0, the colour at 256, nearly white at the end."""
     brightness = np.arange(_RAMP)[:, None]
@@ -187,7 +188,7 @@ def paint(
             towards = int(cosines[(int(sprite.facing[row, column]) + turn - light & 0xFFFF) >> 6])
             brightness += towards * (sprite.bevel - max(inside, 0)) // sprite.bevel * 3 // 4
         colour = ramp[min(max(brightness, 0), _RAMP - 1)]
-        y, x = sprite.at[i]
+        y, x = sprite.at[i, 0], sprite.at[i, 1]  # no view: those are counted, pixel by pixel
         if inside >= DISTANCE // 2:
             target[y, x] = colour
         else:

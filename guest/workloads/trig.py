@@ -9,6 +9,7 @@ Angles are in turns: 1.0 is the full circle.
 
 from __future__ import annotations
 
+from functools import cache
 from math import factorial, pi
 
 import numpy as np
@@ -31,8 +32,12 @@ def cosine(turns: NDArray[np.float64]) -> NDArray[np.float64]:
     return sine(turns + 0.25)
 
 
+@cache
 def sine_table(size: int, amplitude: int) -> NDArray[np.int32]:
-    """One period of a sine, rounded to integers: `size` entries from `-amplitude` to `amplitude`."""
+    """One period of a sine, rounded to integers: `size` entries from `-amplitude` to `amplitude`.
+
+    All who ask for the same one share it: read only.
+    """
     return np.rint(sine(np.arange(size) / size) * amplitude).astype(np.int32)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from enum import IntEnum
+from itertools import chain
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -507,7 +508,8 @@ _ENTRY = np.dtype([("address", "<u8"), ("length", "<u4"), ("padding", "<u4")])
 
 def pack_entries(runs: Sequence[tuple[int, int]]) -> bytes:
     """(guest address, length) pairs as the `MemEntry` array that follows a request."""
-    return b"".join(pack(MemEntry(address, length)) for address, length in runs)
+    values = chain.from_iterable(MemEntry(address, length) for address, length in runs)
+    return struct.pack("<" + layout_of(MemEntry).format * len(runs), *values)
 
 
 def unpack_entries(data: bytes, offset: int, count: int) -> list[tuple[int, int]]:

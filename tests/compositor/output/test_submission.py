@@ -1,5 +1,6 @@
 """What becomes of a submission, told by its surface and by the outputs that show it."""
 
+import weakref
 from typing import Any
 
 import pytest
@@ -161,3 +162,25 @@ def test_it_is_answered_once_whatever_the_order(ends: list[str], random: Any) ->
     told = heard.pop(0) if heard[0] == "latched" else None
     assert heard == [SHOWN if "presented" in ends else DROPPED]
     assert told is not None or "presented" not in ends, "what is presented was latched"
+
+
+def test_once_answered_it_does_not_hold_its_owner() -> None:
+    """An owner that has its submission is no cycle: its buffer goes without the garbage collector."""
+
+    class Owner:
+        def __init__(self) -> None:
+            self.submission = Submission("guest-0", NUMBER, self.latched, self.answered)
+
+        def latched(self) -> None: ...
+
+        def answered(self, feedback: Feedback) -> None: ...
+
+    owner = Owner()
+    alive, subject = weakref.ref(owner), owner.submission
+    del owner
+    subject.join()
+    subject.handed_out()
+    assert alive() is not None
+    subject.latched()
+    subject.presented(SHOWN)
+    assert alive() is None

@@ -48,8 +48,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         if text is not None:
             pytester.path.joinpath(file).write_text(text)
         given = (*PLUGIN, *(AUTO if auto else ()), "-p", "no:cacheprovider", "-W", "error", *options)
-        if process:
-            return pytester.runpytest_subprocess(*given)
+        if process:  # hypothesis' plugin would import all of it, at the end, for its summary
+            return pytester.runpytest_subprocess("-p", "no:hypothesispytest", *given)
         return pytester.runpytest_inprocess(*given)
 
     return run

@@ -1,7 +1,11 @@
 """What a test leaves behind fails it by name, and costs next to nothing to look for."""
 
+import gc
+from types import SimpleNamespace
+
 import pytest
 
+from compositor.testing import leftovers
 from tests.compositor.testing.conftest import Run
 
 pytest_plugins = ["pytester"]
@@ -72,6 +76,18 @@ def test_garbage_was_not_left_behind(run: Run) -> None:
     opened = "memory = SharedHandle.create(4096)\n    loop = [memory]\n    loop.append(loop)"
     text = TEST.format(lines=opened)
     run(f"from virtio.memory import SharedHandle\n{text}").assert_outcomes(passed=3)
+
+
+def test_a_machine_leaves_nothing_to_the_collector(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guest's memory goes with its machine, by itself: looking for leftovers costs no collection."""
+    collected: list[int] = []
+    monkeypatch.setattr(leftovers, "gc", SimpleNamespace(collect=collected.append))
+    gc.disable()
+    try:
+        run(TEST.format(lines="await m.run(frames=3)\n    m.screenshot()")).assert_outcomes(passed=3)
+    finally:
+        gc.enable()
+    assert not collected
 
 
 def test_a_test_that_fails_anyway_keeps_its_own_message(run: Run) -> None:
