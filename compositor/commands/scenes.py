@@ -17,6 +17,7 @@ from compositor.commands.studies.fifty_ms import fifty_ms
 from compositor.commands.studies.frame_clock_study import frame_clock_study
 from compositor.commands.studies.hotplug_storm import hotplug_storm
 from compositor.commands.studies.sharing_study import sharing_study
+from compositor.commands.studies.soak import soak
 from compositor.commands.studies.study import Study
 from compositor.commands.studies.sync_study import sync_study
 from compositor.commands.studies.torn_study import torn_study
@@ -44,6 +45,11 @@ STUDIES: Mapping[str, Study] = {
         eight_processes,
         takes=("seconds",),
         clock="real",
+    ),
+    "soak": Study(
+        "guests and monitors that come and go for a day, and what is left of them",
+        soak,
+        takes=("seconds", "clock", "kernel", "screenshot"),
     ),
 }
 
