@@ -15,13 +15,14 @@ from compositor.commands.session import run_session
 from compositor.commands.studies.eight_processes import eight_processes
 from compositor.commands.studies.fifty_ms import fifty_ms
 from compositor.commands.studies.frame_clock_study import frame_clock_study
+from compositor.commands.studies.hostile_neighbour import hostile_neighbour
 from compositor.commands.studies.hotplug_storm import hotplug_storm
 from compositor.commands.studies.sharing_study import sharing_study
 from compositor.commands.studies.soak import soak
 from compositor.commands.studies.study import Study
 from compositor.commands.studies.sync_study import sync_study
 from compositor.commands.studies.torn_study import torn_study
-from compositor.errors import BadInput
+from compositor.errors import BadInput, RunFailed
 from compositor.faults import Script
 from compositor.scene_file import SCENES, SceneFile, builtin, read_scene, title, workload_scene
 from guest.linux import shown_progress
@@ -46,6 +47,12 @@ STUDIES: Mapping[str, Study] = {
         takes=("seconds",),
         clock="real",
     ),
+    "hostile-neighbour": Study(
+        "what an attack of one guest leaves of another's frames",
+        hostile_neighbour,
+        takes=("seconds", "strict"),
+        clock="real",
+    ),
     "soak": Study(
         "guests and monitors that come and go for a day, and what is left of them",
         soak,
@@ -54,6 +61,7 @@ STUDIES: Mapping[str, Study] = {
 }
 
 _BOOTING = " and ".join(name for name, study in STUDIES.items() if "kernel" in study.takes)
+_STRICT = " and ".join(name for name, study in STUDIES.items() if "strict" in study.takes)
 _DEFAULT_FRAMES = 300  # of a run that was given no limit and has no window to close
 
 
@@ -72,15 +80,18 @@ def run_scene(
     *,
     allow_programs: bool = False,
     faults: Path | None = None,
+    strict: bool = False,
 ) -> None:
     """Run a built-in scene, a study or a scene file; without any of them, say which there are.
 
     A scene runs for as long as the options say, else as it says itself. With `allow_programs`, one in a file
     may name programs of this machine. `faults` is a file with a script of what goes wrong meanwhile.
+    `strict`: a study that promises speed fails when this machine is slower.
 
     Raises:
         BadInput: There is no such scene, it says something that cannot be, the options do not go with it, or
-            it has no use for a kernel or for faults.
+            it has no use for a kernel, for faults, or for `strict`.
+        RunFailed: A promise is broken; the message says which.
         ScanoutError: A guest cannot be started; the message says why.
     """
     if name is None:
@@ -89,9 +100,13 @@ def run_scene(
     if name in STUDIES:
         if faults is not None:
             raise BadInput(f"--faults {faults}: a study has no use for them; scenes have")
-        STUDIES[name].check(name, run, kernel)
-        STUDIES[name].run(run, kernel)
+        STUDIES[name].check(name, run, kernel, strict=strict)
+        broken = STUDIES[name].run(run, kernel)
+        if strict and broken:
+            raise RunFailed(f"{name}: {'; '.join(broken)}")
         return
+    if strict:
+        raise BadInput(f"--strict: {_STRICT} alone promises speed")
     if kernel is not None:
         raise BadInput(f"--kernel {kernel}: only {_BOOTING} boot one; see scanout boot")
     modes = None if run.outputs == RunOptions().outputs else run.modes

@@ -41,6 +41,7 @@ MODES = ("64x48@60", "96x64@75", "80x60@30", "64x64@24")
 FEWEST_ROUNDS = 8  # from which a slope can be told
 _STAYS = "64x48@1"  # the mode of the guest that stays, on the virtual clock
 _MEMORY = 4 << 20  # of a guest, bytes
+_PATIENCE_S = 300.0  # for a fence, on the real clock
 _PICTURES = 8  # that a guest draws for each mode, and then sleeps; on the virtual clock
 _POLICIES = ("none", "release", "queue", "out-fence")
 
@@ -87,18 +88,23 @@ VIRTUAL = Pattern(
 )
 
 
+def _in_a_process(workload: str, name: str) -> ProcessGuest:
+    """A guest that does not give its host up, however busy this machine is with something else."""
+    return ProcessGuest(workload, name=name, memory=_MEMORY, patience_s=_PATIENCE_S)
+
+
 def real(kernel: Path | None) -> Pattern:
     """Guests in processes of their own; every third is a kernel, if there is one."""
 
     def make(number: int, _chance: random.Random) -> ProcessGuest | UmlGuest:
         if kernel is not None and number % 3 == 0:
-            return UmlGuest("pageflip", name=f"kernel-{number}", kernel=kernel, memory=64)
+            return UmlGuest("hotplug", name=f"kernel-{number}", kernel=kernel, memory=64)
         workload = WORKLOADS[number % len(WORKLOADS)]
-        return ProcessGuest(workload, name=f"guest-{number}", memory=_MEMORY)
+        return _in_a_process(workload, f"guest-{number}")
 
     return Pattern(
         make,
-        lambda: ProcessGuest("plasma", name="stays", memory=_MEMORY),
+        lambda: _in_a_process("plasma", "stays"),
         round_s=20.0,
         event_s=1.5,
         rest_s=1.0,
@@ -204,7 +210,7 @@ def soak(run: RunOptions, kernel: Path | None = None) -> None:
         )
     if kernel is not None:
         with shown_progress() as progress:
-            UmlGuest("pageflip", kernel=kernel).prepare(progress)
+            UmlGuest("hotplug", kernel=kernel).prepare(progress)
     samples, reports = asyncio.run(live(pattern, seconds, clock=run.clock or "virtual", seed=run.seed))
     found = trends(samples)
     title = (

@@ -14,6 +14,7 @@ from compositor.pixels.screenshot import save_png
 _CELL, _MARGIN, _COLUMNS = (440, 170), 14, 2
 _HEAD = 40  # for the title of a curve, and that of the picture
 _INK, _FAINT, _GOOD, _BAD = (40, 40, 40), (215, 215, 215), (0, 102, 170), (200, 30, 30)
+_ROOM = 1.25  # above the highest value
 _MIB = 1 << 20
 
 
@@ -42,7 +43,7 @@ def _curve(
     right, bottom = corner[0] + _CELL[0] - _MARGIN, corner[1] + _CELL[1] - _MARGIN
     colour = _GOOD if trend.flat else _BAD
     values = [float(getattr(sample, trend.name)) for sample in samples]
-    most, last = max(values) or 1.0, samples[-1].seconds or 1.0
+    most, last = (max(values) or 1.0) * _ROOM, samples[-1].seconds
     word = "flat" if trend.flat else "grows"
     text = f"{trend.name}: {shown(trend.name, min(values))} to {shown(trend.name, max(values))}, {word}"
     draw.text((left, corner[1] + _MARGIN), text, colour, ImageFont.load_default(13))
