@@ -25,6 +25,7 @@ from rich.table import Table
 
 from compositor.adapter.display import Placement
 from compositor.commands.options import RunOptions
+from compositor.commands.pauses import short_pauses
 from compositor.commands.studies.study import make_table, tell
 from compositor.errors import RunFailed
 from compositor.machine import Machine
@@ -164,13 +165,13 @@ async def measured(attacks: Collection[str], seconds: float, seed: int = 0) -> l
     Raises:
         RunFailed: A guest does not run.
     """
+    machine = Machine(outputs=[_OUTPUT] * 2, clock="real", repaint="flush", seed=seed, digest=False)
     with run_directory() as directory:
-        async with Machine(
-            outputs=[_OUTPUT] * 2, clock="real", repaint="flush", seed=seed, digest=False
-        ) as machine:
-            neighbours = Neighbours(machine, directory)
-            async with neighbours.honest():
-                return [await neighbours.measure(attack, seconds) for attack in (NO_ATTACK, *attacks)]
+        async with machine:
+            with short_pauses(machine):
+                neighbours = Neighbours(machine, directory)
+                async with neighbours.honest():
+                    return [await neighbours.measure(attack, seconds) for attack in (NO_ATTACK, *attacks)]
 
 
 async def end_s(attack: str, seconds: float) -> float:
