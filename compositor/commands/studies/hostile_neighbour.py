@@ -19,7 +19,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
@@ -43,6 +43,7 @@ FPS, P99_MS, END_S = 55.0, 34.0, 1.0
 _OUTPUT = "1024x768@60"
 _SECONDS = 5.0
 _PATIENCE_S = 60.0  # for a process to start, or to end, on a busy machine
+_SERVE = "from compositor.cli import main; main()"
 _ATTACKED_S = 2.0  # at most, before SIGINT; a process that attacks has started by then
 _OF_A_BOOT = 4  # commands, at most, that are no attack
 
@@ -108,7 +109,9 @@ class Neighbours:
         """The honest guest shows frames meanwhile."""
         guest = ProcessGuest("plasma", name="honest")
         async with await guest.launch(self._directory / "honest", self._directory, lambda _text: None):
-            await self._until(lambda: self._honest.frames["presented"] > 1, "the honest guest shows nothing")
+            await self._machine.until(
+                lambda: self._honest.frames["presented"] > 1, within=_PATIENCE_S, what="an honest frame"
+            )
             yield
 
     async def measure(self, attack: str, seconds: float) -> Result:
@@ -123,8 +126,8 @@ class Neighbours:
         async with await launch(attack, self._directory / "hostile", self._directory) as process:
             end = asyncio.create_task(process.wait())
             try:
-                await self._until(
-                    lambda: self._commands > begun or end.done(), f"the attack {attack} does not begin"
+                await self._machine.until(
+                    lambda: self._commands > begun or end.done(), within=_PATIENCE_S, what=attack
                 )
                 result = await self._count(attack, seconds)
                 if end.done():
@@ -149,10 +152,6 @@ class Neighbours:
             self._commands / lived_s,
             sum(hostile.statistics().errors.values()) / lived_s,
         )
-
-    async def _until(self, happened: Callable[[], bool], otherwise: str) -> None:
-        if not await self._machine.until(happened, within=_PATIENCE_S):
-            raise RunFailed(f"{otherwise}, within {_PATIENCE_S:g} s")
 
     @property
     def _commands(self) -> int:
@@ -197,25 +196,28 @@ async def end_s(attack: str, seconds: float) -> float:
 
 async def _launch_serve(socket: Path, directory: Path) -> GuestProcess:
     """A `scanout serve` that listens."""
-    listens = asyncio.Event()
+    listens: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def hear(text: str) -> None:
-        if "serving" in text:
-            listens.set()
+        if "serving" in text and not listens.done():
+            listens.set_result(None)
 
     serve = await GuestProcess.launch(
-        [sys.executable, "-c", "from compositor.cli import main; main()", "serve", str(socket)],
+        [sys.executable, "-c", _SERVE, "serve", str(socket)],
         name="scanout serve",
         directory=directory,
         environment=process_environment(),
         echo=hear,
     )
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            await listens.wait()
-    except TimeoutError:
+    end = asyncio.create_task(serve.wait())
+    either: set[asyncio.Future[Any]] = {listens, end}
+    await asyncio.wait(either, timeout=_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+    if not listens.done():
         await serve.stop()
-        raise RunFailed(f"scanout serve does not start: {serve.console.last_lines(1)}") from None
+        with suppress(GuestDied):
+            await end
+        raise RunFailed(f"scanout serve does not start: {serve.console.last_lines(1)}")
+    end.cancel()
     return serve
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from rich.table import Table
 
 from compositor.adapter.display import Placement
-from compositor.commands.options import RunOptions
+from compositor.commands.options import ClockKind, RunOptions
 from compositor.commands.studies.soak_plot import plot, shown
 from compositor.commands.studies.soak_sample import Sample, Trend, take, trends
 from compositor.commands.studies.study import make_table, tell
@@ -130,7 +130,11 @@ class Soak:
         self._number = 0
 
     async def round(self) -> Sample:
-        """Let guests come and go for a while, have all of them leave, and look."""
+        """Let guests come and go for a while, have all of them leave, and look.
+
+        Raises:
+            WaitFailed: The guest that stays shows nothing any more.
+        """
         machine, pattern = self._machine, self._pattern
         end_s = self._now_s + pattern.round_s
         machine.start_over()
@@ -144,12 +148,9 @@ class Soak:
                 machine.plug(index, mode)
             machine.set_mode(index, mode)
         await machine.run(seconds=pattern.rest_s)
-        latencies = machine.guests[0].statistics().latencies
-        if not latencies.count:
-            raise RunFailed(
-                f"soak: the guest that stays showed nothing in the round before {self._now_s:g} s"
-            )
-        return take(self._now_s, self.events, latencies.percentile_ms(99))
+        stays = machine.guests[0]
+        await machine.until(lambda: stays.frames["presented"] > 0, within=_PATIENCE_S, what="stays")
+        return take(self._now_s, self.events, stays.statistics().latencies.percentile_ms(99))
 
     async def _happen(self) -> None:
         """One event; which, is a matter of chance."""
@@ -224,7 +225,7 @@ def soak(run: RunOptions, kernel: Path | None = None) -> None:
 
 
 async def live(
-    pattern: Pattern, seconds: float, *, clock: str = "virtual", seed: int = 0
+    pattern: Pattern, seconds: float, *, clock: ClockKind = "virtual", seed: int = 0
 ) -> tuple[list[Sample], list[str]]:
     """Let guests come and go for so long.
 
@@ -234,7 +235,7 @@ async def live(
     reports: list[str] = []
     machine = Machine(
         outputs=pattern.outputs,
-        clock="real" if clock == "real" else "virtual",
+        clock=clock,
         repaint="flush" if clock == "real" else "vblank",
         seed=seed,
         report=reports.append,
