@@ -100,10 +100,7 @@ def run_scene(
     if name in STUDIES:
         if faults is not None:
             raise BadInput(f"--faults {faults}: a study has no use for them; scenes have")
-        STUDIES[name].check(name, run, kernel, strict=strict)
-        broken = STUDIES[name].run(run, kernel)
-        if strict and broken:
-            raise RunFailed(f"{name}: {'; '.join(broken)}")
+        _run_study(name, run, kernel, strict=strict)
         return
     if strict:
         raise BadInput(f"--strict: {_STRICT} alone promises speed")
@@ -127,6 +124,14 @@ def run_scene(
         at_end=scene.promises.look,
     )
     scene.promises.check()
+
+
+def _run_study(name: str, run: RunOptions, kernel: Path | None, *, strict: bool) -> None:
+    study = STUDIES[name]
+    study.check(name, run, kernel, strict=strict)
+    broken = study.run(run, kernel)
+    if strict and broken:
+        raise RunFailed(f"{name}: {'; '.join(broken)}")
 
 
 def find_scene(name: str, modes: Sequence[str] | None, *, allow_programs: bool = False) -> SceneFile:

@@ -39,7 +39,7 @@ LONGEST_CHAIN, LONGEST_QUEUE = 1024, 32_768  # descriptors: what a device takes,
 _MEMORY = 256 << 20  # bytes; what is not used costs nothing
 _IN_FLIGHT = 64  # requests; as many as the control queue has descriptors
 _PIECE = 64 << 10  # named so often that it is 1 GiB
-_LOOK_S = 0.001  # between looks at a ring that nobody interrupts for
+_LOOK_S = 0.001  # between looks at a ring without interrupts
 _SMALL = 64  # a side of a small image, pixels
 _IMAGE, _CURSOR, _BLOB = 1, 2, 3  # resources
 
@@ -269,4 +269,4 @@ if __name__ == "__main__":
         main(*sys.argv[1:])
     except ScanoutError as error:
         print(error, flush=True)
-        os._exit(1)  # what it holds goes with the process: it owes nobody a tidy end
+        os._exit(1)  # what it holds goes with the process: no tidy end is needed

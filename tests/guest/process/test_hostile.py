@@ -46,7 +46,7 @@ async def test_an_attack_reaches_its_device_again_and_again(attack: str, tmp_pat
                 assert "it loops, or is longer than its queue or table allows" in lines[0]
             if attack in ("huge-flushes", "flushes", "cursors"):
                 await machine.until(_shows(machine), within=60)
-        assert not hostile.statistics().errors, "what is refused at once costs nothing, and attacks nobody"
+        assert not hostile.statistics().errors, "what is refused at once costs nothing, and is no attack"
 
 
 def _shows(machine: Machine) -> Callable[[], bool]:
