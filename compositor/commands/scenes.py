@@ -60,9 +60,13 @@ STUDIES: Mapping[str, Study] = {
     ),
 }
 
-_BOOTING = " and ".join(name for name, study in STUDIES.items() if "kernel" in study.takes)
-_STRICT = " and ".join(name for name, study in STUDIES.items() if "strict" in study.takes)
 _DEFAULT_FRAMES = 300  # of a run that was given no limit and has no window to close
+
+
+def _taking(option: str) -> str:
+    """The studies that take an option, in words."""
+    *others, last = (name for name, study in STUDIES.items() if option in study.takes)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def demo(run: RunOptions) -> None:
@@ -103,9 +107,9 @@ def run_scene(
         _run_study(name, run, kernel, strict=strict)
         return
     if strict:
-        raise BadInput(f"--strict: {_STRICT} alone promises speed")
+        raise BadInput(f"--strict: {_taking('strict')} alone promises speed")
     if kernel is not None:
-        raise BadInput(f"--kernel {kernel}: only {_BOOTING} boot one; see scanout boot")
+        raise BadInput(f"--kernel {kernel}: only {_taking('kernel')} boot one; see scanout boot")
     modes = None if run.outputs == RunOptions().outputs else run.modes
     scene = find_scene(name, modes, allow_programs=allow_programs)
     if faults is not None:
