@@ -52,7 +52,7 @@ class Pattern(NamedTuple):
     Attributes:
         make: Describes the guest of a number.
         stays: The guest that stays.
-        round_s: Seconds from sample to sample.
+        round_s: Seconds from sample to sample; on the real clock more, for processes take time to end.
         event_s: Seconds from event to event, on the average.
         rest_s: Seconds in which all that was begun comes to its end, before a sample.
         outputs: The modes of the outputs; the guest that stays is on the first.
@@ -136,9 +136,9 @@ class Soak:
             WaitFailed: The guest that stays shows nothing any more.
         """
         machine, pattern = self._machine, self._pattern
-        end_s = self._now_s + pattern.round_s
+        end_s = self.now_s + pattern.round_s - pattern.rest_s
         machine.start_over()
-        while (left_s := end_s - self._now_s) > 0:
+        while (left_s := end_s - self.now_s) > 0:
             await machine.run(seconds=min(self._chance.expovariate(1 / pattern.event_s), left_s) + 1e-6)
             await self._happen()
         for guest in self._visitors:
@@ -150,7 +150,7 @@ class Soak:
         await machine.run(seconds=pattern.rest_s)
         stays = machine.guests[0]
         await machine.until(lambda: stays.frames["presented"] > 0, within=_PATIENCE_S, what="stays")
-        return take(self._now_s, self.events, stays.statistics().latencies.percentile_ms(99))
+        return take(self.now_s, self.events, stays.statistics().latencies.percentile_ms(99))
 
     async def _happen(self) -> None:
         """One event; which, is a matter of chance."""
@@ -184,7 +184,8 @@ class Soak:
         return self._machine.guests[1:]
 
     @property
-    def _now_s(self) -> float:
+    def now_s(self) -> float:
+        """The run's clock, in seconds."""
         return self._machine.clock.now_ns() / NANOSECONDS
 
 
@@ -243,7 +244,9 @@ async def live(
     async with machine:
         await machine.attach(pattern.stays(), [Placement(output=0)])
         soaking = Soak(machine, pattern)
-        samples = [await soaking.round() for _ in range(int(seconds / pattern.round_s))]
+        samples: list[Sample] = []
+        while soaking.now_s < seconds:
+            samples.append(await soaking.round())
         return samples, reports
 
 
