@@ -65,13 +65,16 @@ def run_scene(
     faults: Annotated[
         Path | None, typer.Option(metavar="F.toml", help="Also what goes wrong: a script of faults.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Of a study: fail when this machine is slower than promised.")
+    ] = False,
     *,
     run: RunOptions,
 ) -> None:
     """Run a scene, built in or of a file, headless and on the virtual clock; or a study."""
     from compositor.commands.scenes import run_scene
 
-    run_scene(scene, run, kernel, allow_programs=allow_programs, faults=faults)
+    run_scene(scene, run, kernel, allow_programs=allow_programs, faults=faults, strict=strict)
 
 
 @app.command()

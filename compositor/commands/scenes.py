@@ -15,12 +15,14 @@ from compositor.commands.session import run_session
 from compositor.commands.studies.eight_processes import eight_processes
 from compositor.commands.studies.fifty_ms import fifty_ms
 from compositor.commands.studies.frame_clock_study import frame_clock_study
+from compositor.commands.studies.hostile_neighbour import hostile_neighbour
 from compositor.commands.studies.hotplug_storm import hotplug_storm
 from compositor.commands.studies.sharing_study import sharing_study
+from compositor.commands.studies.soak import soak
 from compositor.commands.studies.study import Study
 from compositor.commands.studies.sync_study import sync_study
 from compositor.commands.studies.torn_study import torn_study
-from compositor.errors import BadInput
+from compositor.errors import BadInput, RunFailed
 from compositor.faults import Script
 from compositor.scene_file import SCENES, SceneFile, builtin, read_scene, title, workload_scene
 from guest.linux import shown_progress
@@ -45,10 +47,26 @@ STUDIES: Mapping[str, Study] = {
         takes=("seconds",),
         clock="real",
     ),
+    "hostile-neighbour": Study(
+        "what an attack of one guest leaves of another's frames",
+        hostile_neighbour,
+        takes=("seconds", "strict"),
+        clock="real",
+    ),
+    "soak": Study(
+        "guests and monitors that come and go for a day, and what is left of them",
+        soak,
+        takes=("seconds", "clock", "kernel", "screenshot"),
+    ),
 }
 
-_BOOTING = " and ".join(name for name, study in STUDIES.items() if "kernel" in study.takes)
 _DEFAULT_FRAMES = 300  # of a run that was given no limit and has no window to close
+
+
+def _taking(option: str) -> str:
+    """The studies that take an option, in words."""
+    *others, last = (name for name, study in STUDIES.items() if option in study.takes)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def demo(run: RunOptions) -> None:
@@ -66,15 +84,18 @@ def run_scene(
     *,
     allow_programs: bool = False,
     faults: Path | None = None,
+    strict: bool = False,
 ) -> None:
     """Run a built-in scene, a study or a scene file; without any of them, say which there are.
 
     A scene runs for as long as the options say, else as it says itself. With `allow_programs`, one in a file
     may name programs of this machine. `faults` is a file with a script of what goes wrong meanwhile.
+    `strict`: a study that promises speed fails when this machine is slower.
 
     Raises:
         BadInput: There is no such scene, it says something that cannot be, the options do not go with it, or
-            it has no use for a kernel or for faults.
+            it has no use for a kernel, for faults, or for `strict`.
+        RunFailed: A promise is broken; the message says which.
         ScanoutError: A guest cannot be started; the message says why.
     """
     if name is None:
@@ -83,11 +104,12 @@ def run_scene(
     if name in STUDIES:
         if faults is not None:
             raise BadInput(f"--faults {faults}: a study has no use for them; scenes have")
-        STUDIES[name].check(name, run, kernel)
-        STUDIES[name].run(run, kernel)
+        _run_study(name, run, kernel, strict=strict)
         return
+    if strict:
+        raise BadInput(f"--strict: {_taking('strict')} alone promises speed")
     if kernel is not None:
-        raise BadInput(f"--kernel {kernel}: only {_BOOTING} boot one; see scanout boot")
+        raise BadInput(f"--kernel {kernel}: only {_taking('kernel')} boot one; see scanout boot")
     modes = None if run.outputs == RunOptions().outputs else run.modes
     scene = find_scene(name, modes, allow_programs=allow_programs)
     if faults is not None:
@@ -106,6 +128,14 @@ def run_scene(
         at_end=scene.promises.look,
     )
     scene.promises.check()
+
+
+def _run_study(name: str, run: RunOptions, kernel: Path | None, *, strict: bool) -> None:
+    study = STUDIES[name]
+    study.check(name, run, kernel, strict=strict)
+    broken = study.run(run, kernel)
+    if strict and broken:
+        raise RunFailed(f"{name}: {'; '.join(broken)}")
 
 
 def find_scene(name: str, modes: Sequence[str] | None, *, allow_programs: bool = False) -> SceneFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from compositor.commands.monitors import monitors
 from compositor.commands.options import Interrupted, RunOptions
+from compositor.commands.pauses import short_pauses
 from compositor.errors import BadInput, RunFailed
 from compositor.frame_clock.timing import INFINITELY_FAST, TimingModel
 from compositor.machine import Machine
@@ -90,7 +91,8 @@ def run_session(
         totals=totals,
         patience_s=PATIENCE_S if run.patience is None else run.patience,
     )
-    asyncio.run(_session(machine, run, start, at_end, all_show=all_show))
+    pauses = short_pauses(machine) if (run.clock or clock) == "real" else nullcontext()
+    asyncio.run(_session(machine, run, start, at_end, pauses, all_show=all_show))
 
 
 def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
@@ -103,12 +105,18 @@ def _renderer(run: RunOptions, *, exact: bool) -> Renderer:
 
 
 async def _session(
-    machine: Machine, run: RunOptions, start: Start, at_end: Callable[[int], None], *, all_show: bool
+    machine: Machine,
+    run: RunOptions,
+    start: Start,
+    at_end: Callable[[int], None],
+    pauses: AbstractContextManager[None],
+    *,
+    all_show: bool,
 ) -> None:
     if run.screenshot_at is not None:
         machine.pictures.want(machine.outputs[0].name, run.screenshot_at)
     async with machine:
-        with interruptible(machine):
+        with interruptible(machine), pauses:
             try:
                 reason = await _limited(machine, run, start)
             finally:

@@ -186,7 +186,10 @@ class GuestProcess:
         try:
             if not listener.exited.is_set():
                 # The machine's own process alone: it ends its helpers itself, and waits for them.
-                self._transport.send_signal(self.stop_signal)
+                # The transport's own `send_signal` polls first, and takes the end of a process that has just
+                # ended from asyncio, which then knows no status (CPython, gh-87744).
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, self.stop_signal)
                 async with asyncio.timeout(GRACE_SECONDS):
                     await listener.exited.wait()
         except TimeoutError:

@@ -100,9 +100,14 @@ class ProcessGuest:
             [sys.executable, "-m", "guest.process", task.to_json()],
             name=self.name,
             directory=workdir,
-            environment={"PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_python_path()])},
+            environment=process_environment(),
             echo=echo,
         )
+
+
+def process_environment() -> dict[str, str]:
+    """What a process that runs this package needs of the environment."""
+    return {"PYTHONPATH": os.pathsep.join([str(_PACKAGES), *_python_path()])}
 
 
 def _crossing(workload: object) -> str:

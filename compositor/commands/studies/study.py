@@ -23,25 +23,26 @@ class Study(NamedTuple):
 
     Attributes:
         title: What it measures, in one line.
-        run: Does it, given the options and a UML kernel to boot.
-        takes: The options that it has a use for, beside --seed and --stats; "kernel" is one.
+        run: Does it, given the options and a UML kernel to boot; may return the promises of speed that were
+            not kept, for `--strict`.
+        takes: The options that it has a use for, beside --seed and --stats; "kernel" and "strict" are some.
         clock: The clock that it runs on.
     """
 
     title: str
-    run: Callable[[RunOptions, Path | None], None]
+    run: Callable[[RunOptions, Path | None], Sequence[str] | None]
     takes: Collection[str] = ("frames",)
     clock: str = "virtual"
 
-    def check(self, name: str, run: RunOptions, kernel: Path | None) -> None:
+    def check(self, name: str, run: RunOptions, kernel: Path | None, *, strict: bool = False) -> None:
         """Refuse the options that a study has no use for.
 
         Raises:
             BadInput: One is given; the message names it.
         """
         takes = (*self.takes, "seed", "stats")
-        usual = {**asdict(RunOptions()), "kernel": None}
-        for option, value in {**asdict(run), "kernel": kernel}.items():
+        usual = {**asdict(RunOptions()), "kernel": None, "strict": False}
+        for option, value in {**asdict(run), "kernel": kernel, "strict": strict}.items():
             # --headless and the clock that it has anyway do no harm.
             if option not in takes and value not in (usual[option], False, self.clock):
                 *others, last = (f"--{taken}" for taken in takes)

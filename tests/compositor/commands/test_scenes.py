@@ -103,7 +103,7 @@ def test_a_workload_of_an_installed_package_is_a_scene_and_is_listed(
     assert "fog" in capsys.readouterr().out
     Path("own.toml").write_text('[[guests]]\nkind = "simulated"\nworkload = "fog"\n')
     run_scene("own.toml", SMALL)  # what is installed needs no leave
-    with pytest.raises(BadInput, match=r"no scene 'pong'; there are: .*eight-processes, fog; "):
+    with pytest.raises(BadInput, match=r"no scene 'pong'; there are: .*soak, fog; "):
         run_scene("pong", SMALL)
 
 

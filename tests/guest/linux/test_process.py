@@ -113,6 +113,21 @@ async def test_stopping_ends_a_guest_politely(launch: Launch) -> None:
     assert gone(guest.pid)
 
 
+async def test_stopping_leaves_it_to_asyncio_to_learn_how_a_guest_ended(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = await launch("echo up; while :; do sleep 0.01; done", until="up\n")
+    polled = 0
+
+    def poll(_process: object) -> None:
+        nonlocal polled
+        polled += 1
+
+    monkeypatch.setattr(subprocess.Popen, "poll", poll)
+    await guest.stop()
+    assert polled == 0, "it takes the status of one that ends just now"
+
+
 async def test_stopping_ends_a_guest_that_does_not_listen(
     launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ def test_the_command_prints_a_table_and_writes_it(tmp_path: Path, capsys: pytest
     [
         (["fifty-ms", "--clock", "real"], "--clock: fifty-ms runs on the virtual clock"),
         (["fifty-ms", "--kernel", "/bin/true"], "not a UML kernel"),
-        (["gears", "--kernel", "/bin/true"], "only sync-study and fifty-ms boot one"),
+        (["gears", "--kernel", "/bin/true"], "only sync-study, fifty-ms and soak boot one"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(
