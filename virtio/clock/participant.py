@@ -29,6 +29,8 @@ from virtio.errors import ProtocolFault
 # loaded host 3 to 30 s of real time, in which it could not be told from one that hangs.
 FREE_RUN_NS = 20_000_000
 
+_END_NS = (1 << 63) - 1  # a kernel that wants nothing more asks for this time (S64_MAX)
+
 
 class Turn(Enum):
     """Whether a participant lets time pass."""
@@ -97,13 +99,17 @@ class Participant:
     def request(self, when_ns: int) -> None:
         """It wants to go on at `when_ns`; this replaces what it wanted before.
 
+        What lies behind the end of the calendar's time (292 years) never comes.
+
         Raises:
             ProtocolFault: That is in the past.
         """
         self._check(when_ns, "asks to run at")
         if self._request is not None:
             self._request.cancel()
-        self._request = self._calendar.call_at(self.base_ns + when_ns, Routine(self._run))
+        self._request = None
+        if self.base_ns + when_ns <= _END_NS:
+            self._request = self._calendar.call_at(self.base_ns + when_ns, Routine(self._run))
 
     def wait(self) -> None:
         """It has nothing to do until its turn comes.
