@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import gc
 import os
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from virtio.gpu.wire import (
 from virtio.memory import PAGE, SharedHandle
 from virtio.memory.mapping import live_ranges
 from virtio.turn import CountedTurn, Turn
+from virtio.vhost_user.connection import Connection
 from virtio.vhost_user.messages import FLAG_NEED_REPLY, HEADER, VERSION, Message, Request
 from virtio.vhost_user.payloads import RegionDescription, VringState, pack_memory_table, pack_region, pack_u64
 from virtio.vhost_user.server import VhostUserServer
@@ -255,11 +258,8 @@ async def survives(house: House, clean: Heard, fails_at: int, error: int) -> Non
     assert held() == before, case
 
 
-async def test_each_system_call_of_a_guests_life_fails_once_and_the_other_guest_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(virtio.accept, "_RETRY_S", 0)
-    house = House(tmp_path, Failing(monkeypatch))
+async def all_survive(house: House, only: str | None = None) -> tuple[int, int]:
+    """Each call fails with each of its errors, or those of one name do; how many calls and failures."""
     clean = await house.attacked(None, 0)
     calls = house.failing.seen
     house.failing.disarm()
@@ -267,11 +267,51 @@ async def test_each_system_call_of_a_guests_life_fails_once_and_the_other_guest_
     assert None not in clean
     assert house.lines == []
     assert await house.life(1) == clean
-    injected = 0
-    for number, (_, errors) in enumerate(calls):
-        for error in errors:
+    failures = 0
+    for number, (name, errors) in enumerate(calls):
+        for error in errors if only in (None, name) else ():
             await survives(house, clean, number, error)
-            injected += 1
+            failures += 1
     house.honest.close()
-    print(f"{len(calls)} system calls of {len(set(calls))} kinds; {injected} failures injected, all survived")
     assert {name for name, _ in calls} >= {"mmap", "fcntl", "readlink", "accept", "recvmsg", "add_reader"}
+    return len(calls), failures
+
+
+@pytest.fixture
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    monkeypatch.setattr(virtio.accept, "_RETRY_S", 0)
+    made = House(tmp_path, Failing(monkeypatch))
+    yield made
+    made.honest.close()
+
+
+async def test_each_system_call_of_a_guests_life_fails_once_and_the_other_guest_goes_on(
+    house: House,
+) -> None:
+    calls, failures = await all_survive(house)
+    print(f"{calls} system calls; {failures} failures injected, all survived")
+    assert failures > calls > 100
+
+
+def _leaks(handle: SharedHandle) -> SharedHandle:
+    return SharedHandle(fcntl.fcntl(handle.fd, fcntl.F_DUPFD_CLOEXEC, 0))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "fault", "call"),
+    [
+        (SharedHandle, "dup", _leaks, "fstat"),
+        (Connection, "_tell_of_broken_kick", lambda self, index, error: None, "preadv"),
+    ],
+)
+async def test_what_stays_and_what_is_not_told_is_found(
+    house: House, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, fault: Any, call: str
+) -> None:
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    monkeypatch.setattr(owner, name, fault)
+    with pytest.raises(AssertionError):
+        await all_survive(house, call)
+    house.failing.disarm()
+    for fd in set(os.listdir("/proc/self/fd")) - before:  # noqa: PTH208
+        with suppress(OSError):
+            os.close(int(fd))
