@@ -22,6 +22,8 @@ from tests.fuzz.target import COVERS, LeftBehind, Target, load
 # Python's own arenas come and go; a mapping for each input, or each tenth, does not hide in this.
 _SLACK = 16
 
+ROOT = Path(__file__).parents[2]
+
 
 def replay(target: Target, inputs: Sequence[bytes]) -> int:
     """Play them all, twice; the most work that one was.
@@ -46,6 +48,12 @@ def mappings() -> int:
     return Path("/proc/self/maps").read_text().count("\n")
 
 
+def files(name: str) -> list[str]:
+    """The source of what a target is to reach; `source_pkgs` of coverage would import some of it twice."""
+    places = [ROOT.joinpath(*module.split(".")) for module in COVERS.get(name, ())]
+    return [f"{place}/*" if place.is_dir() else f"{place}.py" for place in places] or ["none"]
+
+
 def branches(measured: coverage.Coverage) -> tuple[int, int]:
     """Branches that were taken, and all of them."""
     with tempfile.NamedTemporaryFile() as file:
@@ -58,7 +66,7 @@ def main() -> None:
     """Print inputs, work and branches, or end with the finding."""
     name, *folders = sys.argv[1:]
     inputs = [path.read_bytes() for folder in folders for path in sorted(Path(folder).glob("*"))]
-    measured = coverage.Coverage(branch=True, source_pkgs=list(COVERS.get(name, ())), data_file=None)
+    measured = coverage.Coverage(branch=True, include=files(name), data_file=None, config_file=False)
     with measured.collect():
         work = replay(load(name), inputs)
     taken, of = branches(measured) if name in COVERS else (0, 0)

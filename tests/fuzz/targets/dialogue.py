@@ -133,4 +133,4 @@ def seeds() -> Iterator[bytes]:
         host.backend.close()
 
 
-TARGET = Target(run, seeds, longest=1024, work=200_000, work_per_byte=200)
+TARGET = Target(run, seeds, longest=1024)

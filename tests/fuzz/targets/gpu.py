@@ -65,4 +65,4 @@ def seeds() -> Iterator[bytes]:
         yield b"".join(step(driver.request(), driver.randrange(4)) for _ in range(8))
 
 
-TARGET = Target(run, seeds, longest=1500, work=200_000, work_per_byte=200)
+TARGET = Target(run, seeds, longest=1500)

@@ -61,4 +61,4 @@ def seeds() -> Iterator[bytes]:
             yield bytes([index | exact, 3]) + image[:-470]
 
 
-TARGET = Target(run, seeds, longest=700, work=100_000)
+TARGET = Target(run, seeds, longest=700)
