@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.fuzz.target import CORPUS, COVERS, load
@@ -131,6 +132,8 @@ def main() -> None:
     parser.add_argument("--build", type=Path, default=Path("build/fuzz"), help="where inputs are kept")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(COVERS)}")
     options = parser.parse_args()
+    if find_spec("atheris") is None:
+        parser.error("atheris is missing: make fuzz installs it, for CPython 3.11 to 3.13 on x86-64")
     print(f"{'target':12} {'inputs':>10} {'kept':>6} {'most calls':>9} {'branches taken':20} findings")
     total, found = 0, 0
     for result in results(options):

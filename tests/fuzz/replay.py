@@ -32,10 +32,10 @@ def replay(target: Target, inputs: Sequence[bytes]) -> int:
         TooMuchWork: One costs more than its length allows.
         LeftBehind: Descriptors or mappings.
     """
-    work = max((target.measure(data) for data in inputs), default=0)
-    before = mappings()
-    for data in inputs:
+    for data in inputs:  # the first of a kind imports modules
         target.check(data)
+    before = mappings()
+    work = max((target.measure(data) for data in inputs), default=0)
     left = mappings() - before
     if left > _SLACK:
         raise LeftBehind(f"{left} mappings more than before, after {len(inputs)} inputs")

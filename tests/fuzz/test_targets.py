@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.reader import Reader, block
+from tests.fuzz.replay import replay
 from tests.fuzz.target import CORPUS, COVERS, LeftBehind, Target, TooMuchWork, kept, load
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +23,7 @@ def test_a_target_keeps_its_promises_for_honest_peers_and_for_all_that_was_found
     target = load(name)
     seeds = list(target.seeds())
     assert len(seeds) >= 10
-    for data in seeds:
-        target.measure(data)
-    for path in kept(name):
-        target.measure(path.read_bytes())
+    assert replay(target, [*seeds, *(path.read_bytes() for path in kept(name))]) > 0
 
 
 def test_what_was_found_belongs_to_targets_and_is_small() -> None:

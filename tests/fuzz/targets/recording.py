@@ -69,4 +69,4 @@ def joined(records: list[Record]) -> bytes:
     return b"\0" + b"".join(part for record in records for part in record.encode())
 
 
-TARGET = Target(run, seeds, longest=1 << 16, work=100_000)
+TARGET = Target(run, seeds, longest=1 << 16, work=50_000)

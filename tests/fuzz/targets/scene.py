@@ -45,4 +45,4 @@ def words() -> tuple[bytes, ...]:
     return tuple(word.encode() for word in sorted(lines | keys) if len(word) < 60)
 
 
-TARGET = Target(run, seeds, longest=4096, work=200_000, words=words())
+TARGET = Target(run, seeds, longest=4096, words=words())
