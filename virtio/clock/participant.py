@@ -126,7 +126,7 @@ class Participant:
         """It has let its time pass to `when_ns`, and the calendar follows.
 
         Raises:
-            ProtocolFault: Backwards, past the bound, or though it does not run.
+            ProtocolFault: Backwards, past the bound or what it has asked for, or though it does not run.
         """
         self._check(when_ns, "says that it is at")
         if when_ns == self.now_ns():
@@ -135,6 +135,10 @@ class Participant:
             raise ProtocolFault(f"{self.name}: lets time pass, but it {self.turn.value}")
         if when_ns > self.bound_ns:
             raise ProtocolFault(f"{self.name}: ran to {when_ns} ns, but only to {self.bound_ns} ns it may")
+        following = self._calendar.next_ns()
+        if following is not None and following < self.base_ns + when_ns:
+            due = following - self.base_ns
+            raise ProtocolFault(f"{self.name}: ran to {when_ns} ns, past what happens at {due} ns")
         self._calendar.advance_to(self.base_ns + when_ns)
 
     def tighten(self) -> bool:

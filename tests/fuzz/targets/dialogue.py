@@ -32,7 +32,7 @@ class Hostile(RecordingHost):
 
 
 def run(data: bytes) -> None:
-    """Steps until one is refused for good; then everything is given back."""
+    """Steps until one is refused for good; then all is given back."""
     reader = Reader(data)
     mode = reader.number()
     device = EchoDevice()

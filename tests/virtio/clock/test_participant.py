@@ -52,6 +52,18 @@ def test_what_is_asked_for_behind_the_end_of_time_never_comes(base_ns: int) -> N
     assert calendar.next_ns() == (1 << 63) - 1
 
 
+def test_it_may_not_pass_what_it_asked_for_itself() -> None:
+    calendar = Calendar()
+    player = RecordingParticipant(calendar)
+    player.begin()
+    calendar.run_next()
+    player.place.request(1000)
+    with pytest.raises(ProtocolFault, match="ran to 1005 ns, past what happens at 1000 ns"):
+        player.place.update(1005)
+    player.place.update(1000)
+    assert calendar.now_ns() == 1000
+
+
 def test_it_may_run_to_the_next_event_of_any_other() -> None:
     calendar = Calendar()
     one, other = RecordingParticipant(calendar, "one"), RecordingParticipant(calendar, "other")
