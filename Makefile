@@ -16,13 +16,17 @@ KERNEL_PACKAGES := gcc libc6-dev make flex bison bc patch xz-utils binutils
 KERNEL = $(VENV)/bin/scanout kernel path >/dev/null 2>&1 || \
          { .ci/setup test,window $(KERNEL_PACKAGES) && $(VENV)/bin/scanout kernel build; }
 
-.PHONY: demo test test-real test-igt check docs bench clean help
+# All targets together; the inputs that reach something are kept in build/fuzz.
+SECONDS ?= 60
+
+.PHONY: demo test test-real test-igt fuzz check docs bench clean help
 
 help:
 	@echo "make demo       see it: simulated guests on a screen (a window where there is a display, else demo.png)"
 	@echo "make test       the tests"
 	@echo "make test-real  real guests: a UML kernel, QEMU, real windows"
 	@echo "make test-igt   IGT's tests of DRM and KMS in a UML kernel, with what is expected of them"
+	@echo "make fuzz       hostile inputs, guided by coverage, for SECONDS=60 (RUNS=1000 for each target: repeatable)"
 	@echo "make check      types, style, architecture, coverage of virtio/, the wheel"
 	@echo "make docs       the documents, into build/docs; a warning is an error"
 	@echo "make bench      the benchmarks, each against its peer"
@@ -44,6 +48,11 @@ test-igt:
 	@.ci/setup test $(TEST_PACKAGES) gcc libc6-dev mmdebstrap
 	@$(KERNEL)
 	SCANOUT_IGT_ROOT=$$(.ci/igt-root) $(PY) -m pytest -m "real or not real" tests/igt $(PYTEST)
+
+fuzz:
+	@.ci/setup test,fuzz
+	$(PY) -m pytest -q tests/fuzz
+	$(PY) -m tests.fuzz $(if $(RUNS),--runs $(RUNS),--seconds $(SECONDS)) $(FUZZ)
 
 check:
 	@.ci/setup test,window,check

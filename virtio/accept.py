@@ -12,6 +12,7 @@ from typing import Protocol
 
 from virtio.account import Account, Notices
 from virtio.aio import Loop, TimerHandle
+from virtio.errors import Misuse
 from virtio.listener import UnixListener
 
 # Seconds until the next try when a connection cannot be accepted: no descriptors are left, mostly.
@@ -84,13 +85,20 @@ class Acceptor:
             accepted: Called with each connection, and owns it.
             report: Gets one line, once, when connections cannot be accepted, and for each user who may not
                 connect.
+
+        Raises:
+            Misuse: The loop cannot wait for one more descriptor; the listener is closed.
         """
         self._loop = loop
         self._listener = listener
         self._accepted = accepted
         self._tell_once = Notices(report, _REPORTS)
         self._retry: TimerHandle | None = None
-        self._listen()
+        try:
+            self._loop.add_reader(listener.socket, self._accept)
+        except OSError as error:
+            listener.close()
+            raise Misuse(f"cannot wait for connections: {error.strerror}") from None
 
     def close(self) -> None:
         """Stop listening, and remove the socket; once more does nothing."""
@@ -101,7 +109,10 @@ class Acceptor:
 
     def _listen(self) -> None:
         self._retry = None
-        self._loop.add_reader(self._listener.socket, self._accept)
+        try:
+            self._loop.add_reader(self._listener.socket, self._accept)
+        except OSError as error:
+            self._back_off(error)
 
     def _accept(self) -> None:
         try:
@@ -111,6 +122,13 @@ class Acceptor:
         except OSError as error:
             self._back_off(error)
             return
+        try:
+            self._admit(sock)
+        except OSError as error:
+            sock.close()
+            self._tell_once(f"a connection was lost at once: {error.strerror}")
+
+    def _admit(self, sock: socket.socket) -> None:
         user = self._listener.stranger(sock)
         if user is None:
             self._accepted(sock)

@@ -57,6 +57,9 @@ class Stream:
             received: Called with bytes, and with descriptors that it owns from then on.
             ended: Called once, when the peer has closed (None) or the stream is broken.
             wanted: How many bytes to read at most, asked before every read.
+
+        Raises:
+            OSError: The loop cannot wait for one more descriptor; the socket is closed.
         """
         sock.setblocking(False)
         self._loop = loop
@@ -67,7 +70,11 @@ class Stream:
         self._queue: deque[tuple[memoryview, list[int]]] = deque()
         self.backlog = 0
         self.closed = False
-        loop.add_reader(sock, self._on_readable)
+        try:
+            loop.add_reader(sock, self._on_readable)
+        except OSError:
+            sock.close()
+            raise
 
     def send(self, data: bytes, fds: Sequence[int] = ()) -> None:
         """Send now, or as soon as the peer reads. `fds` go with the first byte and stay the caller's."""
@@ -80,9 +87,18 @@ class Stream:
                 rest, fds = rest[sent:], ()
             if not rest or self.closed:
                 return
+        try:
+            self._send_later(rest, fds)
+        except OSError as error:
+            self._end(error)
+
+    def _send_later(self, rest: memoryview, fds: Sequence[int]) -> None:
+        if not self._queue:
             self._loop.add_writer(self._sock, self._on_writable)
-        # They leave later, and by then the caller may have closed them.
-        self._queue.append((rest, [os.dup(fd) for fd in fds]))
+        kept: list[int] = []
+        self._queue.append((rest, kept))
+        for fd in fds:  # by the time they leave, the caller may have closed them
+            kept.append(os.dup(fd))
         self.backlog += len(rest)
         if self.backlog > _BACKLOG_LIMIT:
             self._loop.remove_reader(self._sock)
@@ -148,7 +164,10 @@ class Stream:
             if sent == len(data):
                 self._queue.popleft()
         self._loop.remove_writer(self._sock)
-        self._loop.add_reader(self._sock, self._on_readable)
+        try:
+            self._loop.add_reader(self._sock, self._on_readable)
+        except OSError as error:
+            self._end(error)
 
     def _end(self, error: OSError | None) -> None:
         self.close()
@@ -169,8 +188,21 @@ class Doorbell:
     It does not own the descriptor: `close` before closing that.
     """
 
-    def __init__(self, loop: Loop, fd: int, rung: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        fd: int,
+        rung: Callable[[], None],
+        *,
+        broken: Callable[[OSError], None] | None = None,
+    ) -> None:
         """Call `rung` whenever the doorbell has been rung, however often.
+
+        Args:
+            loop: Event loop that calls the hooks.
+            fd: An eventfd, a pipe or a socket.
+            rung: Called for one ring or several.
+            broken: Called when the doorbell cannot be read; it is not listened to any more then.
 
         Raises:
             OSError: The descriptor cannot be waited on.
@@ -179,6 +211,7 @@ class Doorbell:
         self._loop = loop
         self._fd = fd
         self._rung = rung
+        self._broken = broken
         loop.add_reader(fd, self._on_readable)
 
     def _on_readable(self) -> None:
@@ -186,8 +219,11 @@ class Doorbell:
             data = read_now(self._fd, 8)
         except BlockingIOError:
             return
-        except OSError:
-            data = b""
+        except OSError as error:
+            self.close()
+            if self._broken is not None:
+                self._broken(error)
+            return
         if data:
             self._rung()
         else:

@@ -44,11 +44,17 @@ def is_shared_memory(fd: int) -> bool:
 def _closes_at_once(fd: int) -> bool:
     if is_shared_memory(fd) or fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_PATH:
         return True
-    name = _name(fd)
+    try:
+        name = _name(fd)
+    except OSError:  # the kernel has no memory to say it
+        return False
     if not name.startswith("socket:"):
         return name.startswith(_BELLS)
-    with socket.socket(fileno=os.dup(fd)) as sock:
+    sock = socket.socket(fileno=fd)  # no duplicate, which cannot be had when descriptors are all used up
+    try:
         return sock.family == socket.AF_UNIX
+    finally:
+        sock.detach()
 
 
 def _close_elsewhere(fd: int) -> threading.Thread:

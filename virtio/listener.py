@@ -45,9 +45,6 @@ class UnixListener:
             _remove_stale(path)
             os.fchmod(self.socket.fileno(), 0o600)  # the file gets it when it is made, whatever the umask
             self.socket.bind(str(path))
-            if users:
-                path.chmod(0o666)
-            self.socket.listen(backlog)
         except OSError as error:
             self.socket.close()
             raise Misuse(f"cannot listen on {path}: {_explain(path, error)}") from None
@@ -55,6 +52,13 @@ class UnixListener:
             self.socket.close()
             raise
         self._file = _identity(path)
+        try:
+            if users:
+                path.chmod(0o666)
+            self.socket.listen(backlog)
+        except OSError as error:
+            self.close()
+            raise Misuse(f"cannot listen on {path}: {_explain(path, error)}") from None
 
     def stranger(self, sock: socket.socket) -> int | None:
         """The number of the user at the other end of a connection, if that one may not connect."""

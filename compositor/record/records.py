@@ -120,13 +120,14 @@ class CommandRecord(NamedTuple):
         """The command in a payload.
 
         Raises:
-            BadInput: It is too short.
+            BadInput: It is too short, or the command has no bytes at all, neither its own nor room.
         """
-        with_head = _unpack(_COMMAND, payload)
-        queue, size, room, length = with_head
+        queue, size, room, length = _unpack(_COMMAND, payload)
         at = _COMMAND.size
         if len(payload) < at + length:
             raise _too_short()
+        if not size + room:
+            raise BadInput("a recording with a command of no bytes, which no driver can send")
         return cls(queue, size, room, payload[at : at + length], payload[at + length :])
 
 

@@ -6,10 +6,11 @@ import gc
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 
-from virtio.aio import Doorbell, Stream
+from virtio.aio import Doorbell, Loop, Stream
 from virtio.descriptors import close_fds, ring
 
 
@@ -227,14 +228,17 @@ async def test_a_doorbell_whose_other_end_is_gone_is_silent() -> None:
     os.close(read)
 
 
-async def test_a_doorbell_that_cannot_be_read_is_silent() -> None:
+async def test_a_doorbell_that_cannot_be_read_is_given_up_and_says_so() -> None:
     ours, theirs = socket.socketpair()
     rung: list[int] = []
-    bell = Doorbell(asyncio.get_running_loop(), ours.fileno(), lambda: rung.append(1))
+    said: list[OSError] = []
+    loop = asyncio.get_running_loop()
+    bell = Doorbell(loop, ours.fileno(), lambda: rung.append(1), broken=said.append)
     ours.send(b"unread by them")
     theirs.close()  # with unread data: reading fails
     await turns()
     assert rung == []
+    assert [error.errno for error in said] == [errno.ECONNRESET]
     bell.close()
     ours.close()
 
@@ -262,3 +266,47 @@ def test_a_full_doorbell_is_rung_and_a_dead_one_is_not() -> None:
     os.close(read)
     assert not ring(write)
     os.close(write)
+
+
+class _FullLoop:
+    """A loop that cannot wait for one more descriptor, nor write."""
+
+    def __init__(self, loop: Loop, refuses: str) -> None:
+        self._loop, self._refuses = loop, refuses
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._refuses:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return getattr(self._loop, name)
+
+
+async def test_a_stream_that_cannot_be_waited_for_closes_its_socket() -> None:
+    ours, theirs = socket.socketpair()
+    loop: Any = _FullLoop(asyncio.get_running_loop(), "add_reader")
+    with theirs, pytest.raises(OSError, match="No space"):
+        Stream(loop, ours, received=lambda *_: None, ended=lambda _: None, wanted=lambda: 1)
+    assert ours.fileno() == -1
+
+
+@pytest.mark.parametrize("descriptors", [False, True])
+async def test_a_stream_that_cannot_keep_what_it_has_to_send_ends(
+    monkeypatch: pytest.MonkeyPatch, *, descriptors: bool
+) -> None:
+    ours, theirs = socket.socketpair()
+    ended: list[OSError | None] = []
+    running = asyncio.get_running_loop()
+    loop: Any = running if descriptors else _FullLoop(running, "add_writer")
+
+    def refused(_fd: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "dup", refused)
+    with theirs:
+        stream = Stream(loop, ours, received=lambda *_: None, ended=ended.append, wanted=lambda: 1)
+        while not ended and stream.backlog == 0:
+            stream.send(bytes(1 << 16), [theirs.fileno()] if descriptors else [])
+        if not ended:
+            stream.send(b"more", [theirs.fileno()])
+    assert [type(error) for error in ended] == [OSError]
+    assert stream.closed
+    assert ours.fileno() == -1

@@ -29,6 +29,8 @@ from virtio.errors import ProtocolFault
 # loaded host 3 to 30 s of real time, in which it could not be told from one that hangs.
 FREE_RUN_NS = 20_000_000
 
+_END_NS = (1 << 63) - 1  # a kernel that wants nothing more asks for this time (S64_MAX)
+
 
 class Turn(Enum):
     """Whether a participant lets time pass."""
@@ -97,13 +99,17 @@ class Participant:
     def request(self, when_ns: int) -> None:
         """It wants to go on at `when_ns`; this replaces what it wanted before.
 
+        What lies behind the end of the calendar's time (292 years) never comes.
+
         Raises:
             ProtocolFault: That is in the past.
         """
         self._check(when_ns, "asks to run at")
         if self._request is not None:
             self._request.cancel()
-        self._request = self._calendar.call_at(self.base_ns + when_ns, Routine(self._run))
+        self._request = None
+        if self.base_ns + when_ns <= _END_NS:
+            self._request = self._calendar.call_at(self.base_ns + when_ns, Routine(self._run))
 
     def wait(self) -> None:
         """It has nothing to do until its turn comes.
@@ -120,7 +126,7 @@ class Participant:
         """It has let its time pass to `when_ns`, and the calendar follows.
 
         Raises:
-            ProtocolFault: Backwards, past the bound, or though it does not run.
+            ProtocolFault: Backwards, past the bound or what it has asked for, or though it does not run.
         """
         self._check(when_ns, "says that it is at")
         if when_ns == self.now_ns():
@@ -129,6 +135,10 @@ class Participant:
             raise ProtocolFault(f"{self.name}: lets time pass, but it {self.turn.value}")
         if when_ns > self.bound_ns:
             raise ProtocolFault(f"{self.name}: ran to {when_ns} ns, but only to {self.bound_ns} ns it may")
+        following = self._calendar.next_ns()
+        if following is not None and following < self.base_ns + when_ns:
+            due = following - self.base_ns
+            raise ProtocolFault(f"{self.name}: ran to {when_ns} ns, past what happens at {due} ns")
         self._calendar.advance_to(self.base_ns + when_ns)
 
     def tighten(self) -> bool:

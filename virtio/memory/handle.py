@@ -120,7 +120,12 @@ class SharedHandle(Closing):
 
     def dup(self) -> Self:
         """A second owner of the same memory."""
-        return type(self)(fcntl.fcntl(self.fd, fcntl.F_DUPFD_CLOEXEC, 0))
+        fd = fcntl.fcntl(self.fd, fcntl.F_DUPFD_CLOEXEC, 0)
+        try:
+            return type(self)(fd)
+        except BaseException:
+            os.close(fd)
+            raise
 
     def close(self) -> None:
         """Give the descriptor back; once more does nothing."""

@@ -123,6 +123,8 @@ class Connection:
 
     def _end(self, error: OSError | None) -> None:
         if self.backend is None:
+            if error is not None:
+                self._owner.strange(f"connection lost: {error.strerror}")
             self.close()
             return
         try:
@@ -155,6 +157,9 @@ class Connection:
                 f"queue {index} was kicked, but nothing was ever available in it: if the guest's memory is "
                 "not shared, share it (QEMU: share=on)"
             )
+
+    def _tell_of_broken_kick(self, index: int, error: OSError) -> None:
+        self.report(f"queue {index}: its kick descriptor cannot be read: {error.strerror}; kicks are lost")
 
     def _process_scheduled(self) -> None:
         scheduled, self._scheduled = self._scheduled, set()
@@ -192,7 +197,9 @@ class Connection:
 
     def watch_kick(self, index: int, fd: int) -> None:
         """Serve the queue whenever its kick descriptor is rung."""
-        self._kicks[index] = Doorbell(self._loop, fd, lambda: self._kicked(index))
+        self._kicks[index] = Doorbell(
+            self._loop, fd, lambda: self._kicked(index), broken=partial(self._tell_of_broken_kick, index)
+        )
 
     def unwatch_kick(self, index: int) -> None:
         """Stop listening; harmless when nothing was listened to."""

@@ -195,8 +195,16 @@ class Decoder:
         if len(self._fds) > FD_LIMIT:  # which may ride on each byte of a message that never ends
             self.close()
             raise ProtocolFault(f"a message with more than {FD_LIMIT} file descriptors")
-        messages = []
-        view = memoryview(data)
+        messages: list[Message] = []
+        try:
+            self._cut(memoryview(data), messages)
+        except ProtocolFault:
+            for message in messages:  # the caller never gets them
+                message.close()
+            raise
+        return messages
+
+    def _cut(self, view: memoryview, messages: list[Message]) -> None:
         while view:
             piece, view = view[: self.wanted], view[self.wanted :]
             self._data += piece
@@ -205,7 +213,6 @@ class Decoder:
                 self._begin_payload()
             if self.wanted == 0:
                 messages.append(self._finish())
-        return messages
 
     def _begin_payload(self) -> None:
         request, flags, self._size = HEADER.unpack(self._data)

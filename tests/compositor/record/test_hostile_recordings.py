@@ -297,6 +297,13 @@ def test_a_command_that_is_too_short_to_have_been_carried_out_is_refused(
     assert "a ResourceCreateBlob of 30 bytes" in refused(path)
 
 
+def test_a_command_of_no_bytes_at_all_is_refused(everything: list[Record], tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    command = Record(Kind.COMMAND, 0, 0, CommandRecord(0, 0, 0, b"", b"").encode())
+    write(path, _guest_that_sends(everything, command))
+    assert "a command of no bytes" in refused(path)
+
+
 def test_extents_without_number_are_refused() -> None:
     payload = (1).to_bytes(4, "little") + ((1 << 22) + 1).to_bytes(4, "little")
     with pytest.raises(BadInput, match="extents"):

@@ -15,7 +15,7 @@ subjects = st.integers(0, 2**16 - 1)
 records = st.builds(Record, st.sampled_from(Kind), subjects, u64, st.binary(max_size=50), st.just(b""))
 commands = st.builds(
     CommandRecord, st.integers(0, 255), u32, u32, st.binary(max_size=50), st.binary(max_size=50)
-)
+).filter(lambda command: command.size + command.room > 0)
 
 
 @given(st.lists(records, max_size=5))

@@ -38,6 +38,32 @@ def test_nothing_happens_before_a_participant_has_come() -> None:
     assert player.told == [("run", 0, FREE_RUN_NS)]
 
 
+@pytest.mark.parametrize("base_ns", [0, 5])
+def test_what_is_asked_for_behind_the_end_of_time_never_comes(base_ns: int) -> None:
+    calendar = Calendar()
+    calendar.advance_to(base_ns)
+    player = RecordingParticipant(calendar)
+    player.begin()
+    calendar.run_next()
+    player.place.request((1 << 64) - 1 - base_ns)
+    player.place.wait()
+    assert calendar.next_ns() is None
+    player.place.request((1 << 63) - 1 - base_ns)
+    assert calendar.next_ns() == (1 << 63) - 1
+
+
+def test_it_may_not_pass_what_it_asked_for_itself() -> None:
+    calendar = Calendar()
+    player = RecordingParticipant(calendar)
+    player.begin()
+    calendar.run_next()
+    player.place.request(1000)
+    with pytest.raises(ProtocolFault, match="ran to 1005 ns, past what happens at 1000 ns"):
+        player.place.update(1005)
+    player.place.update(1000)
+    assert calendar.now_ns() == 1000
+
+
 def test_it_may_run_to_the_next_event_of_any_other() -> None:
     calendar = Calendar()
     one, other = RecordingParticipant(calendar, "one"), RecordingParticipant(calendar, "other")

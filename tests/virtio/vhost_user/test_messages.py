@@ -98,6 +98,14 @@ def test_a_stream_out_of_step_is_refused_and_its_descriptors_closed(
         os.fstat(fd)
 
 
+def test_a_fault_closes_the_descriptors_of_whole_messages_before_it() -> None:
+    fd = os.eventfd(0)
+    with pytest.raises(ProtocolFault, match="message version 2"):
+        Decoder().feed(Message(Request.SET_OWNER).encode() + struct.pack("=III", 5, 2, 8), [fd])
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+
+
 @pytest.mark.parametrize(
     ("sent", "line"),
     [
