@@ -18,7 +18,7 @@ REAL_S = 30.0  # what a process may take on a busy machine
 
 @asynccontextmanager
 async def small_vmm(socket: Path, size: tuple[int, int]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The VMM in a process of its own; its standard input ends it."""
+    """The VMM in a process of its own, killed at the end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(VMM),
@@ -31,7 +31,10 @@ async def small_vmm(socket: Path, size: tuple[int, int]) -> AsyncIterator[asynci
     try:
         yield process
     finally:
-        await process.communicate()
+        if process.returncode is None:
+            process.kill()
+        _, complaints = await process.communicate()
+        assert complaints == b""
 
 
 async def test_its_picture_is_on_the_screen(
@@ -40,20 +43,24 @@ async def test_its_picture_is_on_the_screen(
     screen = await machine(outputs=["320x240@60"], clock="real")
     served = screen.serve(tmp_path / "gpu", once=True)
     async with small_vmm(tmp_path / "gpu", (320, 240)):
-        await screen.next_frame(within=REAL_S)
+        await screen.next_presented(served, within=REAL_S)
         screenshot.check(screen)
     assert served.statistics().errors == {}
 
 
-async def test_a_vmm_that_dies_is_followed_by_the_next(machine: MachineFactory, tmp_path: Path) -> None:
+async def test_a_vmm_that_dies_is_followed_by_the_next(
+    machine: MachineFactory, screenshot: Screenshot, tmp_path: Path
+) -> None:
     screen = await machine(outputs=["320x240@60"], clock="real")
-    screen.serve(tmp_path / "gpu")
+    served = screen.serve(tmp_path / "gpu")
     async with small_vmm(tmp_path / "gpu", (320, 240)) as first:
-        await screen.next_frame(within=REAL_S)
+        await screen.next_presented(served, within=REAL_S)
         first.kill()
-        await screen.until(lambda: not screen.screenshot()[..., :3].any(), within=REAL_S)
-    async with small_vmm(tmp_path / "gpu", (64, 64)):
-        await screen.until(lambda: screen.screenshot()[0, 0, 2] == 255, within=REAL_S)
+        gone = await screen.next_frame(within=REAL_S)
+        assert gone.frame_ids == {}  # no guest is on the screen
+    async with small_vmm(tmp_path / "gpu", (160, 120)):
+        await screen.next_presented(served, within=REAL_S)
+        screenshot.check(screen)
 
 
 async def test_a_stock_qemu(machine: MachineFactory, guest: GuestFactory, screenshot: Screenshot) -> None:
