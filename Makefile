@@ -16,13 +16,14 @@ KERNEL_PACKAGES := gcc libc6-dev make flex bison bc patch xz-utils binutils
 KERNEL = $(VENV)/bin/scanout kernel path >/dev/null 2>&1 || \
          { .ci/setup test,window $(KERNEL_PACKAGES) && $(VENV)/bin/scanout kernel build; }
 
-.PHONY: demo test test-real test-igt check docs bench clean help
+.PHONY: demo test test-real test-igt test-examples check docs bench clean help
 
 help:
 	@echo "make demo       see it: simulated guests on a screen (a window where there is a display, else demo.png)"
 	@echo "make test       the tests"
 	@echo "make test-real  real guests: a UML kernel, QEMU, real windows"
 	@echo "make test-igt   IGT's tests of DRM and KMS in a UML kernel, with what is expected of them"
+	@echo "make test-examples  the example projects, with the built wheel in an environment of their own"
 	@echo "make check      types, style, architecture, coverage of virtio/, the wheel"
 	@echo "make docs       the documents, into build/docs; a warning is an error"
 	@echo "make bench      the benchmarks, each against its peer"
@@ -45,11 +46,17 @@ test-igt:
 	@$(KERNEL)
 	SCANOUT_IGT_ROOT=$$(.ci/igt-root) $(PY) -m pytest -m "real or not real" tests/igt $(PYTEST)
 
+test-examples:
+	@.ci/setup check $(REAL_PACKAGES)
+	.ci/examples $(VENV) $(PYTEST)
+
 check:
 	@.ci/setup test,window,check
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	for example in tests/examples/*-author; do \
+	    (cd $$example && MYPYPATH=$(CURDIR) $(abspath $(VENV))/bin/mypy --config-file= --strict --explicit-package-bases .) || exit; done
 	$(PY) -m pytest -q tests/test_public_names.py
 	$(PY) -m coverage run --source=virtio -m pytest -q tests/virtio
 	$(PY) -m coverage report --fail-under=95

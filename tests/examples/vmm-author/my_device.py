@@ -1,7 +1,7 @@
 """A vhost-user virtio-gpu device of one's own: `my_device.py SOCKET`.
 
-It is made of the package `virtio`, and has two screens that show nothing to people: it keeps what was flushed last,
-as the display of a VMM would before it draws it.
+It is made of the package `virtio`, and has two screens that show nothing to people: it keeps what was flushed
+last, as the display of a VMM would before it draws it.
 """
 
 from __future__ import annotations

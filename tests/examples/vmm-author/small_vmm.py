@@ -1,7 +1,7 @@
 """A VMM as small as one can be: `small_vmm.py SOCKET WIDTH HEIGHT`.
 
-It gives its guest memory, connects it to the vhost-user virtio-gpu device that listens on SOCKET, shows one picture
-there, and holds it until standard input ends. It imports nothing but the standard library.
+It gives its guest memory, connects it to the vhost-user virtio-gpu device that listens on SOCKET, shows one
+picture there, and holds it until standard input ends. It imports nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ class Guest:
         """Send one request, and wait until the device has carried it out."""
         request = struct.pack("<IIQII", command, 0, 0, 0, 0) + body
         self.memory[REQUEST : REQUEST + len(request)] = request
-        descriptors = struct.pack("<QIHH", REQUEST, len(request), 1, 1) + struct.pack("<QIHH", ANSWER, 64, 2, 0)
+        descriptors = struct.pack("<QIHH", REQUEST, len(request), 1, 1) + struct.pack(
+            "<QIHH", ANSWER, 64, 2, 0
+        )
         self.memory[DESCRIPTORS : DESCRIPTORS + len(descriptors)] = descriptors
         struct.pack_into("<H", self.memory, AVAILABLE + 4 + 2 * (self._count % SIZE), 0)
         self._count += 1
@@ -116,7 +118,9 @@ class Guest:
         for y in range(height):
             edge = y < 4 or y >= height - 4
             row = b"".join(
-                bytes((255 if edge or x < 4 or x >= width - 4 else 40, y * 255 // height, x * 255 // width, 0))
+                bytes(
+                    (255 if edge or x < 4 or x >= width - 4 else 40, y * 255 // height, x * 255 // width, 0)
+                )
                 for x in range(width)
             )
             self.memory[PIXELS + y * width * 4 : PIXELS + (y + 1) * width * 4] = row

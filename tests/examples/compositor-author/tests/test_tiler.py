@@ -13,7 +13,7 @@ from compositor.testing.screenshots import Screenshot
 
 async def boot(machine: MachineFactory, guest: GuestFactory, tiler: Path) -> tuple[Machine, Attachment]:
     """A screen, and a Linux beside it that has the program; the test is skipped where there is no kernel."""
-    linux = guest.uml(None, session=True)
+    linux = guest.uml(session=True)
     screen = await machine(outputs=["640x480@60"], repaint="flush")
     attached = await screen.attach(linux)
     await attached.put_file(tiler, "/tmp/tiler", mode=0o755)

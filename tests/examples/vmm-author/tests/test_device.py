@@ -13,7 +13,14 @@ SCANOUT = Path(sys.executable).with_name("scanout")
 
 def conform(device: str, *options: str) -> tuple[int, dict[str, dict[str, str]]]:
     """The exit status of `scanout conform` against a program, and its verdicts by the checks' names."""
-    command = [SCANOUT, "conform", "--spawn", f"{sys.executable} {device} {{socket}}", "--json", *options]
+    command = [
+        str(SCANOUT),
+        "conform",
+        "--spawn",
+        f"{sys.executable} {device} {{socket}}",
+        "--json",
+        *options,
+    ]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout, done.stderr
     return done.returncode, {verdict["name"]: verdict for verdict in json.loads(done.stdout)["checks"]}
