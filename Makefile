@@ -56,7 +56,7 @@ check:
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	for example in tests/examples/*-author; do \
-	    (cd $$example && MYPYPATH=$(CURDIR) $(abspath $(VENV))/bin/mypy --config-file= --strict --explicit-package-bases .) || exit; done
+	    (cd $$example && MYPYPATH=$(CURDIR) $(abspath $(VENV))/bin/mypy --config-file $(CURDIR)/pyproject.toml .) || exit; done
 	$(PY) -m pytest -q tests/test_public_names.py
 	$(PY) -m coverage run --source=virtio -m pytest -q tests/virtio
 	$(PY) -m coverage report --fail-under=95

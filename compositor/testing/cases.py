@@ -3,8 +3,8 @@
     @pytest.mark.scanout(policies=["release", "queue"], refresh=[60, 144])
     async def test_no_frame_is_torn(machine, guest): ...
 
-`machine` and `guest` follow the case by themselves: the format is that of pictures given to `guest`; the fixture
-`scanout_case` tells a test which case it is.
+`machine` and `guest` follow the case by themselves: the format is that of pictures given to `guest`; the
+fixture `scanout_case` tells a test which case it is.
 """
 
 from __future__ import annotations
