@@ -19,13 +19,14 @@ KERNEL = $(VENV)/bin/scanout kernel path >/dev/null 2>&1 || \
 # All targets together; the inputs that reach something are kept in build/fuzz.
 SECONDS ?= 60
 
-.PHONY: demo test test-real test-igt fuzz check docs bench clean help
+.PHONY: demo test test-real test-igt test-examples fuzz check docs bench clean help
 
 help:
 	@echo "make demo       see it: simulated guests on a screen (a window where there is a display, else demo.png)"
 	@echo "make test       the tests"
 	@echo "make test-real  real guests: a UML kernel, QEMU, real windows"
 	@echo "make test-igt   IGT's tests of DRM and KMS in a UML kernel, with what is expected of them"
+	@echo "make test-examples  the example projects, with the built wheel in an environment of their own"
 	@echo "make fuzz       hostile inputs, guided by coverage, for SECONDS=60 (RUNS=1000 for each target: repeatable)"
 	@echo "make check      types, style, architecture, coverage of virtio/, the wheel"
 	@echo "make docs       the documents, into build/docs; a warning is an error"
@@ -49,6 +50,10 @@ test-igt:
 	@$(KERNEL)
 	SCANOUT_IGT_ROOT=$$(.ci/igt-root) $(PY) -m pytest -m "real or not real" tests/igt $(PYTEST)
 
+test-examples:
+	@.ci/setup check $(REAL_PACKAGES)
+	.ci/examples $(VENV) $(PYTEST)
+
 fuzz:
 	@.ci/setup test,fuzz
 	$(PY) -m pytest -q tests/fuzz
@@ -59,6 +64,8 @@ check:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	for example in tests/examples/*-author; do \
+	    (cd $$example && MYPYPATH=$(CURDIR) $(abspath $(VENV))/bin/mypy --config-file $(CURDIR)/pyproject.toml .) || exit; done
 	$(PY) -m pytest -q tests/test_public_names.py
 	$(PY) -m coverage run --source=virtio -m pytest -q tests/virtio
 	$(PY) -m coverage report --fail-under=95

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from guest.driver import GpuDriver, GuestRam
 from guest.driver.transport import Transport
 from guest.flips import known_sync
+from virtio.arguments import check_type, check_whole
 from virtio.clock import Clock
 from virtio.closing import Closing
 from virtio.device import Device
@@ -31,7 +32,7 @@ class BareGuest(Closing):
         memory: Guest memory in bytes; what is not used costs nothing.
 
     Raises:
-        Misuse: There is no such kind of synchronisation.
+        Misuse: There is no such kind of synchronisation, or an argument is of another type or too small.
 
     Attributes:
         kind: "simulated".
@@ -45,6 +46,10 @@ class BareGuest(Closing):
     exact_damage = False
 
     def __init__(self, name: str, *, sync: str, seed: int | None, memory: int) -> None:
+        check_type("name", name, str, "a text")
+        if seed is not None:
+            check_type("seed", seed, int, "a whole number, or None,")
+        check_whole("memory", memory, least=1)
         self.name, self.sync = name, known_sync(sync)
         self.on_fault: Callable[[str], None] = lambda _line: None
         self._seed, self._memory = seed, memory

@@ -24,7 +24,9 @@ from guest.linux import (
 from guest.linux.agent import AgentLine
 from guest.linux.options import VirtualTime
 from guest.linux.process import GuestProcess
+from guest.linux.qemu import ARCHITECTURES
 from guest.linux.tool import Progress, no_progress
+from virtio.arguments import check_list, check_one_of, check_type, check_whole
 from virtio.errors import Misuse
 
 Echo = Callable[[str], None]
@@ -52,7 +54,7 @@ class LinuxGuest:
         sees_its_directory: Whether the guest can read files of the directory that it is started in.
 
     Raises:
-        Misuse: There is no such program, or one for a session.
+        Misuse: There is no such program, or one for a session; or an argument is of another type.
     """
 
     kind: ClassVar[str]
@@ -70,11 +72,22 @@ class LinuxGuest:
     session: bool = False
 
     def __post_init__(self) -> None:
+        self._check()
         if self.session and (self.program is not None or self.command):
             raise Misuse("a session guest runs what its `run` is given, one after the other: give no program")
         if self.program is not None and self.program not in PROGRAMS:
             raise Misuse(f"there is no guest program {self.program!r}; there are {', '.join(PROGRAMS)}")
         self.name = self.name or self.kind
+
+    def _check(self) -> None:
+        """Refuse arguments of another type."""
+        check_whole("memory", self.memory, least=1)
+        check_type("name", self.name, str, "a text")
+        for name, path in (("kernel", self.kernel), ("initrd", self.initrd)):
+            if path is not None:
+                check_type(name, path, Path, "a Path")
+        check_list("command", self.command, str, "a list of texts")
+        check_list("host_programs", self.host_programs, Path, "a list of Path")
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -143,6 +156,11 @@ class UmlGuest(LinuxGuest):
     memory: int = 256
     root: Path | None = None
 
+    def _check(self) -> None:
+        super()._check()
+        if self.root is not None:
+            check_type("root", self.root, Path, "a Path")
+
     def options(self) -> UmlOptions:
         """See `LinuxGuest.options`."""
         return UmlOptions(
@@ -188,6 +206,11 @@ class QemuGuest(LinuxGuest):
     memory: int = 512
     architecture: str = "x86_64"
     qemu_arguments: Sequence[str] = ()
+
+    def _check(self) -> None:
+        super()._check()
+        check_one_of("architecture", self.architecture, ARCHITECTURES)
+        check_list("qemu_arguments", self.qemu_arguments, str, "a list of texts")
 
     @property
     def argv(self) -> tuple[str, ...]:

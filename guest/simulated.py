@@ -26,6 +26,7 @@ from guest.renderer import Renderer
 from guest.workloads import Workload, create_workload
 from guest.workloads.find import Shown, find_workload
 from guest.workloads.workload import format_of
+from virtio.arguments import check_type, check_whole, shown
 from virtio.clock import Clock
 from virtio.errors import Misuse, ScanoutError
 from virtio.gpu.formats import BYTES_PER_PIXEL
@@ -99,26 +100,28 @@ class SimulatedGuest(BareGuest):
             buffers: Framebuffers that it flips, if that is more than its kind of synchronisation needs.
 
         Raises:
-            Misuse: There is no such workload or kind of synchronisation; both `gpu` and `render_ns`; one of
+            Misuse: An argument is of another type or below its least; there is no such workload or kind of
+                synchronisation; both `gpu` and `render_ns`; one of
                 them, `size` or `frames` with a picture, or too little memory for it.
         """
+        _check(size, seed, {"render_ns": render_ns, "patience_ns": patience_ns, "frames": frames}, buffers)
         if gpu is not None and render_ns:
             raise Misuse("a guest draws on its gpu or for render_ns, not both")
-        shown = find_workload(workload, seed or 0, arguments)
-        if isinstance(shown, Picture):
+        found = find_workload(workload, seed or 0, arguments)
+        if isinstance(found, Picture):
             if gpu is not None or render_ns or size is not None or frames is not None:
                 raise Misuse(
-                    f"{shown.name}: a picture has its own size and is drawn when it changes: size, frames, "
+                    f"{found.name}: a picture has its own size and is drawn when it changes: size, frames, "
                     "gpu and render_ns do not go with it"
                 )
-            memory = _memory_of(shown, memory, buffers)
-            self.flips = _flips_of(shown, sync, buffers)
-            self.workload: Workload = ShownPicture(shown, self.flips.redraw)
+            memory = _memory_of(found, memory, buffers)
+            self.flips = _flips_of(found, sync, buffers)
+            self.workload: Workload = ShownPicture(found, self.flips.redraw)
         else:
             self.flips = Flips(sync, size, frames, buffers)
-            self.workload = shown
-        super().__init__(name or shown.name, sync=sync, seed=seed, memory=memory)
-        named = isinstance(workload, str) and not isinstance(shown, Picture)
+            self.workload = found
+        super().__init__(name or found.name, sync=sync, seed=seed, memory=memory)
+        named = isinstance(workload, str) and not isinstance(found, Picture)
         self._named = (str(workload), arguments) if named else None
         self.render_ns, self.patience_ns, self.flush_early = render_ns, patience_ns, flush_early
         self.frames_missed = 0
@@ -242,6 +245,26 @@ class SimulatedGuest(BareGuest):
             self.flips.follow()
         except ScanoutError as error:
             self.on_fault(f"shows nothing any more: {error}")
+
+
+def _check(size: object, seed: object, counts: Mapping[str, object], buffers: object) -> None:
+    """Refuse arguments of another type, and numbers below their least, before anything is made of them."""
+    if size is not None and not _is_size(size):
+        raise Misuse(f"size={shown(size)}: (width, height) in pixels, or None, is needed")
+    if seed is not None:
+        check_type("seed", seed, int, "a whole number, or None,")
+    for name, count in counts.items():
+        if count is not None:
+            check_whole(name, count)
+    check_whole("buffers", buffers)
+
+
+def _is_size(size: object) -> bool:
+    return (
+        isinstance(size, tuple)
+        and len(size) == 2
+        and all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in size)
+    )
 
 
 def _flips_of(picture: Picture, sync: str, buffers: int) -> Flips:

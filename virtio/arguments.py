@@ -51,6 +51,16 @@ def check_one_of(name: str, value: object, known: Iterable[str]) -> None:
         raise Misuse(f"{name}={shown(value)}: there are {', '.join(known)}")
 
 
+def check_list(name: str, value: object, kind: type, wanted: str) -> None:
+    """Refuse what is no list or tuple of such values; a text is no list of its letters.
+
+    Raises:
+        Misuse: It is none.
+    """
+    if not isinstance(value, list | tuple) or not all(isinstance(item, kind) for item in value):
+        raise Misuse(f"{name}={shown(value)}: {wanted} is needed")
+
+
 def shown(value: object) -> str:
     """A value in a message: short, on one line, and of arrays no content."""
     shape = getattr(value, "shape", None)

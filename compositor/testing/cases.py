@@ -3,8 +3,8 @@
     @pytest.mark.scanout(policies=["release", "queue"], refresh=[60, 144])
     async def test_no_frame_is_torn(machine, guest): ...
 
-`machine` and `guest` follow the case by themselves, but for the format, which is for the pictures that a test
-makes; the fixture `scanout_case` tells a test which case it is.
+`machine` and `guest` follow the case by themselves: the format is that of pictures given to `guest`; the
+fixture `scanout_case` tells a test which case it is.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Case:
     Attributes:
         policy: What guests' flushes wait for (`SimulatedGuest`'s `sync`).
         refresh: Hertz, of the outputs whose mode names no rate.
-        format: A DRM fourcc, such as "XR24", for the pictures that the test makes.
+        format: A DRM fourcc, such as "XR24", of the pictures that guests show.
         guest: One of `KINDS`.
     """
 

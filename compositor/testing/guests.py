@@ -6,21 +6,31 @@ A real guest that cannot run here skips its test, with the command that would in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import numpy as np
 import pytest
 
 from compositor.errors import BadInput, ScanoutError
 from compositor.testing.cases import KINDS
 from guest.linux.qemu import find_qemu
+from guest.picture import Picture
 from guest.process import ProcessGuest
 from guest.real import LinuxGuest, QemuGuest, UmlGuest
 from guest.simulated import SimulatedGuest
+from guest.workloads.find import names_file, short_name
+from virtio.gpu.formats import Format
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
     from compositor.testing.cases import Case
     from compositor.testing.harness import Harness
-    from guest.workloads import Workload
+    from guest.workloads.find import Shown
 
 DEFAULT_PROGRAM = "pageflip"
 
@@ -44,16 +54,17 @@ class GuestFactory:
 
     def __call__(
         self,
-        workload: str | Workload = "gears",
+        workload: Shown | NDArray[Any] | Image = "gears",
         *,
-        program: str = DEFAULT_PROGRAM,
+        program: str | EllipsisType | None = ...,
         kind: str | None = None,
         **options: Any,
     ) -> Guest:
         """A guest of the kind that the marker chose; else a simulated one.
 
         Args:
-            workload: What a simulated guest shows, in this process or in its own.
+            workload: What a simulated guest shows, in this process or in its own; see `simulated` and
+                `process`.
             program: What a real one runs.
             kind: "simulated", "process", "uml" or "qemu"; None: the marker's.
             options: Further arguments of `SimulatedGuest`, `ProcessGuest`, `UmlGuest` or `QemuGuest`.
@@ -66,39 +77,73 @@ class GuestFactory:
         if kind == "simulated":
             return self.simulated(workload, **options)
         if kind == "process":
-            if not isinstance(workload, str):
-                raise BadInput("a guest in a process of its own takes the name of a workload")
-            return self.process(workload, **options)
+            return self.process(cast("str | Path", workload), **options)
         if kind == "uml":
             return self.uml(program, **options)
         if kind == "qemu":
             return self.qemu(program, **options)
         raise BadInput(f"guest kind {kind!r}: there are {', '.join(KINDS)}")
 
-    def simulated(self, workload: str | Workload = "gears", **options: Any) -> SimulatedGuest:
-        """A simulated guest in this process; see `SimulatedGuest`."""
-        __tracebackhide__ = True
-        return SimulatedGuest(workload, **self._with_case(options))
+    def simulated(self, workload: Shown | NDArray[Any] | Image = "gears", **options: Any) -> SimulatedGuest:
+        """A simulated guest in this process; see `SimulatedGuest`.
 
-    def process(self, workload: str = "gears", **options: Any) -> ProcessGuest:
-        """A simulated guest in a process of its own; see `ProcessGuest`."""
+        Args:
+            workload: What `SimulatedGuest` takes; also an array or an image of Pillow's, as `Picture` takes
+                them. A picture has the format that the marker chose.
+            options: Further arguments of `SimulatedGuest`.
+        """
         __tracebackhide__ = True
+        return SimulatedGuest(self._pictured(workload), **self._with_case(options))
+
+    def process(self, workload: str | Path = "gears", **options: Any) -> ProcessGuest:
+        """A simulated guest in a process of its own; see `ProcessGuest`.
+
+        Args:
+            workload: The name of one, `module:Class`, or the path of a PNG, which has the format that the
+                marker chose.
+            options: Further arguments of `ProcessGuest`.
+        """
+        __tracebackhide__ = True
+        if self._case.format is not None and names_file(workload):
+            options["arguments"] = {"format": self._case.format, **(options.get("arguments") or {})}
         return ProcessGuest(workload, **self._with_case(options))
 
-    def uml(self, program: str | None = DEFAULT_PROGRAM, **options: Any) -> UmlGuest:
-        """A User Mode Linux kernel; see `UmlGuest`. The test is skipped where there is none."""
-        __tracebackhide__ = True
-        return self._real(UmlGuest(program, **options))
+    def uml(self, program: str | EllipsisType | None = ..., **options: Any) -> UmlGuest:
+        """A User Mode Linux kernel; see `UmlGuest`. The test is skipped where there is none.
 
-    def qemu(self, program: str | None = DEFAULT_PROGRAM, **options: Any) -> QemuGuest:
-        """A stock QEMU; see `QemuGuest`. The test is skipped where it cannot run."""
+        Args:
+            program: What it runs; None: nothing of ours. By default "pageflip", and in a session nothing.
+            options: Further arguments of `UmlGuest`.
+        """
         __tracebackhide__ = True
-        return self._real(QemuGuest(program, **options))
+        return self._real(UmlGuest(_program(program, options), **options))
+
+    def qemu(self, program: str | EllipsisType | None = ..., **options: Any) -> QemuGuest:
+        """A stock QEMU; see `QemuGuest`. The test is skipped where it cannot run.
+
+        Args:
+            program: As `uml`.
+            options: Further arguments of `QemuGuest`.
+        """
+        __tracebackhide__ = True
+        return self._real(QemuGuest(_program(program, options), **options))
 
     def _with_case(self, options: dict[str, Any]) -> dict[str, Any]:
         if self._case.policy is not None:
             options.setdefault("sync", self._case.policy)
         return options
+
+    def _pictured(self, workload: Any) -> Shown:
+        """What is a picture as one, in the marker's format; anything else as it is."""
+        if isinstance(workload, np.ndarray) or hasattr(workload, "getbands"):
+            return Picture(workload, format=self._case.format)
+        if self._case.format is None:
+            return cast("Shown", workload)
+        if isinstance(workload, Picture):
+            workload.format = Format.named(self._case.format)  # it stays the author's own, to be changed
+        if names_file(workload):
+            return Picture(workload, format=self._case.format, name=short_name(str(workload)))
+        return cast("Shown", workload)
 
     def _real(self, guest: AnyGuest) -> AnyGuest:
         """The guest, once all that it needs is there."""
@@ -112,3 +157,10 @@ class GuestFactory:
                 pytest.fail(f"--require-real-guests: {guest.kind} guest: {error}", pytrace=False)
             pytest.skip(f"{guest.kind} guest: {error}")
         return guest
+
+
+def _program(program: str | EllipsisType | None, options: dict[str, Any]) -> str | None:
+    """What a real guest runs: where the test says nothing, the usual program, but in a session."""
+    if isinstance(program, EllipsisType):
+        return None if options.get("session") else DEFAULT_PROGRAM
+    return program

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from virtio.memory.mapping import live_ranges
 
-# Workers of the default executors of asyncio and anyio, which wait for the loop's next test.
-_POOLED = ("asyncio_", "AnyIO worker thread")
+# Workers of the default executors of asyncio and anyio, and the renderer's helper: they live as long as the
+# process, and wait for the next test.
+_POOLED = ("asyncio_", "AnyIO worker thread", "scanout-render")
 _TASKS = "/proc/self/task"
 
 

@@ -33,6 +33,9 @@ _MACHINES = {
     # Every vector length up to this one; without a word "max" is slow to emulate: it offers 2048 bits.
     "aarch64": _Machine("virt", ("-cpu", "max,sve256=on"), ("ttyAMA0", "ttyAMA1")),
 }
+
+ARCHITECTURES = tuple(_MACHINES)
+"""Those that QEMU guests can have, in the kernel's words."""
 # The console is on standard output and input; or on the first alone, and the line to the agent on the other.
 _CONSOLE = ("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
 _CONSOLE_AND_LINE = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,10 @@ from guest.workloads.find import names_file
 from virtio.errors import Misuse
 
 _PACKAGES = Path(__file__).parents[2]  # where the process finds this package, wherever it starts
+
+# The others say where its host is, or are arguments of their own.
+_OWN = ("socket", "time", "vblanks", "workload", "arguments", "seed")
+_OPTIONS = tuple(field.name for field in fields(GuestTask) if field.name not in _OWN)
 
 
 class ProcessGuest:
@@ -56,16 +60,16 @@ class ProcessGuest:
         **options: object,
     ) -> None:
         shown = _crossing(workload)
-        try:
-            self.task = GuestTask(
-                socket="",
-                workload=shown,
-                arguments=arguments or {},
-                seed=seed or 0,
-                **options,  # type: ignore[arg-type]
-            )
-        except TypeError as error:
-            raise Misuse(f"guest {workload}: {error}") from None
+        for name in options:
+            if name not in _OPTIONS:
+                raise Misuse(f"ProcessGuest has no option {name!r}; there are {', '.join(_OPTIONS)}")
+        self.task = GuestTask(
+            socket="",
+            workload=shown,
+            arguments=arguments or {},
+            seed=0 if seed is None else seed,
+            **options,  # type: ignore[arg-type]
+        )
         self._seeded = seed is not None
         self.task.to_json()
         self.name = self.task.describe().name

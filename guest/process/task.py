@@ -11,6 +11,7 @@ from typing import Any, Self
 from guest.memory import DEFAULT_SIZE
 from guest.picture import ShownPicture
 from guest.simulated import SimulatedGuest
+from virtio.arguments import check_seconds, check_type, check_whole
 from virtio.errors import Misuse
 
 PATIENCE_S = 5.0
@@ -52,6 +53,17 @@ class GuestTask:
     paced: bool = True
     frames: int | None = None
     patience_s: float = PATIENCE_S
+
+    def __post_init__(self) -> None:
+        """Refuse what `SimulatedGuest` does not look at.
+
+        Raises:
+            Misuse: It is of another type.
+        """
+        check_type("name", self.name, str, "a text")
+        if self.frames is not None:
+            check_whole("frames", self.frames)
+        check_seconds("patience_s", self.patience_s)
 
     def to_json(self) -> str:
         """For the command line of the process.

@@ -9,7 +9,7 @@ import pytest
 
 from compositor import Machine, Output, Placement
 from compositor.errors import BadInput, Misuse, ScanoutError
-from guest import ProcessGuest, SimulatedGuest
+from guest import CommandedGuest, ProcessGuest, QemuGuest, SimulatedGuest, UmlGuest
 
 Make = Callable[[], object]
 Use = Callable[[Any], object]
@@ -32,8 +32,38 @@ Use = Callable[[Any], object]
         (lambda: Output("64x64", background="red"), "background 'red' is no number"),  # type: ignore[arg-type]
         (lambda: Output("64x64", position=3), r"position 3 is not of the form \(x, y\)"),  # type: ignore[arg-type]
         (lambda: Output("64x64", name=3), "an output's name is a text, and 3 is none"),  # type: ignore[arg-type]
-        (lambda: ProcessGuest("gears", colour="red"), "colour"),
+        (lambda: SimulatedGuest("gears", size="64x48"), r"size='64x48': \(width, height\) in pixels,"),  # type: ignore[arg-type]
+        (lambda: SimulatedGuest("gears", size=(64, 0)), r"size=\(64, 0\): \(width, height\)"),
+        (lambda: SimulatedGuest("gears", size=(64, 4.5)), r"size=\(64, 4.5\): \(width, height\)"),  # type: ignore[arg-type]
+        (lambda: SimulatedGuest("gears", frames=-1), "frames=-1: a whole number, 0 or more, is needed"),
+        (lambda: SimulatedGuest("gears", frames="all"), "frames='all': a whole number, 0 or more,"),  # type: ignore[arg-type]
+        (lambda: SimulatedGuest("gears", seed="x"), "seed='x': a whole number, or None, is needed"),  # type: ignore[arg-type]
+        (lambda: SimulatedGuest("gears", memory="lots"), "memory='lots': a whole number, 1 or more,"),  # type: ignore[arg-type]
+        (lambda: SimulatedGuest("gears", memory=0), "memory=0: a whole number, 1 or more, is needed"),
+        (lambda: SimulatedGuest("gears", buffers=-1), "buffers=-1: a whole number, 0 or more, is needed"),
+        (lambda: SimulatedGuest("gears", buffers=True), "buffers=True: a whole number, 0 or more,"),
+        (lambda: SimulatedGuest("gears", render_ns=0.5), "render_ns=0.5: a whole number, 0 or more,"),  # type: ignore[arg-type]
+        (lambda: SimulatedGuest("gears", name=3), "name=3: a text is needed"),  # type: ignore[arg-type]
+        (lambda: CommandedGuest(seed="x"), "seed='x': a whole number, or None, is needed"),  # type: ignore[arg-type]
+        (
+            lambda: ProcessGuest("gears", colour="red"),
+            "ProcessGuest has no option 'colour'; there are name",
+        ),
+        (lambda: ProcessGuest("gears", socket="/x"), "ProcessGuest has no option 'socket'; there are name"),
+        (lambda: ProcessGuest("gears", frames="all"), "frames='all': a whole number, 0 or more,"),
+        (lambda: ProcessGuest("gears", memory="lots"), "memory='lots': a whole number, 1 or more,"),
+        (lambda: ProcessGuest("gears", seed="x"), "seed='x': a whole number, or None, is needed"),  # type: ignore[arg-type]
+        (lambda: ProcessGuest("gears", patience_s=-1), "patience_s=-1: a number of seconds, 0 or more,"),
         (lambda: ProcessGuest("banana"), "there is no workload 'banana'"),
+        (lambda: ProcessGuest(3), "int cannot cross to another process: give a workload's name, "),  # type: ignore[arg-type]
+        (lambda: UmlGuest(memory="lots"), "memory='lots': a whole number, 1 or more, is needed"),  # type: ignore[arg-type]
+        (lambda: UmlGuest("pageflip", memory=0), "memory=0: a whole number, 1 or more, is needed"),
+        (lambda: UmlGuest(kernel="linux"), "kernel='linux': a Path is needed"),  # type: ignore[arg-type]
+        (lambda: UmlGuest(root="/"), "root='/': a Path is needed"),  # type: ignore[arg-type]
+        (lambda: UmlGuest(command="ls -l"), "command='ls -l': a list of texts is needed"),
+        (lambda: UmlGuest(host_programs=["ls"]), r"host_programs=\['ls'\]: a list of Path is needed"),  # type: ignore[list-item]
+        (lambda: QemuGuest(architecture="vax"), "architecture='vax': there are x86_64, aarch64"),
+        (lambda: QemuGuest(qemu_arguments="-s"), "qemu_arguments='-s': a list of texts is needed"),
     ],
 )
 def test_what_cannot_be_made(make: Make, said: str) -> None:

@@ -118,3 +118,95 @@ async def test_it(machine, guest):
     assert frame.frame_ids == {"plasma": 0}
 """
     ).assert_outcomes(passed=1)
+
+
+FORMATS = """
+import numpy as np
+import pytest
+from PIL import Image
+from guest import Picture
+from virtio.gpu.formats import Format
+
+RGB = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)
+SHOWN = {"array": lambda: RGB, "image": lambda: Image.fromarray(RGB), "picture": lambda: Picture(RGB)}
+
+@pytest.mark.parametrize("shown", SHOWN)
+@pytest.mark.scanout(formats=["XR24", "AB24"], guests=["simulated"])
+async def test_it(machine, guest, scanout_case, shown):
+    m = await machine(outputs=["64x48@60"])
+    attached = await m.attach(guest(SHOWN[shown]()))
+    await m.next_frame()
+    assert attached.display.heads[0].flips.image.format is Format.named(scanout_case.format)
+    assert (m.screenshot()[..., :3] == RGB).all()
+"""
+
+
+def test_a_picture_is_shown_in_the_markers_format(run: Run) -> None:
+    run(FORMATS).assert_outcomes(passed=6)
+
+
+def test_a_picture_in_the_markers_format_can_still_be_changed(run: Run) -> None:
+    text = """
+import numpy as np
+import pytest
+from guest import Picture
+
+@pytest.mark.scanout(formats=["XB24"])
+async def test_it(machine, guest):
+    picture = Picture(np.zeros((48, 64, 3), np.uint8))
+    m = await machine(outputs=["64x48@60"])
+    await m.attach(guest(picture))
+    await m.next_frame()
+    picture.show(np.full((48, 64, 3), (1, 2, 3), np.uint8))
+    await m.next_frame()
+    assert m.screenshot()[5, 5, :3].tolist() == [1, 2, 3]
+"""
+    run(text).assert_outcomes(passed=1)
+
+
+def test_a_process_shows_a_class_and_a_file(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        grey="""
+class Grey:
+    name, opaque = "grey", True
+    def draw(self, frame, pixels):
+        pixels[:] = 77
+"""
+    )
+    text = """
+import numpy as np
+import pytest
+from PIL import Image
+
+@pytest.mark.scanout(formats=["XB24"], guests=["process"])
+@pytest.mark.parametrize("shown", ["grey:Grey", "seven.png"])
+async def test_it(machine, guest, shown, tmp_path):
+    if shown.endswith("png"):
+        shown = tmp_path / shown
+        Image.fromarray(np.full((48, 64, 3), 7, np.uint8)).save(shown)
+    m = await machine(outputs=["64x48@60"])
+    await m.attach(guest(shown))
+    await m.next_frame()
+    assert m.screenshot()[5, 5, 0] == (77 if shown == "grey:Grey" else 7)
+"""
+    pytester.syspathinsert()
+    run(text).assert_outcomes(passed=2)
+
+
+def test_a_process_takes_no_object(run: Run) -> None:
+    text = (
+        "import numpy as np\ndef test_it(guest):\n    guest(np.zeros((16, 16), np.uint8), kind='process')\n"
+    )
+    run(text).stdout.fnmatch_lines(["E *Misuse: ndarray cannot cross to another process: *"])
+
+
+def test_a_session_runs_no_program_by_default(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guest.real.LinuxGuest.prepare", lambda self: None)
+    text = """
+def test_it(guest):
+    assert guest.uml(session=True).argv == ()
+    assert guest(kind="uml", session=True).argv == ()
+    assert guest.uml(None).argv == ()
+    assert guest.uml().argv == ("pageflip",)
+"""
+    run(text).assert_outcomes(passed=1)

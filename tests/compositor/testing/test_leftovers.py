@@ -105,3 +105,19 @@ def test_a_test_may_ask_not_to_be_looked_at(run: Run) -> None:
 def test_tests_without_the_fixtures_are_left_alone(run: Run) -> None:
     text = "import os\nkept = []\ndef test_it():\n    kept.append(os.memfd_create('x'))\n"
     run(f"{text}def test_tidy_up():\n    os.close(kept.pop())\n").assert_outcomes(passed=2)
+
+
+def test_the_renderers_helper_stays_for_the_next_test(run: Run) -> None:
+    result = run(
+        """
+import threading
+from compositor.render.lanes import Helper
+
+async def test_it(machine):
+    await machine(outputs=["64x48@60"])
+    Helper()
+    assert "scanout-render" in [thread.name for thread in threading.enumerate()]
+""",
+        process=True,
+    )
+    result.assert_outcomes(passed=1)
