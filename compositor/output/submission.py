@@ -132,7 +132,7 @@ class Submission:
         flags = feedback.flags if self._presented is None else feedback.flags & self._presented.flags
         self._presented = feedback if flags == feedback.flags else replace(feedback, flags=flags)
         if not self._to_latch and not self._to_present:
-            self._answer(self._presented)
+            self._listener()(self._presented)
 
     def discarded(self) -> None:
         """A frame that shows it will never be on its output's screen."""
@@ -147,14 +147,14 @@ class Submission:
             self._told = True
             self._on_latched()
         if not self._to_present and not self.answered:
-            self._answer(self._presented or Discarded(self.number))
+            self._listener()(self._presented or Discarded(self.number))
 
-    def _answer(self, feedback: Feedback) -> None:
-        """Tell the one answer, and let go of who hears it: a flip, as a rule, which has this submission."""
+    def _listener(self) -> Callable[[Feedback], None]:
+        """Who hears the one answer, and is let go of now: a flip, as a rule, which has this submission."""
         self.answered = True
         on_feedback = self._on_feedback
         self._on_latched, self._on_feedback = _told_all, _told_all
-        on_feedback(feedback)
+        return on_feedback
 
 
 def _told_all(*_: object) -> None:
