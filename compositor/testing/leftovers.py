@@ -18,6 +18,7 @@ from virtio.memory.mapping import live_ranges
 # process, and wait for the next test.
 _POOLED = ("asyncio_", "AnyIO worker thread", "scanout-render")
 _TASKS = "/proc/self/task"
+_LOOKS = 1000  # at a process between its fork and its program
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +106,19 @@ def _descriptor(fd: int) -> str:
 
 
 def _process(pid: int) -> str:
-    try:
-        command = (
-            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        )
-    except OSError:
-        command = ""
-    return f"process {pid}: {command[:120] or 'it has ended, and was not waited for'}"
+    """A process by its command line, which one that has begun a moment ago has a moment later."""
+    command, ended, looks = "", False, 0
+    while not (command or ended) and looks < _LOOKS:
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+            ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except OSError:
+            line, ended = b"", True
+        command = line.replace(b"\0", b" ").decode(errors="replace").strip()
+        looks += 1
+        os.sched_yield()
+    what = "it has ended, and was not waited for" if ended else "it has no command line"
+    return f"process {pid}: {command[:120] or what}"
 
 
 def _range(address: int) -> str:
