@@ -59,7 +59,7 @@ def _closes_at_once(fd: int) -> bool:
 
 def _close_elsewhere(fd: int) -> threading.Thread:
     """The descriptor's number is free at once; the rest may take as long as its peer likes."""
-    thread = threading.Thread(target=os.close, args=(fd,), daemon=True)
+    thread = threading.Thread(target=os.close, args=(fd,), name="scanout-close", daemon=True)
     thread.start()
     return thread
 

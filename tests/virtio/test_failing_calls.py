@@ -233,8 +233,9 @@ class House:
 
 def held() -> tuple[int, int]:
     """Descriptors, and ranges of memory."""
-    for thread in set(threading.enumerate()) - {threading.main_thread()}:
-        thread.join()  # it closes a descriptor whose kind was not to be learnt
+    for thread in threading.enumerate():
+        if thread.name == "scanout-close":  # of a descriptor whose kind was not to be learnt
+            thread.join()
     gc.collect()
     return held_descriptors(), len(live_ranges())
 
