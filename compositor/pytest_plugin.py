@@ -204,6 +204,22 @@ class Notes:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._notes: list[dict[str, Any]] = []
+        self._claims: str | None = None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of xdist where all of them say which golden picture they use."""
+        from tempfile import mkdtemp  # noqa: PLC0415
+
+        self._claims = self._claims or mkdtemp(prefix="scanout-claims-")
+        node.workerinput["scanout_claims"] = self._claims  # `compositor.testing.session` reads it
+
+    def pytest_unconfigure(self) -> None:
+        """Leave nothing behind, however the run ended."""
+        if self._claims is not None:
+            from shutil import rmtree  # noqa: PLC0415
+
+            rmtree(self._claims, ignore_errors=True)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,13 +78,6 @@ class Session:
 
 
 def claims_of(config: pytest.Config) -> Path | None:
-    """The folder in which the workers of one xdist run say which golden they use."""
-    workerinput = getattr(config, "workerinput", None)
-    return None if workerinput is None else claims_folder(workerinput["testrunuid"])
-
-
-def claims_folder(run: str) -> Path:
-    """See `claims_of`; of the xdist run with this number."""
-    import tempfile  # noqa: PLC0415
-
-    return Path(tempfile.gettempdir()) / f"scanout-{re.sub('[^0-9A-Za-z]', '', run)}"
+    """The folder in which the workers of one xdist run say which golden they use; the controller made it."""
+    claims = getattr(config, "workerinput", {}).get("scanout_claims")
+    return None if claims is None else Path(claims)

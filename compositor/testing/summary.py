@@ -6,14 +6,13 @@ without xdist, whose workers saw the tests.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compositor.errors import BadInput
 from compositor.testing.results import write_index
-from compositor.testing.session import Session, claims_folder
+from compositor.testing.session import Session
 from compositor.testing.unused import Census
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ Note = dict[str, Any]
 def summarise(config: pytest.Config, notes: list[Note], terminal: pytest.TerminalReporter) -> None:
     """Write the list of results, and tell what there is to tell."""
     session = Session.of(config)
-    run = config.getoption("testrunuid", None)
-    if run is not None:
-        shutil.rmtree(claims_folder(run), ignore_errors=True)
     failed = [{"test": note["test"], "folder": note["result"]} for note in notes if "result" in note]
     report = config.getoption("--screenshot-report")
     if failed or report:

@@ -193,8 +193,12 @@ def test_shares(screenshot, x):
 """
 
 
-def test_updates_refusals_results_and_unused_pictures_are_the_same_with_xdist(run: Run) -> None:
+def test_updates_refusals_results_and_unused_pictures_are_the_same_with_xdist(
+    run: Run, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("xdist")
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setenv("TMPDIR", str(temporary))
     workers = ("-n", "2", "--dist", "load", "--maxschedchunk", "1")
     first = run(MANY.replace("OFFSET", "0"), *workers, "--update-screenshots=missing", process=True)
     first.assert_outcomes(passed=9, failed=1)
@@ -209,3 +213,4 @@ def test_updates_refusals_results_and_unused_pictures_are_the_same_with_xdist(ru
     last = run(text, *workers, process=True)
     last.assert_outcomes(passed=8)
     last.stdout.fnmatch_lines([f"*{UNUSED}*", "golden/test_it/test_gone.png"])
+    assert not list(temporary.glob("scanout-*")), "the workers' common folder goes with the run"
