@@ -5,6 +5,7 @@ Types for annotations are imported from here under `TYPE_CHECKING` only; tests g
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,6 +118,7 @@ def _held() -> tuple[int, list[str]]:
 @pytest.fixture
 def nothing_left() -> Iterator[None]:
     """Fails a test that leaves descriptors or mappings of guest memory behind."""
+    gc.collect()  # what a test before this one held in a traceback
     before = _held()
     yield
     assert _held() == before
